@@ -1,0 +1,47 @@
+"""Every error that ampelstream raises on purpose, under one root.
+
+A message says what is wrong, where, and what to do about it.
+"""
+
+__all__ = [
+    "AmpelstreamError",
+    "CatalogError",
+    "ConfigError",
+    "DecodeError",
+    "SkyMapError",
+    "SourceError",
+    "StateError",
+    "UnitError",
+]
+
+
+class AmpelstreamError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(AmpelstreamError, ValueError):
+    """A topology, a unit's configuration or a command line asks for the impossible."""
+
+
+class SourceError(AmpelstreamError, OSError):
+    """An input (file, directory, archive) cannot be opened or read at all."""
+
+
+class DecodeError(AmpelstreamError, ValueError):
+    """One record cannot be understood; it goes to the dead letters."""
+
+
+class SkyMapError(AmpelstreamError, ValueError):
+    """A sky map lacks something or contradicts itself."""
+
+
+class CatalogError(AmpelstreamError, LookupError):
+    """A catalogue is not there or is not usable."""
+
+
+class UnitError(AmpelstreamError):
+    """A unit cannot give a result for this input."""
+
+
+class StateError(AmpelstreamError):
+    """The state on disk does not fit what is asked of it."""

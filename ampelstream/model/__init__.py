@@ -1,0 +1,1 @@
+"""What flows: alerts, light curves, events, candidates and where they came from."""

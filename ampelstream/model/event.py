@@ -1,0 +1,120 @@
+"""Multi-messenger triggers: what one notice says, and the revisions of an event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+__all__ = ["EventRevision", "ExternalCoincidence", "Notice"]
+
+
+class ExternalCoincidence(msgspec.Struct, frozen=True):
+    """A second instrument that saw the event, as an IGWN alert reports it.
+
+    Attributes
+    ----------
+    observatory, search
+        Who saw it, and in which search (``"Fermi"``, ``"GRB"``).
+    time_difference
+        Its time minus the event's [s].
+    time_coincidence_far, time_sky_position_coincidence_far
+        False alarm rates of the coincidence [Hz].
+    notice_id
+        GCN notice number, where given.
+    ivorn
+        VOEvent identifier, where given.
+    """
+
+    observatory: str | None = None
+    search: str | None = None
+    time_difference: float | None = None
+    time_coincidence_far: float | None = None
+    time_sky_position_coincidence_far: float | None = None
+    notice_id: str | None = None
+    ivorn: str | None = None
+
+
+class EventRevision(msgspec.Struct, frozen=True):
+    """What one notice says of an event, without its sky map.
+
+    Revisions of an event are ordered by ``key``, never by arrival.
+
+    Attributes
+    ----------
+    event_id
+        The superevent (``"S240114aj"``).
+    kind
+        ``"gw"``.
+    alert_type
+        EARLYWARNING, PRELIMINARY, INITIAL, UPDATE or RETRACTION.
+    time_created
+        When the notice was made, ISO 8601, UTC.
+    t0_jd
+        Trigger time, Julian date [d, UTC]; None in a retraction.
+    far
+        False alarm rate [Hz].
+    classification, properties
+        Probabilities (BNS, NSBH, BBH, Terrestrial; HasNS, HasRemnant, ...).
+    skymap_digest
+        Digest of the sky map that the notice carries; empty without one.
+    content_digest
+        Digest of the whole notice.
+    """
+
+    event_id: str
+    alert_type: str
+    time_created: str
+    content_digest: str
+    kind: str = "gw"
+    t0_jd: float | None = None
+    significant: bool | None = None
+    far: float | None = None
+    group: str | None = None
+    pipeline: str | None = None
+    search: str | None = None
+    instruments: tuple[str, ...] = ()
+    classification: Mapping[str, float] = {}
+    properties: Mapping[str, float] = {}
+    external: ExternalCoincidence | None = None
+    url: str | None = None
+    skymap_digest: str = ""
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """Sort key: time of creation; a retraction last; then content, so that ties are stable."""
+        return (self.time_created, int(self.is_retraction), self.content_digest)
+
+    @property
+    def revision_id(self) -> str:
+        """Name of the revision within its event, e.g. ``2024-01-14T23:05:24Z-PRELIMINARY``."""
+        return f"{self.time_created}-{self.alert_type}"
+
+    @property
+    def is_retraction(self) -> bool:
+        """Whether the notice withdraws the event."""
+        return self.alert_type == "RETRACTION"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain mapping of the fields, for event selection and display."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A decoded notice.
+
+    Attributes
+    ----------
+    revision
+        What it says.
+    skymap
+        The FITS file of its sky map; empty without one.
+    combined_skymap
+        The FITS file of the map combined with an external coincidence; empty without one.
+    """
+
+    revision: EventRevision
+    skymap: bytes = b""
+    combined_skymap: bytes = b""
