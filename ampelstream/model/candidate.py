@@ -79,8 +79,8 @@ class Provenance(msgspec.Struct, frozen=True):
 class Candidate(msgspec.Struct, frozen=True):
     """One revision of a candidate.
 
-    Which revision it is, is told by its content (``revision_id``), not by a counter: the same inputs
-    give the same last revision in whatever order they arrive.
+    There is no revision counter: the content is a function of the inputs alone, so that the last
+    revision is the same in whatever order they arrive.
 
     Attributes
     ----------

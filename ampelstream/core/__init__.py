@@ -1,0 +1,1 @@
+"""The four steps as pure functions: ingest, objects, events, react."""

@@ -1,0 +1,1 @@
+"""What leaves the system: rules, messages and sinks."""

@@ -1,0 +1,1 @@
+"""Runtimes: they carry records to the core and its outputs away."""

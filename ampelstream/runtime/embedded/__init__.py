@@ -1,0 +1,1 @@
+"""One process, files or Kafka as sources, state in RocksDB."""

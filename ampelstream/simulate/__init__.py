@@ -1,0 +1,1 @@
+"""A simulated night: ZTF-like packets and LVK-like notices from our own code."""

@@ -1,0 +1,1 @@
+"""Sky maps, credible levels, HEALPix ranges and catalogues on disk."""

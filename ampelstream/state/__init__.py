@@ -1,0 +1,1 @@
+"""The state store: interface, RocksDB, and an in-memory twin for tests."""

@@ -1,0 +1,1 @@
+"""A YAML file made into a validated graph of units."""

@@ -1,0 +1,1 @@
+"""Science units and their contract."""

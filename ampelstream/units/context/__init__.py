@@ -1,0 +1,1 @@
+"""What surrounds an object: sky map probability, catalogues, redshifts."""

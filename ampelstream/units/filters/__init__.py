@@ -1,0 +1,1 @@
+"""Filters of alerts, and of objects against events."""

@@ -1,0 +1,1 @@
+"""Scores that combine the results of other units."""
