@@ -21,6 +21,8 @@ class CandidateStatus(StrEnum):
     """Inside an earlier revision's region or window, but not the latest one's."""
     RETRACTED = "retracted"
     """The event was retracted."""
+    REJECTED = "rejected"
+    """Had been a candidate until a match filter rejected it: sent downstream, never listed."""
 
 
 class UnitResult(msgspec.Struct, frozen=True):

@@ -1,0 +1,5 @@
+"""``python -m ampelstream``."""
+
+from ampelstream.cli.app import main
+
+main()

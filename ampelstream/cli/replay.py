@@ -1,0 +1,124 @@
+"""``ampelstream replay``: archives through a topology, from beginning to end."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ampelstream.model.record import SourceRecord
+    from ampelstream.report.model import ReplayReport
+    from ampelstream.runtime.embedded.replay import ReplayResult
+
+__all__ = ["finish", "replay", "run_replay"]
+
+_DEAD_LETTERS = 3
+_SHOWN_LETTERS = 5
+
+
+def replay(
+    topology: Annotated[str, typer.Argument(help="Topology file, or the name of a shipped one.")],
+    alerts: Annotated[
+        list[Path], typer.Option(help="File, directory or archive of alerts; may be repeated.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory for the outputs.")],
+    notices: Annotated[
+        list[Path] | None, typer.Option(help="File or directory of notices; may be repeated.")
+    ] = None,
+    catalogs: Annotated[Path | None, typer.Option(help="Directory of the catalogues.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Pace by event time: 1 is real time, 60 a minute a second."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Candidates shown in the table.")] = 20,
+) -> None:
+    """Run archived alerts and notices through a topology and write a report.
+
+    Example: ampelstream replay skymap-only --alerts night/ --notices lvk/ --out result
+    """
+    from ampelstream.cli.workflow import open_inputs, open_topology
+
+    spec, built = open_topology(topology, catalogs)
+    sources = open_inputs(alerts, notices or [])
+    result = run_replay(built, sources, out, spec.description, speed=speed, simulated=False)
+    finish(result.report, out, limit)
+
+
+def run_replay(  # type: ignore[no-untyped-def]  # heavy types are imported in the body
+    built, sources, out: Path, description: str, *, speed: float | None, simulated: bool
+) -> "ReplayResult":
+    """Replay with a progress bar, paced if asked."""
+    from ampelstream.cli.progress import watch
+    from ampelstream.runtime.embedded.pace import paced
+    from ampelstream.runtime.embedded.replay import Replay
+
+    def shown(
+        records: Iterator["SourceRecord"], done: int, total: int | None
+    ) -> Iterable["SourceRecord"]:
+        return watch(paced(records, speed) if speed else records, done, total)
+
+    work = Replay(built, sources, out, description=description, simulated=simulated)
+    result = work.run(shown)
+    if result.resumed:
+        typer.echo(f"resumed the replay in {out} where it was interrupted", err=True)
+    return result
+
+
+def finish(report: "ReplayReport", out: Path, limit: int) -> None:
+    """Show what came out; exit with 3 where there are dead letters."""
+    import msgspec
+    from rich.console import Console
+
+    from ampelstream.report.terminal import candidate_table
+    from ampelstream.runtime.embedded.outputs import candidate_row
+
+    if sys.stdout.isatty():
+        Console().print(candidate_table(report, limit))
+    else:
+        for candidate in report.candidates:
+            sys.stdout.buffer.write(msgspec.json.encode(candidate_row(candidate)) + b"\n")
+        sys.stdout.buffer.flush()
+    typer.echo(_numbers(report), err=True)
+    typer.echo(f"report: {out / 'report.html'}", err=True)
+    letters = int(report.summary["dead_letters"])
+    if letters:
+        typer.echo(_obituary(letters, out), err=True)
+        raise typer.Exit(_DEAD_LETTERS)
+
+
+def _numbers(report: "ReplayReport") -> str:
+    """One line for each input and channel."""
+    alerts, notices = report.summary["alerts"], report.summary["notices"]
+    lines = [
+        f"alerts: {alerts['records_in']} in, {alerts['decoded']} decoded, {alerts['accepted']} "
+        f"accepted, {sum(alerts['rejected'].values())} rejected, {alerts['duplicates']} duplicates, "
+        f"{alerts['dead_letters']} dead letters",
+        f"notices: {notices['records_in']} in, {notices['accepted']} new, {notices['duplicates']} "
+        f"known, {notices['dead_letters']} dead letters",
+    ]
+    for name, counts in report.summary["channels"].items():
+        found = counts["candidates"]
+        lines.append(
+            f"channel {name}: {found['active']} candidates, {found['outside']} left outside, "
+            f"{found['retracted']} retracted"
+        )
+    return "\n".join(lines)
+
+
+def _obituary(letters: int, out: Path) -> str:
+    """How many records died, and of what."""
+    import msgspec
+
+    path = out / "dead-letters.ndjson"
+    lines = [f"{letters} records could not be handled; they are kept in {path}:"]
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if number == _SHOWN_LETTERS:
+                lines.append(f"  ... and {letters - _SHOWN_LETTERS} more")
+                break
+            row = msgspec.json.decode(line)
+            named = row["member"] or f"{row['source']}[{row['partition']}]@{row['offset']}"
+            lines.append(f"  {named}: {row['error']}: {row['reason']}")
+    return "\n".join(lines)

@@ -1,0 +1,51 @@
+"""The record boundary: the one place of the core where any exception is caught.
+
+Units, filters and codecs are other people's code. Whatever they raise becomes a value here, so that
+one bad record or one bad unit never stops the stream and never disappears.
+"""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from ampelstream.errors import AmpelstreamError
+
+__all__ = ["Failure", "attempt"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong.
+
+    Attributes
+    ----------
+    error
+        Class name of the exception.
+    reason
+        Its message; with the place it came from, unless it is one of ours, which say enough.
+    """
+
+    error: str
+    reason: str
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f" ({last.name} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno})"
+
+
+def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
+    """Call it; give its result, or the failure as a value."""
+    try:
+        return call(*args, **kwargs)
+    except AmpelstreamError as error:
+        return Failure(type(error).__name__, str(error))
+    except Exception as error:  # noqa: BLE001  (this is the record boundary)
+        return Failure(type(error).__name__, f"{error or 'no message'}{_place(error)}")

@@ -1,0 +1,133 @@
+"""How many accepted alerts and objects each revision of an event holds."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ampelstream.core.events import Event
+from ampelstream.core.lightcurves import light_curve
+from ampelstream.core.matching import inside, rejection
+from ampelstream.core.objects import ObjectBook
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.event import EventRevision
+from ampelstream.topology import Topology
+
+__all__ = ["EventCensus", "Inside", "RevisionCensus", "census"]
+
+
+class Inside(msgspec.Struct):
+    """Counts for one channel.
+
+    Attributes
+    ----------
+    alerts, objects
+        Accepted alerts, and distinct objects, inside the channel's region and window.
+    rejected
+        Objects that a match filter rejected, by reason.
+    """
+
+    alerts: int = 0
+    objects: int = 0
+    rejected: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class RevisionCensus(msgspec.Struct, frozen=True):
+    """Counts for one revision.
+
+    Attributes
+    ----------
+    revision
+        What its notice said.
+    where, member
+        The record that it came in.
+    selected
+        Whether the topology selects it; without, or without a sky map, nothing is counted.
+    area50_deg2, area90_deg2
+        Areas of the 50 % and 90 % regions of its sky map [deg2]; None without a map.
+    alerts, objects
+        Distinct alerts and objects inside for at least one channel.
+    channels
+        Counts for each channel.
+    """
+
+    revision: EventRevision
+    where: Coordinates
+    member: str
+    selected: bool
+    area50_deg2: float | None
+    area90_deg2: float | None
+    alerts: int
+    objects: int
+    channels: Mapping[str, Inside]
+
+
+class EventCensus(msgspec.Struct, frozen=True):
+    """Counts for all revisions of an event, in their order."""
+
+    event_id: str
+    retracted: bool
+    revisions: tuple[RevisionCensus, ...]
+
+
+class _Tally:
+    """Counts of one place (trigger time and sky map) while the objects pass by."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.channels = {channel.name: Inside() for channel in topology.channels}
+        self.alerts = 0
+        self.objects = 0
+
+
+def _tally(topology: Topology, event: Event, objects: ObjectBook) -> dict[tuple[float, str], _Tally]:
+    """Counts for each place of the event."""
+    tallies = {place: _Tally(topology) for place in event.places}
+    for state in objects.near(event):
+        curve = None
+        for place, tally in tallies.items():
+            seen: set[int] = set()
+            for channel in topology.channels:
+                alerts = inside(channel, state.alerts, event, place)
+                if not alerts:
+                    continue
+                seen.update(alert.candid for alert in alerts)
+                counts = tally.channels[channel.name]
+                counts.alerts += len(alerts)
+                counts.objects += 1
+                if channel.match:
+                    curve = curve or light_curve(state.object_id, state.datapoints)
+                    reason, _ = rejection(channel, curve, event)
+                    if reason:
+                        counts.rejected[reason] = counts.rejected.get(reason, 0) + 1
+            tally.alerts += len(seen)
+            tally.objects += bool(seen)
+    return tallies
+
+
+def census(topology: Topology, event: Event, objects: ObjectBook) -> EventCensus:
+    """Count, for each revision of the event, what is inside."""
+    tallies = _tally(topology, event, objects)
+    rows: list[RevisionCensus] = []
+    digest = ""
+    for known in event.state.revisions:
+        revision = known.revision
+        digest = revision.skymap_digest or digest
+        skymap = event.map_of(digest) if digest and not revision.is_retraction else None
+        place = (revision.t0_jd or 0.0, digest)
+        tally = tallies.get(place) if not revision.is_retraction else None
+        selected = tally is not None and topology.events.accepts(revision)
+        if tally is None or not selected:
+            tally = _Tally(topology)
+        rows.append(
+            RevisionCensus(
+                revision=revision,
+                where=known.where,
+                member=known.member,
+                selected=selected,
+                area50_deg2=skymap.area(0.5) if skymap else None,
+                area90_deg2=skymap.area(0.9) if skymap else None,
+                alerts=tally.alerts,
+                objects=tally.objects,
+                channels=tally.channels,
+            )
+        )
+    return EventCensus(event.event_id, event.retracted, tuple(rows))

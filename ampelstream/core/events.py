@@ -1,0 +1,220 @@
+"""Second step: events, their revisions and where in the sky they may lie.
+
+An event is the set of its revisions; which one is the latest is told by the notices' own time of
+creation. A notice that is known changes nothing.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from ampelstream.core import keys
+from ampelstream.core.region import Region
+from ampelstream.core.state import EventState, KnownRevision, decode, encode
+from ampelstream.errors import StateError
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.event import EventRevision, Notice
+from ampelstream.sky.skymap import SkyMap
+from ampelstream.state.store import KeyValue
+from ampelstream.topology import Topology
+
+__all__ = ["Event", "EventBook"]
+
+_MAPS_IN_MEMORY = 16
+
+
+class Event:
+    """One event as the matching sees it; rebuilt whenever a revision arrives.
+
+    Attributes
+    ----------
+    state
+        All that is known.
+    current
+        Latest revision that is not a retraction; None where only a retraction is known.
+    retracted
+        Whether the latest revision of all is a retraction.
+    places
+        For each distinct (trigger time, sky map) of the revisions that the topology selects: the
+        trigger time [JD] and the region of each credible level that a channel asks for.
+    current_place
+        That of ``current``; None where the topology does not select it or it never had a map.
+    """
+
+    def __init__(self, state: EventState, topology: Topology, book: "EventBook") -> None:
+        self.state = state
+        self._book = book
+        revisions = [known.revision for known in state.revisions]
+        self.retracted = bool(revisions) and revisions[-1].is_retraction
+        standing = [known for known in state.revisions if not known.revision.is_retraction]
+        self.current: EventRevision | None = standing[-1].revision if standing else None
+        self.current_where: Coordinates | None = standing[-1].where if standing else None
+        self.places: dict[tuple[float, str], dict[float, Region]] = {}
+        self.current_place: tuple[float, str] | None = None
+        digest = ""
+        for known in standing:
+            revision = known.revision
+            digest = revision.skymap_digest or digest  # a notice without a map leaves the last one
+            self.current_place = None
+            if revision.t0_jd is None or not digest or not topology.events.accepts(revision):
+                continue
+            place = (revision.t0_jd, digest)
+            if place not in self.places:
+                self.places[place] = book.regions(state.event_id, digest)
+            self.current_place = place
+
+    @property
+    def event_id(self) -> str:
+        """Name of the event."""
+        return self.state.event_id
+
+    def skymap(self) -> SkyMap | None:
+        """Sky map of the current revision."""
+        if self.current_place is None:
+            return None
+        return self.map_of(self.current_place[1])
+
+    def map_of(self, digest: str) -> SkyMap:
+        """Sky map of that digest."""
+        return self._book.skymap(self.event_id, digest)
+
+    def trigger_times(self) -> list[float]:
+        """Trigger times [JD] of the revisions that count."""
+        return [t0 for t0, _ in self.places]
+
+
+class EventBook:
+    """All events, in the store and, what matching needs of them, in memory.
+
+    Parameters
+    ----------
+    topology
+        Selects events; its channels name the credible levels.
+    tables
+        The store.
+    """
+
+    def __init__(self, topology: Topology, tables: KeyValue) -> None:
+        self._topology = topology
+        self._tables = tables
+        self._levels = sorted({channel.region for channel in topology.channels})
+        self._maps: OrderedDict[tuple[str, str], SkyMap] = OrderedDict()
+        self._regions: dict[tuple[str, str], dict[float, Region]] = {}
+        self._reach = (
+            min((channel.window[0] for channel in topology.channels), default=0.0),
+            max((channel.window[1] for channel in topology.channels), default=0.0),
+        )
+        self._events = {
+            state.event_id: Event(state, topology, self)
+            for _, value in tables.scan(keys.EVENT, keys.stop_of(keys.EVENT))
+            for state in (decode.event(value),)
+        }
+        self._in_order = [self._events[name] for name in sorted(self._events)]
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events in the order of their names."""
+        return iter(self._in_order)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def get(self, event_id: str) -> Event | None:
+        """The event of that name, or None."""
+        return self._events.get(event_id)
+
+    def skymap(self, event_id: str, digest: str) -> SkyMap:
+        """Sky map of an event.
+
+        Raises
+        ------
+        StateError
+            The store does not hold it.
+        """
+        key = (event_id, digest)
+        if key in self._maps:
+            self._maps.move_to_end(key)
+            return self._maps[key]
+        stored = self._tables.get(keys.map_key(event_id, digest))
+        if stored is None:
+            raise StateError(f"the state holds no sky map {digest} of event {event_id}; replay it")
+        return self._remember(key, SkyMap.from_bytes(stored))
+
+    def _remember(self, key: tuple[str, str], skymap: SkyMap) -> SkyMap:
+        self._maps[key] = skymap
+        while len(self._maps) > _MAPS_IN_MEMORY:
+            self._maps.popitem(last=False)
+        return skymap
+
+    def regions(self, event_id: str, digest: str) -> dict[float, Region]:
+        """Region of the map for each credible level that a channel asks for."""
+        key = (event_id, digest)
+        if key not in self._regions:
+            skymap = self.skymap(event_id, digest)
+            self._regions[key] = {level: Region(skymap.region(level)) for level in self._levels}
+        return self._regions[key]
+
+    def add(self, notice: Notice, where: Coordinates, member: str = "") -> Event | None:
+        """Take in a notice.
+
+        Returns
+        -------
+        Event or None
+            The event as it is now; None where the notice was known.
+
+        Raises
+        ------
+        SkyMapError
+            Its sky map is unusable; nothing is changed.
+        """
+        revision = notice.revision
+        known = self._events.get(revision.event_id)
+        state = known.state if known else EventState(revision.event_id)
+        if any(one.revision.content_digest == revision.content_digest for one in state.revisions):
+            return None
+        fits = notice.skymap
+        if notice.combined_skymap and self._topology.events.skymap == "combined":
+            fits = notice.combined_skymap
+        if fits:
+            skymap = SkyMap.from_fits(fits, name=revision.event_id)
+            key = (revision.event_id, revision.skymap_digest)
+            self._tables.put(keys.map_key(*key), skymap.to_bytes())
+            self._remember(key, skymap)
+        everything = [*state.revisions, KnownRevision(revision, where, member)]
+        everything.sort(key=lambda one: one.revision.key)
+        state = EventState(revision.event_id, tuple(everything))
+        self._tables.put(keys.event_key(state.event_id), encode(state))
+        event = Event(state, self._topology, self)
+        self._events[state.event_id] = event
+        self._in_order = [self._events[name] for name in sorted(self._events)]
+        return event
+
+    def around(self, first_jd: float, last_jd: float) -> list[Event]:
+        """Events with a trigger whose widest window meets first_jd..last_jd."""
+        before, behind = self._reach
+        return [
+            event
+            for event in self._in_order
+            if any(t0 + before <= last_jd and t0 + behind >= first_jd for t0, _ in event.places)
+        ]
+
+    def expired(self, watermark_jd: float) -> list[Event]:
+        """Events whose widest window closed more than the retention before the watermark [JD]."""
+        limit = watermark_jd - self._topology.retention.events - self._reach[1]
+        gone: list[Event] = []
+        for event in self._in_order:
+            times = event.trigger_times()
+            if event.current is not None and event.current.t0_jd is not None:
+                times.append(event.current.t0_jd)
+            if times and max(times) < limit:
+                gone.append(event)
+        return gone
+
+    def forget(self, event_id: str) -> None:
+        """Remove an event and its sky maps."""
+        self._in_order.remove(self._events.pop(event_id))
+        self._tables.delete(keys.event_key(event_id))
+        prefix = keys.map_key(event_id, "")
+        for key, _ in list(self._tables.scan(prefix, keys.stop_of(prefix))):
+            self._tables.delete(key)
+        for held in [key for key in self._regions if key[0] == event_id]:
+            del self._regions[held]
+            self._maps.pop(held, None)

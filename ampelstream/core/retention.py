@@ -1,0 +1,91 @@
+"""Forgetting, by event time: what the stream itself says of time, never the wall clock.
+
+Objects without an alert for longer than the topology keeps them, and events whose window closed
+longer ago than that, leave the state. Their candidates go into the archive, so that a listing at the
+end of a long replay still has them.
+"""
+
+import math
+
+import msgspec
+
+from ampelstream.core import keys
+from ampelstream.core.census import EventCensus, census
+from ampelstream.core.events import EventBook
+from ampelstream.core.objects import ObjectBook
+from ampelstream.core.state import encode
+from ampelstream.model.candidate import Candidate
+from ampelstream.state.store import KeyValue
+from ampelstream.topology import Topology
+
+__all__ = ["Retention"]
+
+SWEPT = b"w"
+"""Day of the last sweep: a restart must not sweep at other times than an undisturbed run."""
+
+
+class Retention:
+    """Forgets what is older than the topology keeps it.
+
+    Parameters
+    ----------
+    topology
+        Says for how long [d of event time].
+    tables, events, objects
+        The state.
+    """
+
+    def __init__(
+        self, topology: Topology, tables: KeyValue, events: EventBook, objects: ObjectBook
+    ) -> None:
+        self._keep = topology.retention
+        self._tables = tables
+        self._events = events
+        self._objects = objects
+        self._topology = topology
+        stored = tables.get(SWEPT)
+        self._swept_day = int(stored) if stored is not None else None
+
+    def advance(self, watermark_jd: float) -> int:
+        """Sweep when the watermark [JD] has entered a new day.
+
+        Returns
+        -------
+        int
+            How many objects and events were forgotten.
+        """
+        day = math.floor(watermark_jd)
+        if self._swept_day is not None and day <= self._swept_day:
+            return 0
+        self._swept_day = day
+        self._tables.put(SWEPT, str(day).encode())
+        return self._forget_events(day) + self._forget_objects(day)
+
+    def _forget_events(self, day: int) -> int:
+        expired = self._events.expired(day)
+        for event in expired:
+            counts = census(self._topology, event, self._objects)
+            self._tables.put(keys.CENSUS + event.event_id.encode(), msgspec.msgpack.encode(counts))
+            for candidate in self._objects.release(event):
+                self._archive(candidate)
+            self._events.forget(event.event_id)
+        return len(expired)
+
+    def _forget_objects(self, day: int) -> int:
+        limit = math.floor(day - self._keep.objects)
+        entries = list(self._tables.scan(keys.TIME, keys.time_start(limit)))
+        for key, _ in entries:
+            for candidate in self._objects.forget(keys.split_time(key)):
+                self._archive(candidate)
+        return len(entries)
+
+    def _archive(self, candidate: Candidate) -> None:
+        key = keys.archive_key(candidate.event_id, candidate.object_id, candidate.channel)
+        self._tables.put(key, encode(candidate))
+
+    def past_censuses(self) -> list[EventCensus]:
+        """Counts of the events that have been forgotten, as they were then."""
+        return [
+            msgspec.msgpack.decode(value, type=EventCensus)
+            for _, value in self._tables.scan(keys.CENSUS, keys.stop_of(keys.CENSUS))
+        ]

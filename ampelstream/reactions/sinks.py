@@ -1,0 +1,120 @@
+"""Where reactions go: the console and a file. Services come with a later release."""
+
+import os
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import msgspec
+
+from ampelstream.errors import ConfigError
+from ampelstream.model.reaction import Reaction
+
+__all__ = ["ConsoleSink", "FileSink", "Sink", "headline"]
+
+
+class Sink(Protocol):
+    """Takes reactions.
+
+    ``send`` returns when the reaction is out of our hands and raises when it is not. A sink that can
+    tell what it has taken before takes nothing twice, even when we were killed before noting it.
+    """
+
+    name: str
+
+    def send(self, reaction: Reaction) -> None:
+        """Send one reaction."""
+        ...
+
+
+def _number(value: Any, form: str) -> str:
+    return format(value, form) if isinstance(value, int | float) else "unknown"
+
+
+def headline(reaction: Reaction) -> str:
+    """One line for people: what, where on the sky, why."""
+    said = reaction.payload
+    latest = said.get("latest") or {}
+    place = f"RA {_number(said.get('ra'), '.5f')} Dec {_number(said.get('dec'), '+.5f')} deg"
+    rank = said.get("rank")
+    parts = [
+        f"[{reaction.rule}] {reaction.klass}: {reaction.object_id} for {reaction.event_id}",
+        place,
+        f"rank {rank:g}" if isinstance(rank, int | float) else "",
+        f"{latest['mag']:.2f} mag ({latest['band']})" if latest else "",
+        f"id {reaction.id}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+class ConsoleSink:
+    """Prints a line for each reaction; a restart after a kill may print the last lines again.
+
+    Parameters
+    ----------
+    stream
+        Where to; standard error, since standard output is for data.
+    """
+
+    name = "console"
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def send(self, reaction: Reaction) -> None:
+        """Print one line."""
+        self._stream.write(headline(reaction) + "\n")
+        self._stream.flush()
+
+
+class FileSink:
+    """Appends reactions to an NDJSON file, each id once, whatever happened before.
+
+    Parameters
+    ----------
+    path
+        The file; made if absent. A last line that a killed process left unfinished is cut off.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be opened, or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"file:{path.name}"
+        self._path = path
+        self._ids: set[str] = set()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._recover()
+            self._file = path.open("ab")
+        except OSError as error:
+            raise ConfigError(f"reactions cannot be written to {path}: {error}") from error
+
+    def _recover(self) -> None:
+        if not self._path.exists():
+            return
+        data = self._path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(self._path, len(whole))
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                self._ids.add(str(msgspec.json.decode(line)["id"]))
+            except (msgspec.DecodeError, KeyError, TypeError) as error:
+                raise ConfigError(
+                    f"{self._path}:{number} is not a reaction; name another file for them"
+                ) from error
+
+    def send(self, reaction: Reaction) -> None:
+        """Append one line and wait until it is on the disk."""
+        if reaction.id in self._ids:
+            return
+        self._file.write(msgspec.json.encode(reaction) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._ids.add(reaction.id)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

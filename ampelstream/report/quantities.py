@@ -1,0 +1,103 @@
+"""Numbers, times and positions as an astronomer writes them."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+__all__ = [
+    "DASH",
+    "far_text",
+    "is_number",
+    "jd_text",
+    "number",
+    "sexagesimal",
+    "utc_text",
+    "years_text",
+]
+
+DASH = "\N{EN DASH}"
+"""Shown where there is no value."""
+
+JULIAN_YEAR_S = 365.25 * 86400.0
+_UNIX_EPOCH_JD = 2440587.5
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a finite number (a truth value is none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Round to significant digits; powers of ten for the very large and very small."""
+    if value is None or not math.isfinite(value):
+        return DASH if value is None or math.isnan(value) else str(value)
+    if isinstance(value, int):
+        return str(value)
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    power = int(exponent)
+    if -4 <= power <= max(digits, 6):  # noqa: PLR2004  (readable without a power of ten)
+        short = f"{value:.{max(0, digits - 1 - power)}f}"
+        return short.rstrip("0").rstrip(".") if "." in short else short
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa} × 10{str(power).translate(_SUPERSCRIPTS)}"
+
+
+def years_text(years: float) -> str:
+    """Say a span of time in years, or in days when it is short."""
+    if years < 1.0:
+        return f"{number(years * 365.25, 2)} d"
+    return f"{number(years, 2)} yr"
+
+
+def far_text(far_hz: float | None) -> str:
+    """False alarm rate per Julian year, and as one in so many years.
+
+    Parameters
+    ----------
+    far_hz
+        False alarm rate [Hz].
+    """
+    if far_hz is None or not math.isfinite(far_hz) or far_hz < 0:
+        return DASH
+    per_year = far_hz * JULIAN_YEAR_S
+    if per_year == 0:
+        return "0 per year"
+    return f"{number(per_year, 3)} per year (one in {years_text(1 / per_year)})"
+
+
+def jd_text(jd: float | None) -> str:
+    """Julian date to 1e-5 d (about a second)."""
+    return DASH if jd is None or not math.isfinite(jd) else f"{jd:.5f}"
+
+
+def utc_text(jd: float | None) -> str:
+    """Calendar date and time (UTC) of a Julian date, to a tenth of a second."""
+    if jd is None or not math.isfinite(jd):
+        return DASH
+    tenths = round((jd - _UNIX_EPOCH_JD) * 864000.0)
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=100 * tenths)
+    except OverflowError:
+        return DASH
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 100000} UTC"
+
+
+def _sixties(value: float, digits: int) -> tuple[int, int, str]:
+    """Split into whole, minutes and seconds; rounding carries over, so no 60.0 s."""
+    unit = 10**digits
+    ticks = round(value * 3600 * unit)
+    rest, fraction = divmod(ticks, unit)
+    minutes, seconds = divmod(rest, 60)
+    whole, minute = divmod(minutes, 60)
+    return whole, minute, f"{seconds:02d}.{fraction:0{digits}d}"
+
+
+def sexagesimal(ra: float, dec: float) -> tuple[str, str]:
+    """Write a position [deg] as ``hh:mm:ss.ss`` and ``+dd:mm:ss.s``."""
+    hours, minute, second = _sixties(ra % 360.0 / 15.0, 2)
+    right = f"{hours % 24:02d}:{minute:02d}:{second}"
+    degrees, minute, second = _sixties(abs(dec), 1)
+    sign = "-" if math.copysign(1.0, dec) < 0 else "+"
+    return right, f"{sign}{degrees:02d}:{minute:02d}:{second}"

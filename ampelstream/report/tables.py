@@ -1,0 +1,135 @@
+"""The ranked table of an event's candidates, and the muted one of those that no longer count."""
+
+from collections.abc import Sequence
+
+from ampelstream.report.columns import (
+    first_text,
+    latest_text,
+    level_text,
+    redshift_text,
+    score_text,
+)
+from ampelstream.report.markup import Markup, element, join
+from ampelstream.report.quantities import DASH, number, sexagesimal
+from ampelstream.report.ranking import Listing, Row
+
+__all__ = ["others_table", "ranked_table"]
+
+_COLUMNS = (
+    ("Object", "text", ""),
+    ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension"),
+    ("RA, Dec", "number", "ICRS, hours and degrees; sorted by right ascension"),
+    ("First det. [d]", "number", "First detection after the trigger, days"),
+    ("Latest", "number", "Latest detection: AB magnitude and band"),
+    ("Cred. level", "number", "Smallest credible region that holds the position"),
+    ("Redshift", "number", ""),
+    ("Dist. [Mpc]", "number", ""),
+    ("Status", "text", ""),
+)
+
+
+def ranked_table(listing: Listing, *, cards: int, rows: int) -> Markup:
+    """Make the table of active candidates, sortable by every column.
+
+    Parameters
+    ----------
+    listing
+        What to list.
+    cards
+        Ranks up to this one have a card and are linked to it.
+    rows
+        At most so many are listed; a line says how many more there are.
+    """
+    score = listing.score_path or "rank"
+    heads = [("#", "number", "Rank"), ("Score", "number", f"{score}; {_direction(listing)}")]
+    heads[1:1] = _COLUMNS[:1]
+    heads.extend(_COLUMNS[1:])
+    shown = listing.active[:rows]
+    body = [_ranked_row(row, linked=row.rank <= cards) for row in shown]
+    rest = len(listing.active) - len(shown)
+    more = None
+    if rest:
+        words = f"{rest} more candidates of this event and channel are in candidates.ndjson."
+        more = element("p", words, class_="muted")
+    return Markup(_table(heads, body, "ranked") + (more or ""))
+
+
+def _direction(listing: Listing) -> str:
+    return "low values first" if listing.ascending else "high values first"
+
+
+def others_table(listing: Listing, *, rows: int) -> Markup | None:
+    """Make the table of candidates that are outside of the latest region, or retracted."""
+    if not listing.others:
+        return None
+    shown = listing.others[:rows]
+    table = _table(
+        list(_COLUMNS),
+        [element("tr", join(_cells(row, linked=False))) for row in shown],
+        "others",
+    )
+    rest = len(listing.others) - len(shown)
+    words = f"{rest} more of them are in candidates.ndjson."
+    return element(
+        "details",
+        element("summary", f"No longer candidates: {len(listing.others)} (outside or retracted)"),
+        table,
+        element("p", words, class_="muted") if rest else None,
+        class_="muted",
+    )
+
+
+def _table(heads: Sequence[tuple[str, str, str]], body: list[Markup], class_: str) -> Markup:
+    head = [
+        element(
+            "th",
+            element("button", name, type="button", title=title or None),
+            scope="col",
+            data_kind=kind,
+        )
+        for name, kind, title in heads
+    ]
+    table = element(
+        "table",
+        element("thead", element("tr", join(head))),
+        element("tbody", join(body)),
+        class_=f"sortable {class_}",
+    )
+    return element("div", table, class_="scroll", tabindex=0)
+
+
+def _ranked_row(row: Row, *, linked: bool) -> Markup:
+    cells = _cells(row, linked=linked)
+    rank = element("td", row.label, class_="num", data_s=row.rank)
+    score = element("td", score_text(row), class_="num strong", data_s=_sort(row.score))
+    return element("tr", rank, cells[0], score, *cells[1:])
+
+
+def _sort(value: float | None) -> str:
+    """Exact value to sort by; empty sorts last."""
+    return "" if value is None else repr(value)
+
+
+def _cells(row: Row, *, linked: bool) -> list[Markup]:
+    candidate, facts = row.candidate, row.facts
+    name: object = candidate.object_id
+    if linked:
+        name = element("a", name, href=f"#{row.anchor}")
+    degrees = sixties = DASH
+    if candidate.ra is not None and candidate.dec is not None:
+        degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}"
+        sixties = " ".join(sexagesimal(candidate.ra, candidate.dec))
+    latest = None if facts.latest is None else facts.latest.mag
+    return [
+        element("td", name, class_="name"),
+        element("td", degrees, class_="num", data_s=_sort(candidate.ra)),
+        element("td", sixties, class_="num", data_s=_sort(candidate.ra)),
+        element("td", first_text(facts), class_="num", data_s=_sort(facts.first_days)),
+        element("td", latest_text(facts), class_="num", data_s=_sort(latest)),
+        element("td", level_text(facts), class_="num", data_s=_sort(facts.level)),
+        element("td", redshift_text(facts), class_="num", data_s=_sort(facts.redshift)),
+        element(
+            "td", number(facts.distance_mpc, 3), class_="num", data_s=_sort(facts.distance_mpc)
+        ),
+        element("td", str(candidate.status)),
+    ]

@@ -1,0 +1,78 @@
+"""The ranked candidates as a table for a terminal."""
+
+from rich.table import Table
+from rich.text import Text
+
+from ampelstream.report.columns import first_text, latest_text, level_text, redshift_text, score_text
+from ampelstream.report.model import ReplayReport
+from ampelstream.report.quantities import DASH
+from ampelstream.report.ranking import EventView, Row, arrange
+
+__all__ = ["candidate_table"]
+
+
+def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
+    """List the best candidates of each channel, over all events.
+
+    Parameters
+    ----------
+    report
+        What to list.
+    limit
+        Most rows per channel.
+    """
+    views = arrange(report)
+    table = Table(title="Simulated data" if report.simulated else None, title_style="bold red")
+    channels = sorted({listing.channel for view in views for listing in view.listings})
+    if len(channels) > 1:
+        table.add_column("channel", no_wrap=True)
+    table.add_column("event", no_wrap=True)
+    table.add_column("#", justify="right")
+    table.add_column("object", no_wrap=True)
+    for name in ("score", "RA [deg]", "Dec [deg]", "first [d]", "latest", "level", "z"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = total = 0
+    for channel in channels:
+        rows = _best(views, channel)
+        total += len(rows)
+        for row in rows[:limit]:
+            name = [channel] if len(channels) > 1 else []
+            table.add_row(*(Text(part) for part in [*name, *_cells(row)]))
+            shown += 1
+        table.add_section()
+    table.caption = f"{shown} of {total} active candidates"
+    return table
+
+
+def _best(views: list[EventView], channel: str) -> list[Row]:
+    """Active candidates of a channel: by score, then by event, then by rank."""
+    found = [
+        (listing.ascending, view.event.event_id, row)
+        for view in views
+        for listing in view.listings
+        if listing.channel == channel
+        for row in listing.active
+    ]
+
+    def order(one: tuple[bool, str, Row]) -> tuple[bool, float, str, int]:
+        ascending, event_id, row = one
+        score = row.score or 0.0
+        return (row.score is None, score if ascending else -score, event_id, row.rank)
+
+    return [row for _, _, row in sorted(found, key=order)]
+
+
+def _cells(row: Row) -> list[str]:
+    candidate, facts = row.candidate, row.facts
+    return [
+        candidate.event_id,
+        str(row.rank),
+        candidate.object_id,
+        score_text(row),
+        DASH if candidate.ra is None else f"{candidate.ra:.5f}",
+        DASH if candidate.dec is None else f"{candidate.dec:+.5f}",
+        first_text(facts),
+        latest_text(facts),
+        level_text(facts),
+        redshift_text(facts),
+    ]

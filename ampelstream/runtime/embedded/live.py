@@ -1,0 +1,62 @@
+"""Following directories: new files are handled as they appear, until somebody says stop."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.sources import Source, merge
+
+__all__ = ["follow"]
+
+
+def follow(
+    engine: Engine,
+    sources: Sequence[Source],
+    stop: threading.Event,
+    *,
+    poll_seconds: float = 1.0,
+    once: bool = False,
+    handled: Callable[[int], None] = lambda _count: None,
+) -> int:
+    """Handle what is there, then what comes.
+
+    Every pass lists the sources again and leaves out what the state has: a restart goes on where
+    the last commit was. What a pass found is committed before the next wait, so that a candidate is
+    announced within one poll of its alert.
+
+    Parameters
+    ----------
+    engine
+        Topology and state.
+    sources
+        Directories (or files) to follow.
+    stop
+        Set by whoever wants it to end; the record in hand is finished and committed.
+    poll_seconds
+        How long to wait when nothing new was found [s].
+    once
+        End when there is nothing new, instead of waiting.
+    handled
+        Told how many records each pass handled.
+
+    Returns
+    -------
+    int
+        Reactions that a sink has not taken.
+    """
+    offsets = engine.book.offsets()
+    while not stop.is_set():
+        count = 0
+        for record in merge(sources, offsets):
+            engine.process(record)
+            offsets[(record.where.source, record.where.partition)] = record.where.offset
+            count += 1
+            if stop.is_set():
+                break
+        engine.commit()
+        handled(count)
+        if once and not count:
+            break
+        if not count:
+            stop.wait(poll_seconds)
+    return engine.finish()

@@ -1,0 +1,146 @@
+"""A replay: inputs from their beginning to their end, then the outputs.
+
+Killed and started again with the same inputs, it goes on where its last commit was; the outputs are
+those of an undisturbed run.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ampelstream.errors import StateError
+from ampelstream.model.digest import digest
+from ampelstream.model.record import SourceRecord
+from ampelstream.report.html import render
+from ampelstream.report.model import ReplayReport
+from ampelstream.runtime.embedded import outputs
+from ampelstream.runtime.embedded.book import RunBook, RunIdentity
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.summary import collect, listed, reaction_rows
+from ampelstream.sources import Source, merge
+from ampelstream.state.rocks import RocksBackend
+from ampelstream.state.store import Transaction
+from ampelstream.topology import Topology
+
+__all__ = ["Replay", "ReplayResult", "STATE_DIRECTORY"]
+
+STATE_DIRECTORY = "state"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay gives.
+
+    Attributes
+    ----------
+    report
+        Everything that the outputs say.
+    resumed
+        Whether it went on from a killed run's state.
+    """
+
+    report: ReplayReport
+    resumed: bool
+
+
+Watch = Callable[[Iterator[SourceRecord], int, int | None], Iterable[SourceRecord]]
+"""Passes records on while showing the progress: (records, already done, total)."""
+
+
+class Replay:
+    """One replay into one directory.
+
+    Parameters
+    ----------
+    topology
+        The workflow.
+    sources
+        Inputs, alerts and notices.
+    out
+        Directory of the outputs; the state is kept in its subdirectory ``state``.
+    description
+        Of the workflow, for the report.
+    simulated
+        Whether the report must say that the data is made up.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        sources: Sequence[Source],
+        out: Path,
+        *,
+        description: str = "",
+        simulated: bool = False,
+    ) -> None:
+        self._topology = topology
+        self._sources = sources
+        self._out = out
+        self._description = description
+        self._simulated = simulated
+
+    def _identity(self) -> RunIdentity:
+        return RunIdentity(self._topology.hash, digest([source.name for source in self._sources]))
+
+    def _open(self) -> tuple[RocksBackend, bool]:
+        """Open the state of a killed run of the same replay, or an empty one."""
+        path = self._out / STATE_DIRECTORY
+        wanted = self._identity()
+        if path.exists():
+            backend = RocksBackend(path)
+            book = RunBook(Transaction(backend))
+            known = book.identity()
+            if known == wanted:
+                return backend, True
+            backend.close()
+            if known is None and any(path.iterdir()) and not (path / "CURRENT").exists():
+                raise StateError(f"{path} holds files that are not ours; name another directory")
+            _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
+            shutil.rmtree(path)
+        self._out.mkdir(parents=True, exist_ok=True)
+        backend = RocksBackend(path)
+        tables = Transaction(backend)
+        RunBook(tables).save_identity(wanted)
+        tables.commit()
+        return backend, False
+
+    def run(self, watch: Watch) -> ReplayResult:
+        """Handle every record, write the outputs, and say what came out.
+
+        Raises
+        ------
+        AmpelstreamError
+            An input or the state cannot be read.
+        """
+        backend, resumed = self._open()
+        try:
+            engine = Engine(self._topology, backend)
+            done = engine.counters.alerts.records_in + engine.counters.notices.records_in
+            records = merge(self._sources, engine.book.offsets())
+            sizes = [source.estimate() for source in self._sources]
+            total = None if None in sizes else sum(size for size in sizes if size is not None)
+            for record in watch(records, done, total):
+                engine.process(record)
+            engine.commit()
+            report = collect(engine, description=self._description, simulated=self._simulated)
+            self._write(engine, report)
+            identity = self._identity()
+            identity.finished = True
+            engine.book.save_identity(identity)
+            engine.commit()
+        finally:
+            backend.close()
+        return ReplayResult(report, resumed)
+
+    def _write(self, engine: Engine, report: ReplayReport) -> None:
+        out = self._out
+        rows = (outputs.candidate_row(candidate) for candidate in listed(engine))
+        outputs.write_lines(out / "candidates.ndjson", rows)
+        letters = sorted(engine.book.letters(), key=lambda letter: letter.where)
+        outputs.write_lines(out / "dead-letters.ndjson", map(outputs.letter_row, letters))
+        outputs.write_lines(out / "reactions.ndjson", reaction_rows(engine))
+        outputs.write_json(out / "summary.json", report.summary)
+        outputs.write_text(out / "report.html", render(report))

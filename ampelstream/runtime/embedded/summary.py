@@ -1,0 +1,134 @@
+"""What a run did, in numbers that add up, and what the report needs."""
+
+from typing import Any
+
+import msgspec
+
+from ampelstream.core.census import EventCensus, RevisionCensus, census
+from ampelstream.model.candidate import Candidate
+from ampelstream.model.times import iso_from_jd
+from ampelstream.report.model import EventReport, ReplayReport, RevisionReport
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.topology import Topology
+
+__all__ = ["collect", "listed", "ranked", "reaction_rows"]
+
+
+def listed(engine: Engine) -> list[Candidate]:
+    """Last revision of each candidate, sorted by event, object and channel."""
+    return sorted(engine.objects.candidates(), key=lambda candidate: candidate.key)
+
+
+def ranked(topology: Topology, candidates: list[Candidate]) -> list[Candidate]:
+    """Candidates, best first: active ones before others, then by the channel's rank."""
+    ascending = {
+        channel.name: channel.rank_by is not None and channel.rank_by.ascending
+        for channel in topology.channels
+    }
+
+    def order(candidate: Candidate) -> tuple[bool, bool, float, tuple[str, str, str]]:
+        rank = candidate.rank
+        value = 0.0 if rank is None else rank if ascending.get(candidate.channel) else -rank
+        return (candidate.status != "active", rank is None, value, candidate.key)
+
+    return sorted(candidates, key=order)
+
+
+def _row(event: EventCensus, one: RevisionCensus) -> dict[str, Any]:
+    """One line of the summary for a revision of an event."""
+    revision = one.revision
+    return {
+        "event": event.event_id,
+        "revision": revision.revision_id,
+        "notice": one.member.rsplit("/", 1)[-1] or str(one.where),
+        "alert_type": revision.alert_type,
+        "time_created": revision.time_created,
+        "t0": None if revision.t0_jd is None else iso_from_jd(revision.t0_jd),
+        "t0_jd": revision.t0_jd,
+        "selected": one.selected,
+        "area50_deg2": one.area50_deg2,
+        "area90_deg2": one.area90_deg2,
+        "alerts_inside": one.alerts,
+        "objects_inside": one.objects,
+        "channels": {
+            name: {
+                "alerts_inside": counts.alerts,
+                "objects_inside": counts.objects,
+                "rejected_at_match": dict(sorted(counts.rejected.items())),
+            }
+            for name, counts in one.channels.items()
+        },
+    }
+
+
+def _statuses(topology: Topology, candidates: list[Candidate]) -> dict[str, dict[str, int]]:
+    counts = {
+        channel.name: {"active": 0, "outside": 0, "retracted": 0} for channel in topology.channels
+    }
+    for candidate in candidates:
+        counts[candidate.channel][candidate.status.value] += 1
+    return counts
+
+
+def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayReport:
+    """Everything that the outputs say, from the state alone."""
+    topology = engine.topology
+    candidates = listed(engine)
+    censuses = [census(topology, event, engine.objects) for event in engine.events]
+    censuses.extend(engine.retention.past_censuses())
+    censuses.sort(key=lambda one: one.event_id)
+    counts = engine.counters.as_plain()
+    entries = engine.ledger.entries()
+    statuses = _statuses(topology, candidates)
+    summary: dict[str, Any] = {
+        "topology": {"name": topology.name, "version": topology.version, "hash": topology.hash},
+        "records_in": counts["alerts"]["records_in"] + counts["notices"]["records_in"],
+        "dead_letters": counts["alerts"]["dead_letters"] + counts["notices"]["dead_letters"],
+        "alerts": counts["alerts"],
+        "notices": counts["notices"],
+        "channels": {
+            name: counts["channels"][name] | {"candidates": statuses[name]} for name in statuses
+        },
+        "reactions": {"decided": len(entries), "sent": sum(bool(one.sent) for one in entries)},
+        "events": [_row(event, one) for event in censuses for one in event.revisions],
+    }
+    return ReplayReport(
+        topology_name=topology.name,
+        topology_version=topology.version,
+        topology_hash=topology.hash,
+        description=description,
+        summary=summary,
+        events=[_event_report(engine, event) for event in censuses],
+        candidates=ranked(topology, candidates),
+        simulated=simulated,
+        ranking={
+            channel.name: (f"{channel.rank_by.unit}.{channel.rank_by.field}", channel.rank_by.ascending)
+            for channel in topology.channels
+            if channel.rank_by is not None
+        },
+    )
+
+
+def _event_report(engine: Engine, event: EventCensus) -> EventReport:
+    known = engine.events.get(event.event_id)
+    return EventReport(
+        event_id=event.event_id,
+        revisions=[
+            RevisionReport(
+                revision=one.revision,
+                area50_deg2=one.area50_deg2,
+                area90_deg2=one.area90_deg2,
+                channels={name: (c.alerts, c.objects) for name, c in one.channels.items()},
+                selected=one.selected,
+            )
+            for one in event.revisions
+        ],
+        skymap=known.skymap() if known is not None else None,
+        retracted=event.retracted,
+    )
+
+
+def reaction_rows(engine: Engine) -> list[dict[str, Any]]:
+    """Reactions that were decided, sorted by event, object, rule and class."""
+    rows = [msgspec.to_builtins(entry.reaction) for entry in engine.ledger.entries()]
+    return sorted(rows, key=lambda r: (r["event_id"], r["object_id"], r["rule"], r["klass"]))

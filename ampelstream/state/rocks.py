@@ -1,0 +1,86 @@
+"""The state store on disk: RocksDB through rocksdict."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
+
+from ampelstream.errors import StateError
+
+__all__ = ["RocksBackend"]
+
+_CACHE_BYTES = 64 << 20
+_BLOOM_BITS = 10.0
+
+
+def _options() -> Options:
+    """Options with a bounded cache: a store's memory must not grow with its size."""
+    table = BlockBasedOptions()
+    table.set_bloom_filter(_BLOOM_BITS, block_based=False)
+    table.set_block_cache(Cache(_CACHE_BYTES))
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)  # noqa: FBT003  (rocksdict's own signature)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_size(32 << 20)
+    return options
+
+
+class RocksBackend:
+    """One RocksDB directory; a second process on the same directory is refused.
+
+    Parameters
+    ----------
+    path
+        Directory of the database; made if absent.
+    sync
+        Whether a commit waits for the disk. With False a commit survives the death of the process
+        but not of the machine.
+
+    Raises
+    ------
+    StateError
+        The directory is in use by another process, or is not readable.
+    """
+
+    def __init__(self, path: Path, *, sync: bool = True) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = Rdict(str(path), _options())
+        except Exception as error:  # noqa: BLE001  (rocksdict raises bare Exception subclasses)
+            raise StateError(
+                f"cannot open the state in {path}: {error}. Is another ampelstream process using it? "
+                "Stop that one, or give another directory."
+            ) from error
+        self._write_options = WriteOptions()
+        self._write_options.sync = sync
+
+    def get(self, key: bytes) -> bytes | None:
+        """Value of ``key``, or None."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give keys and values with start <= key < stop, in key order."""
+        cursor = self._db.iter()
+        cursor.seek(start)
+        while cursor.valid():
+            key: bytes = cursor.key()
+            if key >= stop:
+                return
+            yield key, cursor.value()
+            cursor.next()
+
+    def write(self, batch: Mapping[bytes, bytes | None]) -> None:
+        """Apply the batch as one RocksDB WriteBatch; None deletes."""
+        out = WriteBatch(raw_mode=True)
+        for key, value in batch.items():
+            if value is None:
+                out.delete(key)
+            else:
+                out.put(key, value)
+        self._db.write(out, self._write_options)
+
+    def close(self) -> None:
+        """Flush and close; the directory is free afterwards."""
+        self._db.close()
