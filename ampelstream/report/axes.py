@@ -1,5 +1,6 @@
 """Round numbers for the ticks of an axis."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -26,5 +27,5 @@ def ticks(low: float, high: float, count: int = 6) -> Sequence[float]:
 
 def decimals(values: Sequence[float]) -> int:
     """Decimal places that tell neighbouring ticks apart."""
-    step = min((b - a for a, b in zip(values, values[1:], strict=False)), default=1.0)
+    step = min((b - a for a, b in itertools.pairwise(values)), default=1.0)
     return max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0

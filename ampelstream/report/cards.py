@@ -97,9 +97,7 @@ def _errors(candidate: Candidate) -> Markup | None:
     failed = [result for result in candidate.results if result.error]
     if not failed:
         return None
-    items = [
-        element("li", element("strong", result.name), ": ", result.error) for result in failed
-    ]
+    items = [element("li", element("strong", result.name), ": ", result.error) for result in failed]
     head = element("p", "Units that gave no result")
     return element("div", head, element("ul", join(items)), class_="errors")
 

@@ -142,13 +142,13 @@ def _graticule(view: Closeup) -> tuple[Markup, Markup]:
     cosine = max(math.cos(math.radians(view.dec)), 0.02)
     step = _step(min(2 * view.half / cosine, 150.0))
     for index in range(math.ceil(360 / step)):
-        ra = index * step
-        dec_line = np.linspace(low, high, 361)
-        x, y = _place(view, np.full(dec_line.shape, ra), dec_line)
+        meridian = index * step
+        heights = np.linspace(low, high, 361)
+        x, y = _place(view, np.full(heights.shape, meridian), heights)
         paths.append(polyline(x, y, _SIZE))
         edge = _crossing(x, y, _SIZE)
         if edge is not None:
-            words = f"{ra:.{_places(step)}f}°"
+            words = f"{meridian:.{_places(step)}f}°"
             names.append(element("text", words, x=edge, y=_SIZE + 15, text_anchor="middle"))
     lines = element("path", d="".join(paths), class_="graticule")
     return lines, element("g", join(names), class_="names")
@@ -158,9 +158,7 @@ def _places(step: float) -> int:
     return 0 if step >= 1 else 2 if step < 0.1 else 1  # noqa: PLR2004  (steps of 0.05 need two)
 
 
-def _crossing(
-    along: NDArray[np.float64], across: NDArray[np.float64], edge: float
-) -> float | None:
+def _crossing(along: NDArray[np.float64], across: NDArray[np.float64], edge: float) -> float | None:
     """Where a line reaches an edge of the drawing, if it does."""
     before, after = across[:-1] - edge, across[1:] - edge
     with np.errstate(invalid="ignore"):

@@ -3,6 +3,8 @@
 Lorensen & Cline, "Marching cubes", SIGGRAPH 1987, in two dimensions.
 """
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,9 +64,7 @@ def contour(values: NDArray[np.float64], level: float) -> list[list[Point]]:
         Lines of (x, y) = (column, row), fractional; a closed one ends where it begins.
     """
     inside = values <= level
-    case = (
-        inside[:-1, :-1] * 1 + inside[:-1, 1:] * 2 + inside[1:, 1:] * 4 + inside[1:, :-1] * 8
-    )
+    case = inside[:-1, :-1] * 1 + inside[:-1, 1:] * 2 + inside[1:, 1:] * 4 + inside[1:, :-1] * 8
     known = np.isfinite(values)
     whole = known[:-1, :-1] & known[:-1, 1:] & known[1:, 1:] & known[1:, :-1]
     links: dict[_Edge, list[_Edge]] = {}
@@ -107,12 +107,10 @@ def path_data(lines: list[list[Point]], scale: float = 1.0, digits: int = 1) -> 
     unit = 10**digits
     pieces = []
     for line in lines:
-        grid = [
-            (round((x + 0.5) * scale * unit), round((y + 0.5) * scale * unit)) for x, y in line
-        ]
+        grid = [(round((x + 0.5) * scale * unit), round((y + 0.5) * scale * unit)) for x, y in line]
         x, y = grid[0]
         pieces.append(f"M{x / unit:g} {y / unit:g}")
-        steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(grid, grid[1:], strict=False)]
+        steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(grid)]
         pieces.extend(f"l{dx / unit:g} {dy / unit:g}" for dx, dy in _merged(steps))
         if line[0] == line[-1]:
             pieces.append("z")

@@ -7,7 +7,7 @@ from ampelstream.report.cards import draw_card
 from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.model import EventReport, RevisionReport
 from ampelstream.report.quantities import DASH, far_text, jd_text, number, utc_text
-from ampelstream.report.ranking import EventView, Listing
+from ampelstream.report.ranking import EventView, Listing, trigger_jd
 from ampelstream.report.sky import draw_sky
 from ampelstream.report.tables import others_table, ranked_table
 
@@ -95,7 +95,7 @@ def _facts(view: EventView, said: RevisionReport) -> dict[str, object]:
     )
     facts: dict[str, object] = {
         "Alert history": " → ".join(one.revision.alert_type for one in event.revisions),
-        "Trigger time": f"{utc_text(view.t0_jd)} (JD {jd_text(view.t0_jd)})",
+        "Trigger time": f"{utc_text(trigger_jd(event))} (JD {jd_text(trigger_jd(event))})",
         "False alarm rate": far_text(revision.far),
         "Search": f"{who or DASH} {_significance(revision)}",
         "Instruments": ", ".join(revision.instruments) or DASH,
@@ -113,8 +113,12 @@ def _facts(view: EventView, said: RevisionReport) -> dict[str, object]:
             words.append(f"FAR {far_text(other.time_sky_position_coincidence_far)}")
         facts["Coincidence"] = ", ".join(words) or "reported without details"
     if revision.url is not None and revision.url.startswith("https://"):
+        host = revision.url.removeprefix("https://").partition("/")[0]
         facts["Page"] = element(
-            "a", revision.url, href=revision.url, rel="noopener noreferrer external"
+            "a",
+            f"{event.event_id} at {host}",
+            href=revision.url,
+            rel="noopener noreferrer external",
         )
     return facts
 
@@ -133,7 +137,11 @@ def _probabilities(name: str, values: Mapping[str, float]) -> Markup | None:
             "tr",
             element("th", kind, scope="row"),
             element(
-                "td", element("span", class_="bar", style=f"width:{_percent(value):.1f}%"), class_="bars"
+                "td",
+                element("span", class_="bar", style=f"width:{_percent(value):.1f}%")
+                if value > 0
+                else None,
+                class_="bars",
             ),
             element("td", _percent_text(value), class_="num"),
         )
@@ -187,9 +195,7 @@ def _revision(one: RevisionReport) -> Sequence[Markup]:
     return [element("td", part) for part in words]
 
 
-def _listing(
-    listing: Listing, channels: int, *, cards: int, rows: int, simulated: bool
-) -> Markup:
+def _listing(listing: Listing, channels: int, *, cards: int, rows: int, simulated: bool) -> Markup:
     title = f"Candidates of channel {listing.channel}"
     if channels > 1 and listing.letter:
         title += f" (numbers beginning with {listing.letter})"

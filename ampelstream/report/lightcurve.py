@@ -11,7 +11,7 @@ from ampelstream.report.quantities import jd_text
 
 __all__ = ["draw_lightcurve"]
 
-_WIDTH, _HEIGHT = 560.0, 330.0
+_WIDTH, _HEIGHT = 560.0, 370.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 14.0, 58.0, 42.0
 
 
@@ -115,7 +115,7 @@ def _axes(frame: _Frame, origin: float, *, has_trigger: bool) -> list[Markup]:
             class_="frame",
         )
     ]
-    magnitudes = ticks(frame.bright, frame.faint, 6)
+    magnitudes = ticks(frame.bright, frame.faint, 8)
     for value in magnitudes:
         y = frame.y(value)
         parts.append(_line(_LEFT, y, right, y, "grid"))
@@ -153,7 +153,7 @@ def _julian_axis(frame: _Frame, origin: float) -> list[Markup]:
         words = f"{value - base:.{decimals(values)}f}"
         parts.append(_label(x, _TOP - 5, words, text_anchor="middle", class_="minor"))
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    name = f"JD − {base:d}"
+    name = f"JD \N{MINUS SIGN} {base:d}"
     parts.append(_label(middle, _TOP - 20, name, text_anchor="middle", class_="minor"))
     return parts
 
@@ -197,7 +197,9 @@ def _draw(mark: _Mark, frame: _Frame) -> Markup:
 def _legend(marks: Sequence[_Mark]) -> Markup:
     """One entry for each kind of mark that occurs."""
     entries: dict[str, Datapoint] = {}
-    for mark in sorted(marks, key=lambda m: (not m.point.is_detection, m.point.fid)):
+    for mark in sorted(
+        marks, key=lambda m: (not m.point.is_detection, m.point.positive is False, m.point.fid)
+    ):
         point = mark.point
         name = f"{point.band} limit" if not point.is_detection else point.band
         if point.is_detection and point.positive is False:

@@ -91,7 +91,7 @@ def _meet(one: Box, two: Box) -> bool:
 
 def _draw(marker: Marker, box: Box | None) -> Markup:
     if not marker.label:
-        dot = element("circle", cx=marker.x, cy=marker.y, r=2.2, class_="dot")
+        dot = element("circle", cx=marker.x, cy=marker.y, r=1.8, class_="dot")
         return element("g", element("title", marker.title), dot)
     disc = element("circle", cx=marker.x, cy=marker.y, r=_RADIUS, class_="candidate")
     name = None

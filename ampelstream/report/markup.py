@@ -7,6 +7,7 @@ string; only a ``Markup``, which nothing but this package makes, goes in as it i
 import html
 import math
 import re
+from collections.abc import Iterable
 
 __all__ = ["Markup", "element", "fixed", "join", "text"]
 
@@ -52,7 +53,7 @@ def _attribute(name: str, value: Attribute) -> str:
     return f' {name}="{text(value)}"'
 
 
-def element(name: str, *children: object, **attributes: Attribute) -> Markup:
+def element(name: str, /, *children: object, **attributes: Attribute) -> Markup:
     """Make one element.
 
     Parameters
@@ -75,6 +76,6 @@ def element(name: str, *children: object, **attributes: Attribute) -> Markup:
     return Markup(f"<{opening}>{inner}</{name}>")
 
 
-def join(parts: "list[Markup] | tuple[Markup, ...]", separator: str = "") -> Markup:
+def join(parts: Iterable[Markup], separator: str = "") -> Markup:
     """Put pieces of markup one after the other; the separator is escaped."""
     return Markup(text(separator).join(parts))

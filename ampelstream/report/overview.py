@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ampelstream.report.event import area_text, distance_text
 from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.quantities import DASH, far_text, utc_text
-from ampelstream.report.ranking import EventView
+from ampelstream.report.ranking import EventView, trigger_jd
 
 __all__ = ["draw_contents", "draw_overview"]
 
@@ -78,8 +78,8 @@ def _cells(view: EventView) -> list[Markup]:
         probable = f"{best} {100 * values[best]:.0f} %"
     words = (
         kind,
-        utc_text(view.t0_jd),
-        far_text(None if latest is None else latest.revision.far),
+        utc_text(trigger_jd(event)),
+        far_text(None if latest is None else latest.revision.far, brief=True),
         probable,
         distance_text(event),
         area_text(None if latest is None else latest.area90_deg2),

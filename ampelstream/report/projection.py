@@ -7,7 +7,14 @@ pages 249-252 (Mollweide) and 164-168 (gnomonic).
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Plane", "galactic_plane", "gnomonic", "gnomonic_inverse", "mollweide", "mollweide_inverse"]
+__all__ = [
+    "Plane",
+    "galactic_plane",
+    "gnomonic",
+    "gnomonic_inverse",
+    "mollweide",
+    "mollweide_inverse",
+]
 
 Plane = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Two arrays of the same shape: x to the right and y up, or ra and dec [deg]."""

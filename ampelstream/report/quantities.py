@@ -37,34 +37,37 @@ def number(value: float | None, digits: int = 4) -> str:
         return "0"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     power = int(exponent)
-    if -4 <= power <= max(digits, 6):  # noqa: PLR2004  (readable without a power of ten)
+    if -4 <= power < max(digits, 6):  # noqa: PLR2004  (readable without a power of ten)
         short = f"{value:.{max(0, digits - 1 - power)}f}"
         return short.rstrip("0").rstrip(".") if "." in short else short
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa} × 10{str(power).translate(_SUPERSCRIPTS)}"
+    return f"{mantissa} \N{MULTIPLICATION SIGN} 10{str(power).translate(_SUPERSCRIPTS)}"
 
 
 def years_text(years: float) -> str:
     """Say a span of time in years, or in days when it is short."""
     if years < 1.0:
         return f"{number(years * 365.25, 2)} d"
+    if 100.0 <= years < 1e6:  # noqa: PLR2004  (readable with a thousands separator)
+        return f"{float(f'{years:.1e}'):,.0f} yr"
     return f"{number(years, 2)} yr"
 
 
-def far_text(far_hz: float | None) -> str:
+def far_text(far_hz: float | None, *, brief: bool = False) -> str:
     """False alarm rate per Julian year, and as one in so many years.
 
     Parameters
     ----------
     far_hz
         False alarm rate [Hz].
+    brief
+        Leave out the second way of saying it.
     """
     if far_hz is None or not math.isfinite(far_hz) or far_hz < 0:
         return DASH
     per_year = far_hz * JULIAN_YEAR_S
-    if per_year == 0:
-        return "0 per year"
-    return f"{number(per_year, 3)} per year (one in {years_text(1 / per_year)})"
+    rate = f"{number(per_year, 3)} per year"
+    return f"{rate} (one in {years_text(1 / per_year)})" if per_year and not brief else rate
 
 
 def jd_text(jd: float | None) -> str:

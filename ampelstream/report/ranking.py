@@ -7,7 +7,7 @@ from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.report.facts import Facts, facts_of, score_of
 from ampelstream.report.model import EventReport, ReplayReport
 
-__all__ = ["EventView", "Listing", "Row", "arrange", "trigger_jd"]
+__all__ = ["EventView", "Listing", "Row", "arrange", "score_order", "trigger_jd"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -96,9 +96,7 @@ def arrange(report: ReplayReport) -> list[EventView]:
             event=event,
             anchor=f"e{index}",
             listings=[
-                _listing(
-                    event, channel, candidates, letters[channel], report.ranking, f"e{index}"
-                )
+                _listing(event, channel, candidates, letters[channel], report.ranking, f"e{index}")
                 for channel in sorted({candidate.channel for candidate in candidates})
             ],
         )
@@ -140,10 +138,12 @@ def _listing(
     path, ascending = ranking.get(channel, (None, False))
     mine = [candidate for candidate in candidates if candidate.channel == channel]
 
-    def rows(active: bool) -> list[Row]:  # noqa: FBT001  (one of two halves)
+    def rows(*, active: bool) -> list[Row]:
         half = [one for one in mine if (one.status is CandidateStatus.ACTIVE) is active]
         scored = [(score_of(one, path), one) for one in half]
-        scored.sort(key=lambda pair: (*_score_order(pair[0], ascending), pair[1].object_id))
+        scored.sort(
+            key=lambda pair: (*score_order(pair[0], ascending=ascending), pair[1].object_id)
+        )
         return [
             Row(
                 candidate=candidate,
@@ -161,13 +161,13 @@ def _listing(
         letter=letter,
         score_path=path,
         ascending=ascending,
-        active=rows(True),
-        others=rows(False),
+        active=rows(active=True),
+        others=rows(active=False),
     )
 
 
-def _score_order(score: float | None, ascending: bool) -> tuple[bool, float]:  # noqa: FBT001  (see Listing)
-    """Those without a score last."""
+def score_order(score: float | None, *, ascending: bool) -> tuple[bool, float]:
+    """Sort key by which the best comes first and those without a score last."""
     if score is None:
         return True, 0.0
     return False, score if ascending else -score

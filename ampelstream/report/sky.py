@@ -40,8 +40,8 @@ def _caption(event: EventReport) -> str:
     if event.skymap is not None:
         of = f" {event.skymap.name}" if event.skymap.name else ""
         shading = (
-            f"Sky map{of}: the darker, the smaller the credible region that holds the pixel; "
-            "outlines at 50 % (solid) and 90 % (dashed)."
+            f"Sky map{of}: the stronger the colour, the smaller the credible region that holds the "
+            "pixel; outlines at 50 % (solid) and 90 % (dashed)."
         )
     return (
         f"{shading} Whole sky, Mollweide, ICRS, right ascension 180° (12h) in the middle and "

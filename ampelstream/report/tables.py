@@ -19,11 +19,11 @@ _COLUMNS = (
     ("Object", "text", ""),
     ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension"),
     ("RA, Dec", "number", "ICRS, hours and degrees; sorted by right ascension"),
-    ("First det. [d]", "number", "First detection after the trigger, days"),
+    ("First [d]", "number", "First detection after the trigger, days"),
     ("Latest", "number", "Latest detection: AB magnitude and band"),
-    ("Cred. level", "number", "Smallest credible region that holds the position"),
-    ("Redshift", "number", ""),
-    ("Dist. [Mpc]", "number", ""),
+    ("Level", "number", "Credible level: the smallest credible region that holds the position"),
+    ("z", "number", "Redshift that a unit gave"),
+    ("D [Mpc]", "number", "Distance"),
     ("Status", "text", ""),
 )
 
@@ -47,11 +47,10 @@ def ranked_table(listing: Listing, *, cards: int, rows: int) -> Markup:
     shown = listing.active[:rows]
     body = [_ranked_row(row, linked=row.rank <= cards) for row in shown]
     rest = len(listing.active) - len(shown)
-    more = None
+    words = f"Ranked by {score}, {_direction(listing)}. The name of a column sorts by it."
     if rest:
-        words = f"{rest} more candidates of this event and channel are in candidates.ndjson."
-        more = element("p", words, class_="muted")
-    return Markup(_table(heads, body, "ranked") + (more or ""))
+        words += f" {rest} more candidates of this event and channel are in candidates.ndjson."
+    return Markup(_table(heads, body, "ranked") + element("p", words, class_="muted hint"))
 
 
 def _direction(listing: Listing) -> str:

@@ -3,10 +3,16 @@
 from rich.table import Table
 from rich.text import Text
 
-from ampelstream.report.columns import first_text, latest_text, level_text, redshift_text, score_text
+from ampelstream.report.columns import (
+    first_text,
+    latest_text,
+    level_text,
+    redshift_text,
+    score_text,
+)
 from ampelstream.report.model import ReplayReport
 from ampelstream.report.quantities import DASH
-from ampelstream.report.ranking import EventView, Row, arrange
+from ampelstream.report.ranking import EventView, Row, arrange, score_order
 
 __all__ = ["candidate_table"]
 
@@ -36,8 +42,8 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
         rows = _best(views, channel)
         total += len(rows)
         for row in rows[:limit]:
-            name = [channel] if len(channels) > 1 else []
-            table.add_row(*(Text(part) for part in [*name, *_cells(row)]))
+            first = [channel] if len(channels) > 1 else []
+            table.add_row(*(Text(part) for part in [*first, *_cells(row)]))
             shown += 1
         table.add_section()
     table.caption = f"{shown} of {total} active candidates"
@@ -56,8 +62,7 @@ def _best(views: list[EventView], channel: str) -> list[Row]:
 
     def order(one: tuple[bool, str, Row]) -> tuple[bool, float, str, int]:
         ascending, event_id, row = one
-        score = row.score or 0.0
-        return (row.score is None, score if ascending else -score, event_id, row.rank)
+        return (*score_order(row.score, ascending=ascending), event_id, row.rank)
 
     return [row for _, _, row in sorted(found, key=order)]
 

@@ -1,0 +1,124 @@
+"""Sky maps in FITS: bytes to a header and tiles.
+
+Understood are flat HEALPix tables (RING or NESTED, one value per row or vectors, probability per
+pixel or density) and multi-order ones (UNIQ and PROBDENSITY), each with or without DISTMU,
+DISTSIGMA and DISTNORM, plain or gzipped. Conventions: LIGO-T1800137, and the LVK user guide.
+"""
+
+import gzip
+import io
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from ampelstream.errors import SkyMapError
+from ampelstream.sky.columns import Table, tiles_of
+from ampelstream.sky.tiles import Tiles
+
+__all__ = ["read_fits"]
+
+_GZIP = b"\x1f\x8b"
+
+# What astropy, numpy and gzip raise for damaged files (found by cutting and mangling real ones).
+_DAMAGE = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    TypeError,
+    UnicodeError,
+    ValueError,
+    fits.VerifyError,
+    zlib.error,
+)
+
+Header = Mapping[str, str | float]
+
+
+def read_fits(data: bytes, name: str) -> tuple[Header, Tiles]:
+    """Read a sky map.
+
+    Parameters
+    ----------
+    data
+        The FITS file, plain or gzipped.
+    name
+        Of the map, for messages.
+
+    Returns
+    -------
+    header
+        Cards of the table that holds the map, without commentary.
+    tiles
+        The sky.
+
+    Raises
+    ------
+    SkyMapError
+        It is no FITS file, is damaged, holds no HEALPix table, or its values make no sense.
+    """
+    if not data.startswith((b"SIMPLE  =", _GZIP)):
+        what = "is empty" if not data else f"begins with {data[:8]!r}, which is not FITS"
+        raise SkyMapError(f"sky map {name} {what}; give a HEALPix map in FITS, plain or gzipped")
+    with _damage(name), warnings.catch_warnings():
+        # what astropy warns of (odd cards) does not matter, or fails below (truncation)
+        warnings.simplefilter("ignore", AstropyWarning)
+        stream = gzip.GzipFile(fileobj=io.BytesIO(data)) if data.startswith(_GZIP) else None
+        with fits.open(stream or io.BytesIO(data), memmap=False) as hdus:
+            hdu = _healpix_table(hdus, name)
+            header = _cards(hdu.header)
+            columns = {str(key).strip().upper(): hdu.data.field(key) for key in hdu.columns.names}
+    return header, tiles_of(Table(name, header, columns))
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Turn what a damaged file makes the libraries raise into our error."""
+    try:
+        yield
+    except SkyMapError:
+        raise
+    except _DAMAGE as error:
+        raise SkyMapError(
+            f"sky map {name} is truncated or damaged ({type(error).__name__}: {error}); "
+            "fetch it again"
+        ) from error
+
+
+def _healpix_table(hdus: fits.HDUList, name: str) -> fits.BinTableHDU:
+    """Find the first table that calls itself HEALPix, or has the columns of a multi-order map."""
+    seen = []
+    for hdu in hdus:
+        if not isinstance(hdu, fits.BinTableHDU):
+            continue
+        names = [str(one).strip().upper() for one in hdu.columns.names]
+        if str(hdu.header.get("PIXTYPE", "")).strip().upper() == "HEALPIX" or "UNIQ" in names:
+            return hdu
+        seen.append(", ".join(names) or "no columns")
+    found = f"its tables have {'; '.join(seen)}" if seen else "it has no tables"
+    raise SkyMapError(
+        f"sky map {name} has no HEALPix table ({found}); the table of a sky map has the card "
+        "PIXTYPE = 'HEALPIX' or a column UNIQ"
+    )
+
+
+def _cards(header: fits.Header) -> Header:
+    """Cards with a text or a number."""
+    cards: dict[str, str | float] = {}
+    for card in header.cards:
+        if card.keyword in {"", "COMMENT", "HISTORY"}:
+            continue
+        if isinstance(card.value, str):
+            cards[card.keyword] = card.value.strip()
+        elif isinstance(card.value, int | float):
+            cards[card.keyword] = card.value
+    return MappingProxyType(cards)

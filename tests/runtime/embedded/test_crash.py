@@ -1,0 +1,69 @@
+"""A replay that is killed and started again leaves what an undisturbed one leaves."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ampelstream.simulate import simulate_night
+
+OUTPUTS = (
+    "candidates.ndjson",
+    "dead-letters.ndjson",
+    "reactions.ndjson",
+    "summary.json",
+    "report.html",
+)
+ROUNDS = int(os.environ.get("AMPELSTREAM_KILL_ROUNDS", "30"))
+
+
+def command(alerts: Path, notices: Path, out: Path) -> list[str]:
+    start = [sys.executable, "-m", "ampelstream", "replay", "skymap-only"]
+    return [*start, "--alerts", str(alerts), "--notices", str(notices), "--out", str(out)]
+
+
+def fingerprints(out: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in OUTPUTS}
+
+
+def undisturbed(alerts: Path, notices: Path, out: Path) -> tuple[dict[str, str], float, int]:
+    """Outputs, duration [s] and exit code of a replay that nobody kills."""
+    began = time.monotonic()
+    done = subprocess.run(command(alerts, notices, out), capture_output=True, check=False)
+    assert done.returncode in {0, 3}, done.stderr.decode()
+    return fingerprints(out), time.monotonic() - began, done.returncode
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kill_nine_at_random_moments(tmp_path: Path) -> None:
+    night = simulate_night(tmp_path / "night", seed=5, alerts=800)
+    expected, seconds, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
+    dice = random.Random(20260101)  # noqa: S311  (a reproducible test, not a secret)
+    killed = resumed = 0
+    out = tmp_path / "out"
+    for _ in range(ROUNDS):
+        process = subprocess.Popen(
+            command(night.alerts, night.notices, out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        time.sleep(dice.uniform(0.35, 0.95) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        done = subprocess.run(
+            command(night.alerts, night.notices, out), capture_output=True, check=False
+        )
+        assert done.returncode == code, done.stderr.decode()
+        resumed += b"resumed" in done.stderr
+        assert fingerprints(out) == expected
+    # the rounds must have hit what they aim at, or this test shows nothing
+    assert killed >= ROUNDS * 0.8
+    assert resumed >= ROUNDS * 0.3

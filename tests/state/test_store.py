@@ -1,0 +1,89 @@
+"""Both backends behave alike, and a transaction is all or nothing."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ampelstream.errors import StateError
+from ampelstream.state.memory import MemoryBackend
+from ampelstream.state.rocks import RocksBackend
+from ampelstream.state.store import Backend, Transaction
+
+keys = st.binary(min_size=1, max_size=3)
+operations = st.lists(
+    st.tuples(st.sampled_from(["put", "delete", "commit", "rollback"]), keys, keys), max_size=30
+)
+
+
+@pytest.fixture(params=["memory", "rocks"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    made: Backend = (
+        MemoryBackend() if request.param == "memory" else RocksBackend(tmp_path / "rocks")
+    )
+    yield made
+    made.close()
+
+
+def test_scan_is_ordered_and_half_open(backend: Backend) -> None:
+    backend.write({b"b": b"2", b"a": b"1", b"c": b"3"})
+    assert list(backend.scan(b"a", b"c")) == [(b"a", b"1"), (b"b", b"2")]
+    backend.write({b"a": None, b"absent": None})
+    assert backend.get(b"a") is None
+    assert list(backend.scan(b"", b"z")) == [(b"b", b"2"), (b"c", b"3")]
+
+
+def test_transaction_reads_its_own_writes(backend: Backend) -> None:
+    backend.write({b"a": b"old", b"b": b"old"})
+    work = Transaction(backend)
+    work.put(b"a", b"new")
+    work.delete(b"b")
+    work.put(b"c", b"new")
+    assert (work.get(b"a"), work.get(b"b"), work.get(b"c")) == (b"new", None, b"new")
+    assert list(work.scan(b"a", b"z")) == [(b"a", b"new"), (b"c", b"new")]
+    assert backend.get(b"a") == b"old"
+    work.rollback()
+    assert work.get(b"a") == b"old"
+
+
+@settings(deadline=None, max_examples=150)
+@given(operations)
+def test_transaction_equals_a_plain_dictionary(steps: list[tuple[str, bytes, bytes]]) -> None:
+    backend = MemoryBackend()
+    work = Transaction(backend)
+    committed: dict[bytes, bytes] = {}
+    current: dict[bytes, bytes] = {}
+    run: dict[str, Callable[[bytes, bytes], None]] = {
+        "put": lambda key, value: (work.put(key, value), current.__setitem__(key, value))[0],
+        "delete": lambda key, _: (work.delete(key), current.pop(key, None), None)[2],
+    }
+    for name, key, value in steps:
+        if name == "commit":
+            work.commit()
+            committed = dict(current)
+        elif name == "rollback":
+            work.rollback()
+            current = dict(committed)
+        else:
+            run[name](key, value)
+        assert list(work.scan(b"", b"\xff" * 4)) == sorted(current.items())
+    assert list(backend.scan(b"", b"\xff" * 4)) == sorted(committed.items())
+
+
+def test_rocks_keeps_its_content(tmp_path: Path) -> None:
+    first = RocksBackend(tmp_path / "rocks")
+    first.write({b"a": b"1"})
+    first.close()
+    second = RocksBackend(tmp_path / "rocks")
+    assert second.get(b"a") == b"1"
+    second.close()
+
+
+def test_a_second_process_is_refused_by_name(tmp_path: Path) -> None:
+    first = RocksBackend(tmp_path / "rocks")
+    with pytest.raises(StateError, match="rocks") as caught:
+        RocksBackend(tmp_path / "rocks")
+    assert "another" in str(caught.value)
+    first.close()
