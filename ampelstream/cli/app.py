@@ -54,8 +54,6 @@ def _root(
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_time=False)],
     )
-    for noisy in ("astropy", "matplotlib", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def main() -> None:

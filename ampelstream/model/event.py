@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from ampelstream.model.times import jd_from_iso
+
 __all__ = ["EventRevision", "ExternalCoincidence", "Notice"]
 
 
@@ -81,9 +83,9 @@ class EventRevision(msgspec.Struct, frozen=True):
     skymap_digest: str = ""
 
     @property
-    def key(self) -> tuple[str, int, str]:
+    def key(self) -> tuple[float, int, str]:
         """Sort key: time of creation; a retraction last; then content, so that ties are stable."""
-        return (self.time_created, int(self.is_retraction), self.content_digest)
+        return (jd_from_iso(self.time_created), int(self.is_retraction), self.content_digest)
 
     @property
     def revision_id(self) -> str:

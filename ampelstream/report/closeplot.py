@@ -137,7 +137,7 @@ def _graticule(view: Closeup) -> tuple[Markup, Markup]:
         paths.append(polyline(x, y, _SIZE))
         edge = _crossing(y, x, 0.0)
         if edge is not None:
-            words = f"{dec:+.{_places(step)}f}°"
+            words = f"{dec:+.{_places(step)}f}°" if dec else "0°"
             names.append(element("text", words, x=-5.0, y=edge + 4, text_anchor="end"))
     cosine = max(math.cos(math.radians(view.dec)), 0.02)
     step = _step(min(2 * view.half / cosine, 150.0))

@@ -11,12 +11,13 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.report.model import ReportMap
 from ampelstream.report.quantities import is_number
+from ampelstream.units.scores.cosmology import distances
 
 __all__ = ["Facts", "facts_of", "score_of"]
 
-# Where several units say the same thing, the first that says it wins; these are the spellings in
-# use, the project's own before AMPEL's.
-_LEVELS = ("searched_prob", "credible_level", "cumprob")
+# Where several units say the same thing, the first that says it wins. These are the spellings in
+# use: AMPEL's, which the project's own units keep, and ligo.skymap's.
+_LEVELS = ("cumprob", "searched_prob", "credible_level")
 _REDSHIFTS = ("redshift", "ampel_z", "z")
 _DISTANCES = ("distance_mpc", "luminosity_distance_mpc", "dist_mpc")
 
@@ -34,9 +35,9 @@ class Facts:
     level
         Credible level of the position in the event's sky map.
     redshift
-        As a unit gave it.
+        As a unit gave it; above 0.
     distance_mpc
-        Distance [Mpc], as a unit gave it.
+        Luminosity distance [Mpc]: as a unit gave it, otherwise that of the redshift (Planck 2015).
     detections
         Number of detections.
     """
@@ -58,12 +59,13 @@ def facts_of(candidate: Candidate, skymap: ReportMap | None) -> Facts:
     if detections and candidate.t0_jd is not None:
         first = detections[0].jd - candidate.t0_jd
     level = _named(candidate, _LEVELS)
+    redshift = _positive(candidate, _REDSHIFTS)
     return Facts(
         first_days=first,
         latest=detections[-1] if detections else None,
         level=_level_in(candidate, skymap) if level is None else level,
-        redshift=_named(candidate, _REDSHIFTS),
-        distance_mpc=_named(candidate, _DISTANCES),
+        redshift=redshift,
+        distance_mpc=_positive(candidate, _DISTANCES) or _distance(redshift),
         detections=len(detections),
     )
 
@@ -84,6 +86,17 @@ def _level_in(candidate: Candidate, skymap: ReportMap | None) -> float | None:
         return None
     level = float(skymap.credible_levels(np.array([candidate.ra]), np.array([candidate.dec]))[0])
     return level if math.isfinite(level) else None
+
+
+def _positive(candidate: Candidate, names: tuple[str, ...]) -> float | None:
+    """A redshift or distance; units write 0, too, where they have none."""
+    value = _named(candidate, names)
+    return value if value is not None and value > 0 else None
+
+
+def _distance(redshift: float | None) -> float | None:
+    found = None if redshift is None else distances(redshift)
+    return None if found is None else found.luminosity_mpc
 
 
 def _named(candidate: Candidate, names: tuple[str, ...]) -> float | None:

@@ -18,10 +18,8 @@ _NOTES = (
         "Credible level: the probability in the smallest region of the sky map that holds the "
         "position, that of the position's own pixel included; small is good."
     ),
-    (
-        "Times are UTC. Magnitudes are AB, of the difference image. Positions are ICRS; a candidate's "
-        "is the mean of its detections."
-    ),
+    "Times are UTC. Magnitudes are AB, of the difference image.",
+    "Positions are ICRS; that of a candidate is the mean of its detections.",
     "False alarm rates are per Julian year (365.25 d).",
     "The same records and the same topology give this file again, byte for byte.",
 )

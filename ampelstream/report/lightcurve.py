@@ -12,7 +12,7 @@ from ampelstream.report.quantities import jd_text
 __all__ = ["draw_lightcurve"]
 
 _WIDTH, _HEIGHT = 560.0, 370.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 14.0, 58.0, 42.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 14.0, 58.0, 42.0
 
 
 @dataclass(frozen=True, slots=True)

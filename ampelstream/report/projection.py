@@ -39,15 +39,17 @@ def mollweide(ra: ArrayLike, dec: ArrayLike, centre: float = 180.0) -> Plane:
         to the centre is put on the left edge.
     """
     lon = _from_centre(ra, centre)
-    target = np.pi * np.sin(np.radians(np.asarray(dec, dtype=np.float64)))
-    # Bisection: Newton's method, which Snyder gives, converges slowly next to the poles.
+    sine = np.sin(np.radians(np.asarray(dec, dtype=np.float64)))
+    # Bisection: Newton's method, which Snyder gives, converges slowly next to the poles. In the
+    # southern half, where rounding leaves the pole itself exact; the north is its mirror image.
+    target = -np.pi * np.abs(sine)
     low = np.full(target.shape, -np.pi / 2)
-    high = np.full(target.shape, np.pi / 2)
+    high = np.zeros(target.shape)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         below = 2 * middle + np.sin(2 * middle) < target
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    theta = (low + high) / 2
+    theta = np.copysign((low + high) / 2, sine)
     return -2.0 * (lon / 180.0) * np.cos(theta), np.sin(theta)
 
 

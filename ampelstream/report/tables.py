@@ -23,7 +23,7 @@ _COLUMNS = (
     ("Latest", "number", "Latest detection: AB magnitude and band"),
     ("Level", "number", "Credible level: the smallest credible region that holds the position"),
     ("z", "number", "Redshift that a unit gave"),
-    ("D [Mpc]", "number", "Distance"),
+    ("D [Mpc]", "number", "Luminosity distance: of a unit, or of the redshift (Planck 2015)"),
     ("Status", "text", ""),
 )
 
@@ -106,7 +106,8 @@ def _ranked_row(row: Row, *, linked: bool) -> Markup:
 
 def _sort(value: float | None) -> str:
     """Exact value to sort by; empty sorts last."""
-    return "" if value is None else repr(value)
+    # A NumPy number is written with the name of its type, which no script could read.
+    return "" if value is None else repr(float(value))
 
 
 def _cells(row: Row, *, linked: bool) -> list[Markup]:

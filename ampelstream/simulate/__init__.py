@@ -1,1 +1,10 @@
-"""A simulated night: ZTF-like packets and LVK-like notices from our own code."""
+"""A simulated night: ZTF-like packets and LVK-like notices from our own code.
+
+No telescope saw any of it. Published facts in it: the photometry and position of AT2017gfo, the
+entry of its host galaxy, the time of GW170817.
+"""
+
+from ampelstream.simulate.night import Night, simulate_night, simulate_packets
+from ampelstream.simulate.notices import simulate_notice
+
+__all__ = ["Night", "simulate_night", "simulate_notice", "simulate_packets"]

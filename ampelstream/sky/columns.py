@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampelstream.errors import SkyMapError
-from ampelstream.sky.flat import fold, to_nested
+from ampelstream.sky.flat import fold
 from ampelstream.sky.healpix import ORDER
 from ampelstream.sky.multiorder import split_uniq
 from ampelstream.sky.tiles import Distances, Tiles
 
-__all__ = ["Table", "tiles_of"]
+__all__ = ["COLUMNS", "Table", "tiles_of"]
 
 _PER_PIXEL = ("PROB", "PROBABILITY")
 _DENSITY = "PROBDENSITY"
 _DISTANCE = ("DISTMU", "DISTSIGMA", "DISTNORM")
+COLUMNS = frozenset({"UNIQ", _DENSITY, *_PER_PIXEL, *_DISTANCE})
+"""What is read of a table."""
+
 _EQUATORIAL = {"", "C", "CEL", "CELESTIAL", "EQ", "EQU", "EQUATORIAL", "ICRS", "FK5"}
 
 
@@ -63,8 +66,10 @@ def tiles_of(table: Table) -> Tiles:
             f"COORDSYS = {frame!r}, only equatorial maps (C) are understood; rotate it to ICRS"
         )
     tiles = _multi_order(table) if "UNIQ" in table.columns else _flat(table)
-    if not tiles.density.any():
-        raise table.error("the probability is zero everywhere; such a map says nothing")
+    with np.errstate(over="ignore"):
+        total = float(np.sum(tiles.density * tiles.area()))
+    if not 0 < total < np.inf:
+        raise table.error(f"the probability of the whole sky is {total:g}; it should be 1")
     return tiles
 
 
@@ -86,7 +91,8 @@ def _distance_columns(table: Table) -> list[NDArray[Any]]:
 
 
 def _double(column: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    return column[rows].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling nan; looked for by those who call
+        return column[rows].astype(np.float64)
 
 
 def _tiles(
@@ -113,8 +119,7 @@ def _tiles(
 def _multi_order(table: Table) -> Tiles:
     if _DENSITY not in table.columns:
         raise table.error(
-            f"it has UNIQ but not {_DENSITY} (it has {', '.join(table.columns)}); "
-            "give a multi-order map of probability density"
+            f"it has UNIQ but not {_DENSITY}; give a multi-order map of probability density"
         )
     uniq, density = _values(table, "UNIQ"), _values(table, _DENSITY)
     distance = _distance_columns(table)
@@ -131,7 +136,8 @@ def _flat(table: Table) -> Tiles:
     key = next((one for one in (*_PER_PIXEL, _DENSITY) if one in table.columns), None)
     if key is None:
         raise table.error(
-            f"no column {', '.join(_PER_PIXEL)} or {_DENSITY} (it has {', '.join(table.columns)})"
+            f"it has none of the columns {', '.join(_PER_PIXEL)} and {_DENSITY}; "
+            "give a map of probability"
         )
     if table.card("INDXSCHM") == "EXPLICIT":
         raise table.error(
@@ -141,13 +147,12 @@ def _flat(table: Table) -> Tiles:
     columns = [_values(table, key), *_distance_columns(table)]
     nside = _nside(table, {len(column) for column in columns})
     ordering = table.card("ORDERING")
-    if ordering == "RING":
-        columns = to_nested(columns, nside)
-    elif not ordering.startswith("NEST"):
+    if ordering != "RING" and not ordering.startswith("NEST"):
         raise table.error(f"ORDERING = {ordering or None!r}; it must be RING or NESTED")
     order = nside.bit_length() - 1
     factor = 1.0 if key == _DENSITY else 12 * nside * nside / (4 * np.pi)
-    return _tiles(table, fold(columns, order), (key, columns[0], factor), columns[1:])
+    place = fold(columns, order, ring=ordering == "RING")
+    return _tiles(table, place, (key, columns[0], factor), columns[1:])
 
 
 def _nside(table: Table, lengths: set[int]) -> int:

@@ -10,14 +10,13 @@ import io
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from types import MappingProxyType
+from contextlib import contextmanager, suppress
 
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from ampelstream.errors import SkyMapError
-from ampelstream.sky.columns import Table, tiles_of
+from ampelstream.sky.columns import COLUMNS, Table, tiles_of
 from ampelstream.sky.tiles import Tiles
 
 __all__ = ["read_fits"]
@@ -76,7 +75,11 @@ def read_fits(data: bytes, name: str) -> tuple[Header, Tiles]:
         with fits.open(stream or io.BytesIO(data), memmap=False) as hdus:
             hdu = _healpix_table(hdus, name)
             header = _cards(hdu.header)
-            columns = {str(key).strip().upper(): hdu.data.field(key) for key in hdu.columns.names}
+            columns = {
+                key.upper(): hdu.data.field(key)
+                for key in hdu.columns.names
+                if key.upper() in COLUMNS
+            }
     return header, tiles_of(Table(name, header, columns))
 
 
@@ -96,15 +99,19 @@ def _damage(name: str) -> Iterator[None]:
 
 def _healpix_table(hdus: fits.HDUList, name: str) -> fits.BinTableHDU:
     """Find the first table that calls itself HEALPix, or has the columns of a multi-order map."""
-    seen = []
+    seen, end = [], -1
     for hdu in hdus:
+        begin = hdu.fileinfo()["hdrLoc"]
+        if begin <= end:  # astropy goes round in circles where a header tells a negative length
+            raise SkyMapError(f"sky map {name} is damaged (a negative length); fetch it again")
+        end = begin
         if not isinstance(hdu, fits.BinTableHDU):
             continue
-        names = [str(one).strip().upper() for one in hdu.columns.names]
+        names = [one.upper() for one in hdu.columns.names]
         if str(hdu.header.get("PIXTYPE", "")).strip().upper() == "HEALPIX" or "UNIQ" in names:
             return hdu
         seen.append(", ".join(names) or "no columns")
-    found = f"its tables have {'; '.join(seen)}" if seen else "it has no tables"
+    found = f"its tables have {'; '.join(seen)}" if seen else "no table at all: is it truncated?"
     raise SkyMapError(
         f"sky map {name} has no HEALPix table ({found}); the table of a sky map has the card "
         "PIXTYPE = 'HEALPIX' or a column UNIQ"
@@ -115,10 +122,12 @@ def _cards(header: fits.Header) -> Header:
     """Cards with a text or a number."""
     cards: dict[str, str | float] = {}
     for card in header.cards:
-        if card.keyword in {"", "COMMENT", "HISTORY"}:
-            continue
-        if isinstance(card.value, str):
-            cards[card.keyword] = card.value.strip()
-        elif isinstance(card.value, int | float):
-            cards[card.keyword] = card.value
-    return MappingProxyType(cards)
+        with suppress(fits.VerifyError):  # a mangled card is no card; those needed are missed later
+            value = card.value
+            if isinstance(value, bool):
+                cards[card.keyword] = "T" if value else "F"
+            elif isinstance(value, str) and card.keyword not in {"", "COMMENT", "HISTORY"}:
+                cards[card.keyword] = value.strip()
+            elif isinstance(value, int | float):
+                cards[card.keyword] = value
+    return cards

@@ -57,10 +57,8 @@ def pixel29(ra: float, dec: float) -> int:
         The position is not on the sky, or not a number.
     """
     # a chained comparison is false for nan, the subtraction is nan for an infinite ra
-    if not -90.0 <= dec <= 90.0 or ra - ra != 0.0:
-        raise SkyMapError(
-            f"ra={ra}, dec={dec} is no position on the sky: give degrees, |dec| <= 90"
-        )
+    if not -_POLE <= dec <= _POLE or ra - ra != 0.0:
+        raise _no_position(ra, dec)
     turn = ra % 360.0 / 90.0
     if turn >= _QUARTER_TURNS:  # the remainder of a tiny negative number rounds to 360
         turn = 0.0
@@ -81,7 +79,36 @@ def pixel29(ra: float, dec: float) -> int:
         ring = _NSIDE * _ROOT6 * sin(radians((_POLE - abs(dec)) / 2.0))
         down = min(int(part * ring), _LAST)
         up = min(int((1.0 - part) * ring), _LAST)
-        columns = zip(_belt(turn, z), _cap(turn, z, lat), strict=True)
+        face, x, y = (quarter, _LAST - up, _LAST - down) if z > 0 else (quarter + 8, down, up)
+    for shift, mask in _SPREAD:
+        x = (x | x << shift) & mask
+        y = (y | y << shift) & mask
+    return face << _FACE_BITS | x | y << 1
+
+
+def pixels29(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
+    """Order-29 nested pixels of many positions.
+
+    Parameters
+    ----------
+    ra, dec
+        Positions [deg], shapes that broadcast.
+
+    Raises
+    ------
+    SkyMapError
+        A position is not on the sky, or not a number.
+    """
+    lon, lat = np.broadcast_arrays(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))
+    bad = ~(np.isfinite(lon) & (np.abs(lat) <= _POLE))
+    if bad.any():
+        at = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        raise _no_position(float(lon[at]), float(lat[at]))
+    turn = lon % 360.0 / 90.0
+    turn = np.where(turn >= _QUARTER_TURNS, 0.0, turn)
+    z = np.sin(np.radians(lat))
+    belt = np.abs(z) <= _BELT_Z
+    columns = zip(_belt(turn, z), _cap(turn, z, lat), strict=True)
     face, x, y = (np.where(belt, inside, outside) for inside, outside in columns)
     return face << _FACE_BITS | _spread(x) | _spread(y) << 1
 

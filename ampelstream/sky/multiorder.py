@@ -55,4 +55,5 @@ def _bit_length(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Bits of positive integers below 2**63; halves, as a double would round a long one up."""
     high = numbers >> _HALF
     bits = np.where(high > 0, np.frexp(high)[1] + _HALF, np.frexp(numbers & 0xFFFFFFFF)[1])
-    return bits.astype(np.int64)
+    whole: NDArray[np.int64] = bits.astype(np.int64)
+    return whole

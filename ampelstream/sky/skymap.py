@@ -1,47 +1,25 @@
 """A sky map: where an event may be, and what that says of a position."""
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ampelstream.errors import SkyMapError, SourceError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.sky import ranges, storage
+from ampelstream.sky.crossmatch import Crossmatch, Crossmatcher, Position
 from ampelstream.sky.distance import Moments, marginal_moments
 from ampelstream.sky.fits import read_fits
-from ampelstream.sky.healpix import pixel29, pixels29
+from ampelstream.sky.lookup import Lookup
 from ampelstream.sky.obstime import observation_jd
 from ampelstream.sky.ranking import Ranking
 from ampelstream.sky.tiles import Tiles
-from ampelstream.sky.volume import Volume
 
 __all__ = ["Crossmatch", "SkyMap"]
-
-
-class Crossmatch(msgspec.Struct, frozen=True, gc=False):
-    """What a map says of a position.
-
-    Attributes
-    ----------
-    searched_prob
-        Credible level: probability of all tiles at least as dense, 0..1.
-    probdensity_per_sr
-        Probability density [1/sr].
-    searched_prob_vol
-        The same level in three dimensions; None without a distance.
-    probdensity_vol
-        Probability density [1/Mpc^3]; None without a distance.
-    """
-
-    searched_prob: float
-    probdensity_per_sr: float
-    searched_prob_vol: float | None = None
-    probdensity_vol: float | None = None
 
 
 class SkyMap:
@@ -72,9 +50,11 @@ class SkyMap:
     ) -> None:
         self._tiles = tiles
         self._ranking = Ranking(tiles)
+        self._lookup = Lookup(tiles)
+        self._crossmatcher = Crossmatcher(tiles, self._ranking, self._lookup)
         self.name = name
         self.digest = digest
-        self.header = header
+        self.header: Mapping[str, str | float] = MappingProxyType(dict(header))
         self.t_obs_jd = t_obs_jd
 
     @classmethod
@@ -133,8 +113,9 @@ class SkyMap:
         """
         if self.t_obs_jd is None:
             raise SkyMapError(
-                f"sky map {self.name} has no DATE-OBS: without a trigger time it cannot be followed "
-                "as an event. Give --t0, or a map whose table has the card DATE-OBS (UTC, ISO 8601)"
+                f"sky map {self.name} has no DATE-OBS: without a trigger time it cannot be "
+                "followed as an event. Give --t0, or a map whose table has the card DATE-OBS "
+                "(UTC, ISO 8601)"
             )
         return self.t_obs_jd
 
@@ -197,23 +178,8 @@ class SkyMap:
         return self._moments.std if self._moments else None
 
     @cached_property
-    def _starts(self) -> memoryview:
-        # bisect on a memoryview makes plain integers, without the 40 bytes per tile of a list
-        return memoryview(self.start29)
-
-    @cached_property
-    def _stops(self) -> memoryview:
-        return memoryview(self._tiles.stop29())
-
-    @cached_property
     def _levels(self) -> memoryview:
-        return memoryview(self.level)
-
-    def _tile(self, ra: float, dec: float) -> int:
-        """Index of the tile at a position [deg]; -1 where no tile is."""
-        pixel = pixel29(ra, dec)
-        tile = bisect_right(self._starts, pixel) - 1
-        return tile if tile >= 0 and pixel < self._stops[tile] else -1
+        return self.level.data
 
     def credible_level(self, ra: float, dec: float) -> float:
         """Greedy credible level of a position [deg], 0..1.
@@ -223,7 +189,7 @@ class SkyMap:
         SkyMapError
             It is no position.
         """
-        tile = self._tile(ra, dec)
+        tile = self._lookup.tile(ra, dec)
         return float(self._levels[tile]) if tile >= 0 else 1.0
 
     def credible_levels(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
@@ -234,13 +200,11 @@ class SkyMap:
         SkyMapError
             One of them is no position.
         """
-        pixel = pixels29(ra, dec)
-        tile = np.searchsorted(self.start29, pixel, side="right") - 1
-        inside = (tile >= 0) & (pixel < np.asarray(self._stops)[tile])
-        return np.where(inside, self.level[tile], 1.0)
+        tile = self._lookup.tiles(ra, dec)
+        return np.where(tile >= 0, self.level[tile], 1.0)
 
     def area(self, level: float) -> float:
-        """Area [deg2] of the smallest region of that probability, as ligo.skymap interpolates it."""
+        """Area [deg2] of the smallest region of that probability, interpolated within tiles."""
         return self._ranking.area(level)
 
     def region(self, level: float) -> NDArray[np.int64]:
@@ -254,10 +218,6 @@ class SkyMap:
         inside = self.level <= level
         return ranges.merge(self.start29[inside], self._tiles.stop29()[inside])
 
-    @cached_property
-    def _volume(self) -> Volume | None:
-        return Volume(self._tiles, self._ranking.total) if self._tiles.distances else None
-
     def at(self, ra: float, dec: float, distance_mpc: float | None = None) -> Crossmatch:
         """What the map says of a position [deg], and of a luminosity distance [Mpc] there.
 
@@ -268,9 +228,7 @@ class SkyMap:
         """
         return self.crossmatch([(ra, dec, distance_mpc)])[0]
 
-    def crossmatch(
-        self, positions: Sequence[tuple[float, float, float | None]]
-    ) -> list[Crossmatch]:
+    def crossmatch(self, positions: Sequence[Position]) -> list[Crossmatch]:
         """What the map says of positions (ra [deg], dec [deg], distance [Mpc] or None).
 
         As with ligo.skymap, the grid of distances reaches to the farthest of them when that is
@@ -282,25 +240,7 @@ class SkyMap:
         SkyMapError
             One of them is no position, or a distance is not positive.
         """
-        farthest = 0.0
-        for ra, dec, distance in positions:
-            if distance is not None and not 0 < distance < np.inf:
-                raise SkyMapError(
-                    f"the distance {distance} Mpc at ra={ra}, dec={dec} is not positive"
-                )
-            farthest = max(farthest, distance or 0.0)
-        return [self._one(ra, dec, distance, farthest) for ra, dec, distance in positions]
-
-    def _one(self, ra: float, dec: float, distance: float | None, farthest: float) -> Crossmatch:
-        tile = self._tile(ra, dec)
-        level, density = 1.0, 0.0
-        if tile >= 0:
-            level, density = float(self._levels[tile]), float(self.density[tile])
-        if distance is None or self._volume is None:
-            return Crossmatch(level, density)
-        voxel = self._volume.voxel(distance, farthest)
-        density_vol = self._volume.density(tile, voxel) if tile >= 0 else 0.0
-        return Crossmatch(level, density, self._volume.probability_above(density_vol), density_vol)
+        return self._crossmatcher.match(positions)
 
     def to_bytes(self) -> bytes:
         """Compact bytes for the state store."""

@@ -5,6 +5,7 @@ have like exponents, and the result is smaller and quicker than deflating double
 """
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ class Stored(msgspec.Struct, frozen=True, array_like=True):
     name: str
     digest: str
     t_obs_jd: float | None
-    header: dict[str, str | float]
+    header: dict[str, str | int | float]
     steps: bytes
     order: bytes
     density: bytes
@@ -62,7 +63,7 @@ def _inflate(data: bytes, kind: str) -> NDArray[Any]:
 
 
 def pack(
-    tiles: Tiles, name: str, digest: str, t_obs_jd: float | None, header: dict[str, str | float]
+    tiles: Tiles, name: str, digest: str, t_obs_jd: float | None, header: Mapping[str, str | float]
 ) -> bytes:
     """Bytes of a map; see ``Stored``."""
     distances = tiles.distances
@@ -71,7 +72,7 @@ def pack(
         name=name,
         digest=digest,
         t_obs_jd=t_obs_jd,
-        header=header,
+        header=dict(header),
         steps=_deflate(np.diff(tiles.start29, prepend=0), "<i8"),
         order=_deflate(tiles.order, "i1"),
         density=_deflate(tiles.density, "<f8"),

@@ -80,7 +80,8 @@ class Tiles:
 
     def area(self) -> NDArray[np.float64]:
         """Area [sr], shape (n,)."""
-        return 4 * np.pi / _BASE_PIXELS / 4.0**self.order
+        area: NDArray[np.float64] = 4 * np.pi / _BASE_PIXELS / np.exp2(2.0 * self.order)
+        return area
 
 
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:

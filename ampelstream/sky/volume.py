@@ -1,7 +1,7 @@
 """The greedy ranking in three dimensions: how much probability lies where it is denser.
 
-Along the line of sight of a tile the density per volume, rho(r) = density norm N(r; mu, sigma), is a
-Gaussian without the r^2 of the ansatz. Where it exceeds a threshold is an interval around mu, and
+Along the line of sight of a tile the density per volume, rho(r) = density norm N(r; mu, sigma), is
+a Gaussian without the r^2 of the ansatz. Where it exceeds a threshold is an interval around mu, and
 the probability in an interval is elementary: the sum over the tiles needs neither a grid nor a
 sort. ligo.skymap's ``crossmatch`` sums over voxels instead, with the same limit; what is kept of
 its grid is the distance at which it takes the density, so that the values can be compared.
@@ -98,4 +98,5 @@ def _between(
         for z in (low, high)
     ]
     integral = (mu**2 + sigma**2) * mass - sigma / _ROOT_TAU * (ends[1] - ends[0])
-    return np.maximum(integral, 0.0)
+    positive: NDArray[np.float64] = np.maximum(integral, 0.0)
+    return positive

@@ -128,7 +128,7 @@ class Engine:
         return []
 
     def _alert(self, record: SourceRecord) -> list[Change]:
-        alert = attempt(decode_alert, record.value)
+        alert = record.alert or attempt(decode_alert, record.value)
         if isinstance(alert, Failure):
             return self._bury(record, "decode", alert)
         outcome = attempt(ingest, self.topology, alert, record.where)

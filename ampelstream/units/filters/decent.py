@@ -11,7 +11,7 @@ from ampelstream.model.digest import digest
 from ampelstream.units.base import ACCEPT, AlertFilter, Verdict
 from ampelstream.units.filters.decent_config import DecentCuts
 from ampelstream.units.filters.decent_rules import RULES
-from ampelstream.units.filters.gaia import star_in_gaia
+from ampelstream.units.filters.gaia import GAIA_COLUMNS, star_in_gaia
 from ampelstream.units.inputs import Resources
 
 if TYPE_CHECKING:
@@ -39,10 +39,12 @@ class DecentFilter(DecentCuts, AlertFilter):
         Raises
         ------
         CatalogError
-            It is not there.
+            It is not there, or lacks a column.
         """
         if self.gaia_rs > 0:
-            self._gaia = resources.catalogs.open(self.gaia_catalog)
+            catalog = resources.catalogs.open(self.gaia_catalog)
+            catalog.require(GAIA_COLUMNS)
+            self._gaia = catalog
 
     def fingerprint(self) -> str:
         """Digest of the configuration, and of the Gaia catalogue where it is read."""

@@ -30,8 +30,8 @@ class DecentCuts(BaseModel):
         "absent."
     )
     min_drb: float = Field(
-        description="Least deep-learning real-bogus score, 0 to 1; 0 switches the cut off. A packet "
-        "without the field passes, one whose field is null does not."
+        description="Least deep-learning real-bogus score, 0 to 1; 0 switches the cut off. A "
+        "packet without the field passes, one whose field is null does not."
     )
     min_rb: float = Field(description="Least real-bogus score, 0 to 1.")
     max_fwhm: float = Field(description="Largest full width at half maximum [pixel, 1.01 arcsec].")

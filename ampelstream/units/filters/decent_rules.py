@@ -1,7 +1,7 @@
 """The rules of DecentFilter on the alert's own detection, in evaluation order.
 
-Every rule says whether the candidate is rejected. They repeat AMPEL's DecentFilter (ampel-ztf 0.10),
-the strictness of each comparison included.
+Every rule says whether the candidate is rejected. They repeat AMPEL's DecentFilter (ampel-ztf
+0.10), the strictness of each comparison included.
 """
 
 from collections.abc import Callable, Mapping
@@ -80,7 +80,7 @@ def _archive_tspan(cuts: DecentCuts, candidate: Candidate) -> bool:
 
 
 def _solar_system(cuts: DecentCuts, candidate: Candidate) -> bool:
-    return 0 <= candidate["ssdistnr"] < cuts.min_sso_dist
+    return bool(0 <= candidate["ssdistnr"] < cuts.min_sso_dist)
 
 
 def _galactic_plane(cuts: DecentCuts, candidate: Candidate) -> bool:
@@ -91,8 +91,7 @@ def _galactic_plane(cuts: DecentCuts, candidate: Candidate) -> bool:
 
 def _star_nearby(cuts: DecentCuts, candidate: Candidate) -> bool:
     return bool(
-        candidate["distpsnr1"] < cuts.ps1_sgveto_rad
-        and candidate["sgscore1"] > cuts.ps1_sgveto_th
+        candidate["distpsnr1"] < cuts.ps1_sgveto_rad and candidate["sgscore1"] > cuts.ps1_sgveto_th
     )
 
 

@@ -1,4 +1,4 @@
-"""Is an alert's position that of a star, by its motion or parallax in Gaia?"""
+"""Whether an alert lies on a star, by motion or parallax in Gaia."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,19 @@ from ampelstream.units.filters.decent_config import DecentCuts
 if TYPE_CHECKING:
     from ampelstream.sky.catalogs import Catalog
 
-__all__ = ["star_in_gaia"]
+__all__ = ["GAIA_COLUMNS", "star_in_gaia"]
+
+GAIA_COLUMNS = (
+    "phot_g_mean_mag",
+    "pmra",
+    "pmra_error",
+    "pmdec",
+    "pmdec_error",
+    "parallax",
+    "parallax_error",
+    "astrometric_excess_noise_sig",
+)
+"""Columns that are read, with Gaia's own names."""
 
 # How far a star of magnitude G may be from the alert that it causes: bright stars leave residuals
 # further out. AMPEL's DecentFilter has the relation and its constants.
@@ -34,7 +46,7 @@ def star_in_gaia(cuts: DecentCuts, catalog: "Catalog", ra: float, dec: float) ->
     """
     return any(
         _is_star(cuts, match.row, match.separation_arcsec)
-        for match in catalog.cone(ra, dec, cuts.gaia_rs)
+        for match in catalog.cone(ra, dec, cuts.gaia_rs, GAIA_COLUMNS)
     )
 
 
@@ -45,7 +57,7 @@ def _is_star(cuts: DecentCuts, row: Mapping[str, Any], separation: float) -> boo
     radius = _FAINT_RADIUS + _RADIUS_SCALE * math.exp(
         (_RADIUS_ZERO_G - magnitude) / _RADIUS_G_SCALE
     )
-    # a source without the column has no known excess noise
+    # a source without a value has no known excess noise
     noise = row.get("astrometric_excess_noise_sig") or 0.0
     if not (separation < radius and noise < cuts.gaia_excessnoise_sig_max):
         return False

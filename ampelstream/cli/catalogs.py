@@ -1,0 +1,174 @@
+"""``ampelstream catalogs``: make, list and search the catalogues on disk."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ampelstream.sky.catalogs import CatalogStore
+    from ampelstream.sky.catalogs.info import CatalogInfo
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Make, list and search the catalogues that units match against.", no_args_is_help=True
+)
+
+_Name = Annotated[str, typer.Argument(help="Name of the catalogue.")]
+_Root = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the catalogues; else AMPELSTREAM_CATALOGS, else your own."),
+]
+
+
+@app.command()
+def add(
+    name: _Name,
+    table: Annotated[Path, typer.Argument(help="Parquet, CSV, FITS table or VOTable.")],
+    ra: Annotated[str | None, typer.Option(help="Column of the right ascension [deg].")] = None,
+    dec: Annotated[str | None, typer.Option(help="Column of the declination [deg].")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to keep, with commas between; else all.")
+    ] = None,
+    epoch: Annotated[float | None, typer.Option(help="Epoch of the positions, a year.")] = None,
+    root: _Root = None,
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the catalogue of that name.")
+    ] = False,
+) -> None:
+    """Make a catalogue from a table.
+
+    Example: ampelstream catalogs add GLADE+ glade_plus.parquet
+    """
+    from ampelstream.sky.catalogs.build import build  # noqa: PLC0415  (quick --help)
+    from ampelstream.sky.catalogs.tables import read_table  # noqa: PLC0415  (quick --help)
+
+    source = read_table(table)
+    kept = [one.strip() for one in columns.split(",")] if columns is not None else None
+    built = build(
+        _store(root).root,
+        name,
+        source,
+        ra=ra,
+        dec=dec,
+        columns=kept,
+        epoch=epoch,
+        replace=replace,
+    )
+    if built.invalid:
+        _say(f"left out {built.invalid} rows of {table} without a valid position")
+    if source.left_out and columns is None:
+        _say(f"left out columns that are not single values: {', '.join(source.left_out)}")
+    _say(f"positions from {built.info.ra}, {built.info.dec} [deg]")
+    _show([{**_summary(built.info), "partitions": built.partitions}])
+
+
+@app.command("list")
+def list_(root: _Root = None) -> None:
+    """List the catalogues."""
+    store = _store(root)
+    names = store.names()
+    if not names:
+        _say(f"no catalogues in {store.root}; add one: ampelstream catalogs add NAME TABLE")
+    _show([_summary(store.open(name).info) for name in names])
+
+
+@app.command()
+def show(name: _Name, root: _Root = None) -> None:
+    """Show what is known of a catalogue: columns, units, version, source."""
+    import msgspec  # noqa: PLC0415  (quick --help)
+
+    catalog = _store(root).open(name)
+    facts = {**msgspec.to_builtins(catalog.info), "path": str(catalog.path)}
+    if sys.stdout.isatty():
+        facts = {key: _flat(value) for key, value in facts.items()}
+        _show([{"what": key, "value": value} for key, value in facts.items()])
+    else:
+        _show([facts])
+
+
+@app.command()
+def cone(
+    name: _Name,
+    position: Annotated[str, typer.Argument(help="RA,DEC in degrees, e.g. 197.45,-23.38")],
+    radius: Annotated[float, typer.Argument(min=0.0, help="Radius [arcsec].")],
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to show, with commas between; else all.")
+    ] = None,
+    root: _Root = None,
+) -> None:
+    """Show the rows within a cone, nearest first.
+
+    Example: ampelstream catalogs cone GLADE+ 197.45037,-23.38148 30
+    """
+    ra, dec = _position(position)
+    catalog = _store(root).open(name)
+    wanted = [one.strip() for one in columns.split(",")] if columns is not None else None
+    matches = catalog.cone(ra, dec, radius, wanted)
+    if not matches:
+        _say(f"nothing in {name} within {radius} arcsec of {ra}, {dec}")
+    # the separation of a match is no column of the catalogue, and goes by its AMPEL name
+    _show([{"dist2transient": one.separation_arcsec, **one.row} for one in matches])
+
+
+def _position(text: str) -> tuple[float, float]:
+    try:
+        ra, dec = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no position; give RA,DEC in degrees, e.g. 197.45,-23.38"
+        ) from error
+    return ra, dec
+
+
+def _store(root: Path | None) -> "CatalogStore":
+    from ampelstream.sky.catalogs import CatalogStore  # noqa: PLC0415  (quick --help)
+
+    return CatalogStore(root or CatalogStore.default_root())
+
+
+def _summary(info: "CatalogInfo") -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "rows": info.rows,
+        "columns": len(info.columns),
+        "order": info.order,
+        "version": info.version,
+        "source": info.source,
+    }
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} [{one}]" for key, one in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table for people, one JSON document per line for programs."""
+    if not rows:
+        return
+    if not sys.stdout.isatty():
+        import msgspec  # noqa: PLC0415  (quick --help)
+
+        for row in rows:
+            typer.echo(msgspec.json.encode(row).decode())
+        return
+    from rich.console import Console  # noqa: PLC0415  (quick --help)
+    from rich.table import Table  # noqa: PLC0415  (quick --help)
+
+    table = Table(*rows[0])
+    for row in rows:
+        cells = (f"{one:.6g}" if isinstance(one, float) else _flat(one) for one in row.values())
+        table.add_row(*cells)
+    Console().print(table)

@@ -1,0 +1,154 @@
+"""``ampelstream skymap``: look at a sky map without a topology."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ampelstream.cli.skypoints import parse_position, read_positions
+from ampelstream.errors import SkyMapError, SourceError
+
+if TYPE_CHECKING:
+    from ampelstream.sky.crossmatch import Position
+    from ampelstream.sky.skymap import SkyMap
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look at the sky map of an event.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``show`` a command of its own while it is the only one."""
+
+
+@app.command()
+def show(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="MAP", help="FITS file (.gz too), or an IGWN notice with a map."),
+    ],
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RA,DEC[,DISTANCE_MPC]", help="A position in degrees, and a distance in Mpc."
+        ),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Positions, one JSON object per line.")
+    ] = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, as when the output is no terminal.")
+    ] = False,
+) -> None:
+    """Show areas and distance of a sky map, and what it says of positions."""
+    positions = [parse_position(text) for text in at or []]
+    if points is not None:
+        positions += read_positions(points)
+    skymap = _open(source)
+    if skymap.t_obs_jd is None:
+        typer.echo(
+            f"warning: sky map {skymap.name} has no DATE-OBS: it can be looked at, but not be "
+            "followed as an event without a trigger time",
+            err=True,
+        )
+    facts = _facts(skymap, positions)
+    if as_json or not _is_terminal():
+        typer.echo(json.dumps(facts))
+    else:
+        _print(facts)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _open(source: Path) -> "SkyMap":
+    """Read a FITS file, or the map inside a notice."""
+    from ampelstream.sky.skymap import SkyMap  # noqa: PLC0415  (heavy)
+
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise SourceError(f"sky map {source} cannot be read: {error.strerror or error}") from error
+    if data.lstrip()[:1] == b"{":
+        from ampelstream.codecs import igwn  # noqa: PLC0415  (only for notices)
+
+        notice = igwn.decode(data)
+        data = notice.skymap or notice.combined_skymap
+        if not data:
+            raise SkyMapError(f"the notice {source} has no sky map ({notice.revision.alert_type})")
+    return SkyMap.from_fits(data, name=source.name)
+
+
+def _facts(skymap: "SkyMap", positions: Sequence["Position"]) -> dict[str, Any]:
+    """All that is shown, as plain data; None where something does not apply."""
+    from ampelstream.model.times import iso_from_jd  # noqa: PLC0415  (with the rest)
+
+    found = zip(positions, skymap.crossmatch(positions), strict=True)
+    return {
+        "name": skymap.name,
+        "digest": skymap.digest,
+        "object": skymap.header.get("OBJECT"),
+        "t_obs": None if skymap.t_obs_jd is None else iso_from_jd(skymap.t_obs_jd),
+        "t_obs_jd": skymap.t_obs_jd,
+        "area50_deg2": skymap.area(0.5),
+        "area90_deg2": skymap.area(0.9),
+        "distmean_mpc": skymap.distmean,
+        "diststd_mpc": skymap.diststd,
+        "points": [
+            {
+                "ra_deg": ra,
+                "dec_deg": dec,
+                "searched_prob": match.searched_prob,
+                "probdensity_per_sr": match.probdensity_per_sr,
+                "distance_mpc": distance,
+                "searched_prob_vol": match.searched_prob_vol,
+                "probdensity_vol": match.probdensity_vol,
+            }
+            for (ra, dec, distance), match in found
+        ],
+    }
+
+
+def _print(facts: Mapping[str, Any]) -> None:
+    """Two tables for people."""
+    from rich.console import Console  # noqa: PLC0415  (not needed for JSON)
+    from rich.table import Table  # noqa: PLC0415  (not needed for JSON)
+
+    console = Console()
+    distance = "-"
+    if facts["distmean_mpc"] is not None:
+        distance = f"{facts['distmean_mpc']:.1f} +- {facts['diststd_mpc'] or 0:.1f} Mpc"
+    summary = Table(title=f"Sky map {facts['name']}", show_header=False)
+    summary.add_row("observed (UTC)", facts["t_obs"] or "-")
+    summary.add_row("50 % area", f"{facts['area50_deg2']:,.1f} deg2")
+    summary.add_row("90 % area", f"{facts['area90_deg2']:,.1f} deg2")
+    summary.add_row("distance", distance)
+    console.print(summary)
+    if not facts["points"]:
+        return
+    table = Table(title="Positions")
+    columns = {
+        "ra_deg": ("RA (deg)", ".5f"),
+        "dec_deg": ("Dec (deg)", ".5f"),
+        "searched_prob": ("credible level", ".4f"),
+        "probdensity_per_sr": ("density (1/sr)", ".4g"),
+        "distance_mpc": ("distance (Mpc)", ".1f"),
+        "searched_prob_vol": ("level in volume", ".4f"),
+        "probdensity_vol": ("density (1/Mpc3)", ".4g"),
+    }
+    for title, _ in columns.values():
+        table.add_column(title, justify="right")
+    for point in facts["points"]:
+        table.add_row(
+            *(
+                "-" if point[key] is None else format(point[key], form)
+                for key, (_, form) in columns.items()
+            )
+        )
+    console.print(table)

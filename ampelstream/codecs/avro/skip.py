@@ -1,0 +1,174 @@
+"""Walking over Avro values without making Python objects of them.
+
+A schema is compiled once into functions that only move a position forward. Runs of nullable
+fixed-width fields, which make up most of a ZTF packet, become one loop over small tables: the byte
+that names the union's branch looks up how far to go.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ampelstream.codecs.avro.binary import Skip, read_long, span
+from ampelstream.errors import DecodeError
+
+__all__ = ["Names", "compile_skip", "skip_run"]
+
+Names = dict[str, Any]
+"""Named types that the schema has defined, by full and by short name."""
+
+_WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+_BAD = -(1 << 40)
+"""A step that throws the position out of the data, where the check behind the run finds it."""
+
+
+def _skip_long(data: bytes, at: int) -> int:
+    return read_long(data, at)[1]
+
+
+def _skip_span(data: bytes, at: int) -> int:
+    return span(data, at)[1]
+
+
+def _fixed(width: int) -> Skip:
+    def skip(data: bytes, at: int) -> int:
+        if at + width > len(data):
+            raise DecodeError("the packet ends inside a value")
+        return at + width
+
+    return skip
+
+
+def _union(branches: Sequence[Skip]) -> Skip:
+    def skip(data: bytes, at: int) -> int:
+        branch, at = read_long(data, at)
+        if not 0 <= branch < len(branches):
+            raise DecodeError(f"branch {branch} of a union with {len(branches)} branches")
+        return branches[branch](data, at)
+
+    return skip
+
+
+def _blocks(item: Skip, *, keyed: bool) -> Skip:
+    """Arrays, and maps where ``keyed``."""
+
+    def skip(data: bytes, at: int) -> int:
+        while True:
+            count, at = read_long(data, at)
+            if count == 0:
+                return at
+            if count < 0:  # a block that tells its size in bytes
+                begin, at = span(data, at)
+                continue
+            if count > len(data) - at:
+                raise DecodeError(f"an array of {count} items does not fit into the packet")
+            for _ in range(count):
+                if keyed:
+                    at = _skip_span(data, at)
+                at = item(data, at)
+
+    return skip
+
+
+def _table(schema: Any) -> tuple[int, ...] | None:
+    """Steps by first byte for a union of fixed-width types; None for anything else."""
+    if not isinstance(schema, list) or not all(
+        isinstance(branch, str) and branch in _WIDTHS for branch in schema
+    ):
+        return None
+    steps: list[int] = []
+    for branch in schema:
+        steps.extend((1 + _WIDTHS[branch], _BAD))  # zig-zag: branch n is byte 2n
+    return tuple(steps[:-1])
+
+
+def skip_run(schemas: Sequence[Any], names: Names) -> Skip:
+    """Skip several values in a row."""
+    parts: list[Skip] = []
+    run: list[tuple[int, ...]] = []
+    for schema in schemas:
+        table = _table(schema)
+        if table is not None:
+            run.append(table)
+            continue
+        if run:
+            parts.append(_tables(tuple(run)))
+            run = []
+        parts.append(compile_skip(schema, names))
+    if run:
+        parts.append(_tables(tuple(run)))
+    if len(parts) == 1:
+        return parts[0]
+    steps = tuple(parts)
+
+    def skip(data: bytes, at: int) -> int:
+        for step in steps:
+            at = step(data, at)
+        return at
+
+    return skip
+
+
+def _tables(tables: tuple[tuple[int, ...], ...]) -> Skip:
+    def skip(data: bytes, at: int) -> int:
+        try:
+            for table in tables:
+                at += table[data[at]]
+        except IndexError:
+            raise DecodeError("the packet ends, or is corrupt, inside a nullable value") from None
+        if not 0 <= at <= len(data):
+            raise DecodeError("the packet is corrupt inside a nullable value")
+        return at
+
+    return skip
+
+
+def compile_skip(schema: Any, names: Names) -> Skip:
+    """Compile a schema into a function that skips one value of it.
+
+    Parameters
+    ----------
+    schema
+        As parsed from JSON.
+    names
+        Named types seen so far; what this schema defines is added.
+
+    Raises
+    ------
+    DecodeError
+        The schema is not one.
+    """
+    if isinstance(schema, list):
+        return _union([compile_skip(branch, names) for branch in schema])
+    if isinstance(schema, str):
+        if schema in _WIDTHS:
+            return _fixed(_WIDTHS[schema])
+        if schema in {"int", "long"}:
+            return _skip_long
+        if schema in {"bytes", "string"}:
+            return _skip_span
+        if schema in names:
+            return compile_skip(names[schema], {**names, schema: "null"})
+        raise DecodeError(f"the schema uses type {schema!r}, which it does not define")
+    if not isinstance(schema, Mapping) or "type" not in schema:
+        raise DecodeError("the packet's schema is corrupt")
+    return _compile_complex(schema, names)
+
+
+def _compile_complex(schema: Mapping[str, Any], names: Names) -> Skip:
+    kind = schema["type"]
+    if kind in {"record", "fixed", "enum"}:
+        name = str(schema.get("name"))
+        names[name] = names[name.rsplit(".", 1)[-1]] = schema
+        if "namespace" in schema:
+            names[f"{schema['namespace']}.{name}"] = schema
+    if kind == "record":
+        return skip_run([field["type"] for field in schema["fields"]], names)
+    if kind == "fixed":
+        return _fixed(int(schema["size"]))
+    if kind == "enum":
+        return _skip_long
+    if kind == "array":
+        return _blocks(compile_skip(schema["items"], names), keyed=False)
+    if kind == "map":
+        return _blocks(compile_skip(schema["values"], names), keyed=True)
+    return compile_skip(kind, names)

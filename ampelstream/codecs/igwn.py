@@ -1,0 +1,139 @@
+"""IGWN GWAlerts: the JSON notices of LIGO, Virgo and KAGRA as GCN sends them."""
+
+import base64
+import binascii
+from typing import Any, Literal
+
+import msgspec
+
+from ampelstream.errors import DecodeError
+from ampelstream.model.digest import digest_bytes
+from ampelstream.model.event import EventRevision, ExternalCoincidence, Notice
+from ampelstream.model.times import jd_from_iso
+
+__all__ = ["decode"]
+
+_Type = Literal["EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE", "RETRACTION"]
+
+
+class _External(msgspec.Struct):
+    gcn_notice_id: int | str | None = None
+    ivorn: str | None = None
+    observatory: str | None = None
+    search: str | None = None
+    time_difference: float | None = None
+    time_coincidence_far: float | None = None
+    time_sky_position_coincidence_far: float | None = None
+    combined_skymap: str | None = None
+
+
+class _Event(msgspec.Struct):
+    time: str
+    far: float | None = None
+    significant: bool | None = None
+    instruments: list[str] | None = None
+    group: str | None = None
+    pipeline: str | None = None
+    search: str | None = None
+    properties: dict[str, float | None] | None = None
+    classification: dict[str, float | None] | None = None
+    skymap: str | None = None
+
+
+class _Alert(msgspec.Struct):
+    alert_type: _Type
+    time_created: str
+    superevent_id: str
+    urls: dict[str, str | None] | None = None
+    event: _Event | None = None
+    external_coinc: _External | None = None
+
+
+_decoder = msgspec.json.Decoder(_Alert)
+
+
+def _fits(text: str | None, what: str) -> bytes:
+    if not text:
+        return b""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DecodeError(f"{what} is not base64: {error}") from error
+
+
+def _jd(text: str, what: str) -> float:
+    try:
+        return jd_from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise DecodeError(f"{what} is {text!r}, not an ISO 8601 time") from error
+
+
+def _external(said: _External | None) -> ExternalCoincidence | None:
+    if said is None:
+        return None
+    return ExternalCoincidence(
+        observatory=said.observatory,
+        search=said.search,
+        time_difference=said.time_difference,
+        time_coincidence_far=said.time_coincidence_far,
+        time_sky_position_coincidence_far=said.time_sky_position_coincidence_far,
+        notice_id=None if said.gcn_notice_id is None else str(said.gcn_notice_id),
+        ivorn=said.ivorn,
+    )
+
+
+def _numbers(given: dict[str, float | None] | None) -> dict[str, float]:
+    return {name: value for name, value in (given or {}).items() if value is not None}
+
+
+def decode(value: bytes) -> Notice:
+    """Decode a notice.
+
+    Parameters
+    ----------
+    value
+        The JSON document.
+
+    Raises
+    ------
+    DecodeError
+        It is not one; says where it is wrong.
+    """
+    try:
+        alert = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"not an IGWN alert: {error}") from error
+    _jd(alert.time_created, "time_created")
+    if not alert.superevent_id:
+        raise DecodeError("superevent_id is empty")
+    said: dict[str, Any] = {}
+    skymap = combined = b""
+    event = alert.event
+    if alert.alert_type != "RETRACTION":
+        if event is None:
+            raise DecodeError(f"a notice of type {alert.alert_type} has no event")
+        skymap = _fits(event.skymap, "event.skymap")
+        if alert.external_coinc is not None:
+            combined = _fits(alert.external_coinc.combined_skymap, "combined_skymap")
+        said = {
+            "t0_jd": _jd(event.time, "event.time"),
+            "significant": event.significant,
+            "far": event.far,
+            "group": event.group,
+            "pipeline": event.pipeline,
+            "search": event.search,
+            "instruments": tuple(event.instruments or ()),
+            "classification": _numbers(event.classification),
+            "properties": _numbers(event.properties),
+            "external": _external(alert.external_coinc),
+            "skymap_digest": digest_bytes(skymap + combined) if skymap or combined else "",
+        }
+    revision = EventRevision(
+        event_id=alert.superevent_id,
+        alert_type=alert.alert_type,
+        time_created=alert.time_created,
+        content_digest=digest_bytes(value),
+        url=(alert.urls or {}).get("gracedb"),
+        **said,
+    )
+    return Notice(revision, skymap=skymap, combined_skymap=combined)

@@ -1,0 +1,6 @@
+"""ZTF alert packets of every schema version."""
+
+from ampelstream.codecs.ztf.datapoints import datapoints
+from ampelstream.codecs.ztf.packet import decode
+
+__all__ = ["datapoints", "decode"]

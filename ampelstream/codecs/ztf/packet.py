@@ -1,0 +1,122 @@
+"""A ZTF alert packet: its own detection at once, its history when asked for."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ampelstream.codecs.avro.container import first_block, read_header
+from ampelstream.codecs.ztf.plan import Plan, plan_of
+from ampelstream.errors import DecodeError
+from ampelstream.model.alert import Alert, History
+
+__all__ = ["decode"]
+
+_FIRST_JD, _LAST_JD = 2_400_000.5, 2_500_000.5
+"""1858 to 2132: a time outside is a corrupt packet, and would upset everything that sorts by time."""
+
+
+class _PacketHistory:
+    """History of an Avro packet."""
+
+    __slots__ = ("_at", "_body", "_plan")
+
+    def __init__(self, plan: Plan, body: bytes, at: int) -> None:
+        self._plan = plan
+        self._body = body
+        self._at = at
+
+    def epochs(self) -> Sequence[float]:
+        return self._plan.epochs(self._body, self._at)
+
+    def points(self) -> Sequence[Mapping[str, Any]]:
+        return self._plan.points(self._body)
+
+    def forced(self) -> Sequence[Mapping[str, Any]]:
+        return self._plan.forced(self._body)
+
+
+class _RowHistory:
+    """History of a row that is decoded already."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self._row = row
+
+    def _entries(self, name: str) -> Sequence[Mapping[str, Any]]:
+        value = self._row.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            raise DecodeError(f"{name} is not a list")
+        entries = [entry for entry in value if entry is not None]
+        if not all(isinstance(entry, Mapping) for entry in entries):
+            raise DecodeError(f"{name} holds something else than records")
+        return entries
+
+    def epochs(self) -> Sequence[float]:
+        entries = self._entries("prv_candidates")
+        return [float(e["jd"]) for e in entries if e.get("candid") is not None and "jd" in e]
+
+    def points(self) -> Sequence[Mapping[str, Any]]:
+        return self._entries("prv_candidates")
+
+    def forced(self) -> Sequence[Mapping[str, Any]]:
+        return self._entries("fp_hists")
+
+
+def _number(candidate: Mapping[str, Any], name: str) -> float:
+    value = candidate.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DecodeError(f"candidate.{name} is {value!r}, not a number")
+    return float(value)
+
+
+def _alert(fields: Mapping[str, Any], history: History) -> Alert:
+    """Alert from the fields of a packet, checked."""
+    candidate = fields.get("candidate")
+    if not isinstance(candidate, Mapping):
+        raise DecodeError("not a ZTF alert: it has no candidate")
+    object_id, candid = fields.get("objectId"), fields.get("candid")
+    if not isinstance(object_id, str) or not object_id:
+        raise DecodeError(f"objectId is {object_id!r}, not a name")
+    if isinstance(candid, bool) or not isinstance(candid, int):
+        raise DecodeError(f"candid is {candid!r}, not an integer")
+    jd = _number(candidate, "jd")
+    ra, dec = _number(candidate, "ra"), _number(candidate, "dec")
+    if not _FIRST_JD <= jd <= _LAST_JD:
+        raise DecodeError(f"candidate.jd is {jd!r}, not a Julian date of this age")
+    if not (0.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):  # noqa: PLR2004  (degrees of the sky)
+        raise DecodeError(f"candidate.ra, dec are {ra!r}, {dec!r}, not a position in degrees")
+    return Alert(
+        survey="ztf",
+        object_id=object_id,
+        candid=candid,
+        jd=jd,
+        ra=ra,
+        dec=dec,
+        candidate=candidate,
+        history=history,
+    )
+
+
+def decode(value: bytes | Mapping[str, Any]) -> Alert:
+    """Decode a packet as far as its own detection.
+
+    Parameters
+    ----------
+    value
+        An Avro container with one record, or a row that is decoded already.
+
+    Raises
+    ------
+    DecodeError
+        It is no ZTF alert, or a broken one. The history is decoded later, and may raise the same.
+    """
+    if not isinstance(value, bytes):
+        return _alert(value, _RowHistory(value))
+    header = read_header(value)
+    plan = plan_of(header.key)
+    body = first_block(value, header.body, plan.codec)
+    fields, at = plan.head(body)
+    return _alert(fields, _PacketHistory(plan, body, at))

@@ -1,0 +1,151 @@
+"""Conditions in a topology: a small expression language, parsed once, never evaluated as Python.
+
+Comparisons (also chained and ``in``), ``and``, ``or``, ``not``, ``+ - * /``, numbers, strings,
+``true``, ``false``, ``null`` and dotted names. A name that is absent or null makes a comparison
+false, except the comparison with ``null`` itself.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ampelstream.errors import ConfigError
+
+__all__ = ["Condition"]
+
+_Getter = Callable[[Mapping[str, Any]], Any]
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+class Condition:
+    """A parsed condition.
+
+    Parameters
+    ----------
+    text
+        Its source; empty holds always.
+
+    Raises
+    ------
+    ConfigError
+        The text is not a condition; says where.
+    """
+
+    __slots__ = ("_test", "names", "text")
+
+    def __init__(self, text: str = "") -> None:
+        self.text = " ".join(text.split())
+        self.names: frozenset[str] = frozenset()
+        self._test: _Getter | None = None
+        if self.text:
+            try:
+                tree = ast.parse(self.text, mode="eval").body
+            except (SyntaxError, ValueError, RecursionError) as error:
+                raise ConfigError(f"condition {self.text!r}: {error}") from error
+            self.names = frozenset(_names(tree))
+            self._test = _compile(tree, self.text)
+
+    def __repr__(self) -> str:
+        return f"Condition({self.text!r})"
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether it is true of these values."""
+        return self._test is None or bool(self._test(values))
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """First parts of the names that the expression uses."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in _WORDS:
+            yield node.id
+
+
+def _refuse(node: ast.AST, text: str) -> ConfigError:
+    at = getattr(node, "col_offset", 0)
+    return ConfigError(
+        f"condition {text!r}: {text[at : at + 20]!r} at column {at + 1} is not understood; use "
+        "comparisons, and, or, not, in, + - * /, numbers, 'strings', true, false, null, names"
+    )
+
+
+def _compile(node: ast.expr, text: str) -> _Getter:
+    """Turn an expression into a function of the values."""
+    match node:
+        case ast.Constant(value=value) if value is None or isinstance(value, int | float | str):
+            return lambda _values: value
+        case ast.Name(id=name):
+            if name in _WORDS:
+                word = _WORDS[name]
+                return lambda _values: word
+            return lambda values: values.get(name)
+        case ast.Attribute(value=inner, attr=attr):
+            getter = _compile(inner, text)
+            return lambda values: _member(getter(values), attr)
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            getters = [_compile(part, text) for part in parts]
+            return lambda values: [getter(values) for getter in getters]
+        case ast.BoolOp(op=ast.And(), values=parts):
+            getters = [_compile(part, text) for part in parts]
+            return lambda values: all(getter(values) for getter in getters)
+        case ast.BoolOp(op=ast.Or(), values=parts):
+            getters = [_compile(part, text) for part in parts]
+            return lambda values: any(getter(values) for getter in getters)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            getter = _compile(part, text)
+            return lambda values: not getter(values)
+        case ast.UnaryOp(op=ast.USub(), operand=part):
+            getter = _compile(part, text)
+            return lambda values: _calculate(operator.sub, 0, getter(values))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+            one, other, calculate = _compile(left, text), _compile(right, text), _ARITHMETIC[type(op)]
+            return lambda values: _calculate(calculate, one(values), other(values))
+        case ast.Compare(left=left, ops=ops, comparators=rest) if all(
+            type(op) in _COMPARE for op in ops
+        ):
+            getters = [_compile(part, text) for part in (left, *rest)]
+            tests = [_COMPARE[type(op)] for op in ops]
+            with_null = any(isinstance(p, ast.Name) and p.id == "null" for p in (left, *rest))
+            return lambda values: _compare(tests, [g(values) for g in getters], null=with_null)
+        case _:
+            raise _refuse(node, text)
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _calculate(calculate: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    """Arithmetic; nothing where a number is missing."""
+    if not isinstance(one, int | float) or not isinstance(other, int | float):
+        return None
+    try:
+        return calculate(one, other)
+    except ZeroDivisionError:
+        return None
+
+
+def _compare(tests: list[Callable[[Any, Any], bool]], values: list[Any], *, null: bool) -> bool:
+    """Chained comparison; false where a value is missing or of another kind."""
+    if not null and any(value is None for value in values):
+        return False
+    try:
+        return all(test(values[n], values[n + 1]) for n, test in enumerate(tests))
+    except TypeError:
+        return False

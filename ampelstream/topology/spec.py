@@ -1,0 +1,120 @@
+"""What a topology file may say, as pydantic models: an unknown key is an error."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = [
+    "AlertsSpec", "ChannelSpec", "EventsSpec", "LightCurveSpec", "RankSpec", "ReactionSpec",
+    "RetentionSpec", "SinkSpec", "TopologySpec", "UnitSpec",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UnitSpec(_Strict):
+    """One unit: its class, its name in the channel, its configuration."""
+
+    unit: str
+    name: str = ""
+    config: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """The name, by default that of the class."""
+        return self.name or self.unit.replace(":", ".").rsplit(".", 1)[-1]
+
+
+class EventsSpec(_Strict):
+    """Which events are followed."""
+
+    kinds: tuple[Literal["gw"], ...] = ("gw",)
+    where: str = ""
+    skymap: Literal["combined", "own"] = "combined"
+
+
+class AlertsSpec(_Strict):
+    """Which alerts a channel looks at."""
+
+    survey: str = "ztf"
+    where: str = ""
+
+
+class LightCurveSpec(_Strict):
+    """Time range that units see [d before and after the trigger]."""
+
+    before: Annotated[float, Field(ge=0)] = 50.0
+    after: Annotated[float, Field(gt=0)] | None = None
+
+
+class RankSpec(_Strict):
+    """Which result field a listing is sorted by."""
+
+    field: str
+    order: Literal["ascending", "descending"] = "descending"
+
+
+class ChannelSpec(_Strict):
+    """One scientist's selection."""
+
+    alerts: AlertsSpec = AlertsSpec()
+    filters: tuple[UnitSpec, ...] = ()
+    region: Annotated[float, Field(gt=0, le=1)] = 0.9
+    window: tuple[float, float] = (0.0, 3.0)
+    match: tuple[UnitSpec, ...] = ()
+    lightcurve: LightCurveSpec = LightCurveSpec()
+    units: tuple[UnitSpec, ...] = ()
+    rank_by: RankSpec | None = None
+
+    @field_validator("rank_by", mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"field": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _window(self) -> "ChannelSpec":
+        if self.window[0] >= self.window[1]:
+            raise ValueError(f"window {list(self.window)} must rise")
+        return self
+
+
+class SinkSpec(_Strict):
+    """Where a reaction goes: the console, or a file."""
+
+    file: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _console(cls, value: Any) -> Any:
+        return {} if value == "console" else value
+
+
+class ReactionSpec(_Strict):
+    """A rule: which candidates, and where to."""
+
+    name: str
+    channel: str | None = None
+    when: str
+    sinks: Annotated[tuple[SinkSpec, ...], Field(min_length=1)]
+
+
+class RetentionSpec(_Strict):
+    """For how long state is kept [d of event time]."""
+
+    objects: Annotated[float, Field(gt=0)] = 100.0
+    events: Annotated[float, Field(gt=0)] = 60.0
+
+
+class TopologySpec(_Strict):
+    """A whole topology file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: str
+    description: str = ""
+    events: EventsSpec = EventsSpec()
+    channels: Annotated[dict[str, ChannelSpec], Field(min_length=1)]
+    react: tuple[ReactionSpec, ...] = ()
+    retention: RetentionSpec = RetentionSpec()
+    catalogs: str | None = None

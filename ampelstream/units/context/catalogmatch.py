@@ -1,0 +1,176 @@
+"""Rows of catalogues near an object: hosts, known stars, earlier transients."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from ampelstream.errors import CatalogError, UnitError
+from ampelstream.model.digest import digest
+from ampelstream.model.lightcurve import LightCurve
+from ampelstream.sky.catalogs import Catalog, CatalogStore
+from ampelstream.units.base import ObjectUnit
+from ampelstream.units.inputs import Inputs, Resources
+
+__all__ = ["CatalogMatch", "Search"]
+
+_DISTANCE = "dist2transient"
+_log = logging.getLogger(__name__)
+
+
+class Search(BaseModel):
+    """One search around each object.
+
+    Attributes
+    ----------
+    catalog
+        Name of the catalogue on disk; the search's own label where None.
+    radius_arcsec
+        Radius of the cone [arcsec], inclusive.
+    all
+        Whether every row in the cone is wanted, rather than the nearest.
+    columns
+        Columns of the rows that are wanted; all where None.
+    where
+        Ranges that the row must be in, by column of the catalogue: (least, most), inclusive, null
+        for no bound; a row without a value is not in any range.
+    optional
+        Whether the catalogue may be absent: the label then never matches.
+    rename
+        Names that columns get in the result, by column of the catalogue.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    catalog: str | None = None
+    radius_arcsec: float = Field(gt=0.0, le=36000.0)
+    all: bool = False
+    columns: tuple[str, ...] | None = None
+    where: dict[str, tuple[float | None, float | None]] = Field(default_factory=dict)
+    optional: bool = False
+    rename: dict[str, str] = Field(default_factory=dict)
+
+
+class CatalogMatch(ObjectUnit):
+    """The nearest row (or all rows) of each catalogue around an object.
+
+    The result has one key per label: None, or the row's columns and ``dist2transient``, its
+    separation from the object [arcsec]; a list of those, nearest first, where ``all`` is set.
+    Units of the columns are the catalogue's own.
+
+    Attributes
+    ----------
+    catalogs
+        The searches, by label.
+    position
+        What is searched around: the first detection, as AMPEL does, or the mean of the detections.
+    """
+
+    provides: ClassVar[str] = "catalogs"
+
+    catalogs: dict[str, Search] = Field(min_length=1)
+    position: Literal["first", "mean"] = "first"
+
+    _open: dict[str, "_Plan | None"] = PrivateAttr(default_factory=dict)
+
+    def open(self, resources: Resources) -> None:
+        """Open the catalogues.
+
+        Raises
+        ------
+        CatalogError
+            One that is not optional is absent, or one lacks a column that is asked for.
+        """
+        for label, search in self.catalogs.items():
+            name = search.catalog or label
+            if search.optional and name not in resources.catalogs:
+                _log.warning(
+                    "no catalogue %s in %s: %s is left out, no object will match it",
+                    name,
+                    resources.catalogs.root,
+                    label,
+                )
+                self._open[label] = None
+            else:
+                self._open[label] = _Plan(label, search, resources.catalogs)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Labels whose optional catalogue is absent."""
+        return tuple(label for label, plan in self._open.items() if plan is None)
+
+    def fingerprint(self) -> str:
+        """Digest of class, version and configuration, and of the catalogues once they are open."""
+        versions = {
+            label: None if plan is None else plan.catalog.version
+            for label, plan in self._open.items()
+        }
+        return digest([super().fingerprint(), versions]) if versions else super().fingerprint()
+
+    def compute(self, inputs: Inputs) -> Mapping[str, Any]:
+        """Search each catalogue around the object.
+
+        Raises
+        ------
+        UnitError
+            No detection has a position, or the unit was not opened.
+        """
+        if not self._open:
+            raise UnitError("CatalogMatch was not opened, so that it has no catalogues")
+        ra, dec = self._position(inputs.lightcurve)
+        return {
+            label: None if plan is None else plan.matches(ra, dec)
+            for label, plan in self._open.items()
+        }
+
+    def _position(self, lightcurve: LightCurve) -> tuple[float, float]:
+        if self.position == "mean":
+            if (mean := lightcurve.position) is not None:
+                return mean
+        else:
+            for point in lightcurve.detections:
+                if point.ra is not None and point.dec is not None:
+                    return point.ra, point.dec
+        raise UnitError(f"no detection of {lightcurve.object_id} has a position")
+
+
+class _Plan:
+    """A search with its catalogue open and its columns worked out."""
+
+    def __init__(self, label: str, search: Search, store: CatalogStore) -> None:
+        self.catalog: Catalog = store.open(search.catalog or label)
+        self._search = search
+        kept = self.catalog.columns if search.columns is None else search.columns
+        try:
+            self.catalog.require((*kept, *search.where, *search.rename))
+        except CatalogError as error:
+            raise CatalogError(f"search {label}: {error}") from error
+        self._names = {one: search.rename.get(one, one) for one in kept}
+        results = [*self._names.values(), _DISTANCE]
+        twice = sorted({one for one in results if results.count(one) > 1})
+        if twice:
+            raise CatalogError(
+                f"search {label} in catalogue {self.catalog.name} gives more than one "
+                f"{', '.join(twice)}; choose other names or fewer columns"
+            )
+        self._read = list(dict.fromkeys((*kept, *search.where)))
+
+    def matches(self, ra: float, dec: float) -> dict[str, Any] | list[dict[str, Any]] | None:
+        """Nearest row, or all rows, around a position [deg]; None where there is none."""
+        rows: list[dict[str, Any]] = []
+        for match in self.catalog.cone(ra, dec, self._search.radius_arcsec, self._read):
+            if all(_inside(match.row[one], *ends) for one, ends in self._search.where.items()):
+                row = {new: match.row[old] for old, new in self._names.items()}
+                row[_DISTANCE] = match.separation_arcsec
+                if not self._search.all:
+                    return row
+                rows.append(row)
+        return rows or None
+
+
+def _inside(value: Any, least: float | None, most: float | None) -> bool:
+    """Whether a value is a number within least <= value <= most."""
+    if not isinstance(value, int | float):
+        return False
+    return (least is None or value >= least) and (most is None or value <= most)

@@ -1,0 +1,103 @@
+import math
+
+import pytest
+from astropy.time import Time
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ampelstream.report.quantities import (
+    DASH,
+    far_text,
+    is_number,
+    jd_text,
+    number,
+    sexagesimal,
+    utc_text,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, DASH),
+        (math.nan, DASH),
+        (math.inf, "inf"),
+        (0.0, "0"),
+        (9, "9"),
+        (2570000000000000001, "2570000000000000001"),
+        (0.0097832, "0.009783"),
+        (-15.04, "-15.04"),
+        (40.0, "40"),
+        (123456.7, "123457"),
+        (1.23456e-7, "1.235 \N{MULTIPLICATION SIGN} 10⁻⁷"),
+        (4e17, "4 \N{MULTIPLICATION SIGN} 10¹⁷"),
+        (9.9999, "10"),
+    ],
+)
+def test_number(value: float | None, expected: str) -> None:
+    assert number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("hertz", "expected"),
+    [
+        (None, DASH),
+        (-1.0, DASH),
+        (0.0, "0 per year"),
+        (1 / (365.25 * 86400), "1 per year (one in 1 yr)"),
+        (1 / (97.8 * 365.25 * 86400), "0.0102 per year (one in 98 yr)"),
+        (
+            1 / (347812 * 365.25 * 86400),
+            "2.88 \N{MULTIPLICATION SIGN} 10⁻⁶ per year (one in 350,000 yr)",
+        ),
+        (3 / 86400, "1096 per year (one in 0.33 d)"),
+    ],
+)
+def test_false_alarm_rate(hertz: float | None, expected: str) -> None:
+    assert far_text(hertz) == expected
+
+
+def test_false_alarm_rate_in_brief() -> None:
+    assert far_text(1e-14, brief=True) == "3.16 \N{MULTIPLICATION SIGN} 10⁻⁷ per year"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(2457755.0, 2461000.0))
+def test_calendar_time_agrees_with_astropy(jd: float) -> None:
+    expected = Time(jd, format="jd", scale="utc", precision=1).to_datetime()
+    shown = utc_text(jd)
+    assert shown.endswith(" UTC")
+    ours = Time(shown.removesuffix(" UTC"), scale="utc").to_datetime()
+    assert abs((ours - expected).total_seconds()) <= 0.051
+
+
+def test_calendar_time_of_the_trigger_of_gw170817() -> None:
+    assert utc_text(2457983.02848842) == "2017-08-17 12:41:01.4 UTC"
+
+
+def test_times_that_are_none() -> None:
+    assert utc_text(None) == utc_text(math.nan) == utc_text(1e12) == jd_text(None) == DASH
+    assert jd_text(2460324.457981) == "2460324.45798"
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "expected"),
+    [
+        # NGC 4993's position, NED.
+        (197.448776, -23.383831, ("13:09:47.71", "-23:23:01.8")),
+        (0.0, 0.0, ("00:00:00.00", "+00:00:00.0")),
+        (359.9999999, -0.0000001, ("00:00:00.00", "-00:00:00.0")),
+        (14.9999999, 59.9999999, ("01:00:00.00", "+60:00:00.0")),
+        (120.0, -0.5, ("08:00:00.00", "-00:30:00.0")),
+        (0.0, 90.0, ("00:00:00.00", "+90:00:00.0")),
+    ],
+)
+def test_sexagesimal(ra: float, dec: float, expected: tuple[str, str]) -> None:
+    assert sexagesimal(ra, dec) == expected
+
+
+def test_a_truth_value_is_no_number() -> None:
+    assert [is_number(one) for one in (1, 1.5, True, math.nan, math.inf, "1", None)] == [
+        *[True] * 2,
+        *[False] * 5,
+    ]

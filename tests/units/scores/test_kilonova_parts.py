@@ -1,0 +1,220 @@
+"""The parts of the kilonova score, at the boundary of each rule."""
+
+from typing import Any
+
+import pytest
+
+from ampelstream.units.scores import kilonova_context as context
+from ampelstream.units.scores.kilonova_config import KilonovaRules
+from ampelstream.units.scores.kilonova_lightcurve import absolute_magnitude, light_curve
+from ampelstream.units.scores.kilonova_part import Part
+from ampelstream.units.scores.kilonova_possis import possis
+
+RULES = KilonovaRules()
+GOOD = {"jd": 1.0, "magpsf": 19.0, "ra": 180.0, "dec": 60.0, "rb": 0.9, "drb": 0.999}
+
+
+def told(part: Part) -> tuple[list[int], list[Any]]:
+    return [line.points for line in part], [line.reject for line in part if line.reject]
+
+
+@pytest.mark.parametrize(
+    ("z", "offset", "expected"),
+    [
+        (0.01, 10.0, ([1, 1, 1], [])),
+        (0.001, 10.0, ([0, 1, 1], ["redshift"])),
+        (0.05, 10.0, ([0, 1, 1], ["redshift"])),
+        (0.01, 1.5, ([1, 0, 1], ["ampel_dist"])),
+        (0.01, 50.0, ([1, 0, 1], ["ampel_dist"])),
+        (3.0, 49.0, ([0, 1, 1], ["redshift"])),
+        (0.03, 3000.0, ([1, 0, 0], ["ampel_dist", "dst_kpc_zmatch"])),
+        (0.01, None, ([1, 0, 0], ["ampel_dist", "dst_kpc_zmatch"])),
+        (-0.01, 10.0, ([0, 1, 0], ["redshift", "dst_kpc_zmatch"])),
+        (0, 10.0, ([0], ["no_ampelz_match"])),
+        (None, 10.0, ([0], ["no_ampelz_match"])),
+    ],
+)
+def test_redshift(z: float | None, offset: float | None, expected: tuple[Any, Any]) -> None:
+    assert told(context.redshift(RULES, {"ampel_z": z, "ampel_dist": offset})) == expected
+
+
+def test_offset_in_kpc() -> None:
+    # at z = 0.01 an arc second is 0.21 kpc
+    near = KilonovaRules(max_kpc_dist=2.2)
+    far = KilonovaRules(max_kpc_dist=2.0)
+    body = {"ampel_z": 0.01, "ampel_dist": 10.0}
+    assert told(context.redshift(near, body)) == ([1, 1, 1], [])
+    assert told(context.redshift(far, body)) == ([1, 1, 0], ["dst_kpc_zmatch"])
+
+
+@pytest.mark.parametrize(
+    ("cumprob", "expected"),
+    [
+        (0.1, ([3], [("prob", 3)])),
+        (0.68, ([3], [("prob", 3)])),
+        (0.6801, ([1], [("prob", 1)])),
+        (0.95, ([1], [("prob", 1)])),
+        (0.9501, ([0], [("prob", 0)])),
+        (0.0, ([0], [])),
+        (None, ([0], [])),
+        (float("nan"), ([0], [])),
+    ],
+)
+def test_position(cumprob: float | None, expected: tuple[Any, Any]) -> None:
+    assert told(context.skymap(RULES, {"cumprob": cumprob}, None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "agree", "disagree"), [("reward", 5, 0), ("punish", 0, -20), ("pass", 1, 0)]
+)
+def test_distance(mode: str, agree: int, disagree: int) -> None:
+    rules = KilonovaRules.model_validate({"distance_mode": mode})
+    # the luminosity distance of z = 0.01 is 44.6 Mpc
+    near = context.skymap(rules, {"map_dist": 30.0, "map_dist_unc": 5.0}, 0.01)
+    far = context.skymap(rules, {"map_dist": 30.0, "map_dist_unc": 4.8}, 0.01)
+    assert told(near)[0][0] == agree
+    assert told(far) == ([disagree, 0], ["distance_mismatch"])
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"map_dist": None, "map_dist_unc": None}, {"map_dist": 40.0, "map_dist_unc": 0.0}]
+)
+def test_a_map_without_distance_costs_its_points_only(body: dict[str, Any]) -> None:
+    assert told(context.skymap(RULES, body, 0.01)) == ([0, 0], [])
+
+
+def test_distance_is_not_compared_without_a_redshift() -> None:
+    body = {"map_dist": 300.0, "map_dist_unc": 1.0, "cumprob": 0.5}
+    assert told(context.skymap(RULES, body, None)) == ([3], [("prob", 3)])
+
+
+def test_bursts() -> None:
+    inside = {"separation": 3.0, "err": 1.0}
+    outside = {"separation": 3.01, "err": 1.0}
+    assert told(context.bursts({"temporal_grb": [inside, outside, inside]})) == ([1, 1], [])
+    for none in ([outside], [], None, [{"separation": None, "err": 1.0}], [{}], ["?"]):
+        assert told(context.bursts({"temporal_grb": none})) == ([0], ["no_grb_match"])
+    assert told(context.bursts({})) == ([0], ["no_grb_match"])
+
+
+def test_rise_decline() -> None:
+    assert told(context.rise_decline({"bool_fall": True, "bool_peaked": True})) == ([1, 1], [])
+    assert told(context.rise_decline({"bool_fall": True})) == ([1, 0], [])
+    assert told(context.rise_decline({})) == ([0, 0], [])
+
+
+def test_catalogs_note_every_match() -> None:
+    body = {"GLADE+": [{"z": 0.1}], "milliquas": None, "TNS": {"name": "x"}, "NEDz": []}
+    assert told(context.catalogs(body)) == ([0, 0], ["GLADE+", "TNS"])
+
+
+def fit(chisq: float, ndof: float, rest: float | None = -99, seen: float | None = -99) -> Any:
+    return {
+        "model_name": "m",
+        "z": 0.01,
+        "sncosmo_result": {"success": True, "chisq": chisq, "ndof": ndof},
+        "fit_metrics": {"restpeak_model_absmag_B": rest, "obspeak_model_B": seen},
+    }
+
+
+@pytest.mark.parametrize(
+    ("chisq", "points"),
+    [(0.749, 0), (0.75, 3), (7.5, 3), (7.51, 2), (22.0, 2), (22.01, 1), (40.0, 1), (40.01, 0)],
+)
+def test_chi2(chisq: float, points: int) -> None:
+    assert told(possis({"model_a": fit(chisq, 1)})) == ([points, 0, 0], ["obsmag", "absmag"])
+
+
+@pytest.mark.parametrize(
+    ("rest", "points"),
+    [(-15.5, 5), (-15.01, 5), (-15.0, 2), (-13.6, 2), (-13.5, 1), (-11.6, 1), (-19.4, 1)],
+)
+def test_absolute_peak(rest: float, points: int) -> None:
+    assert told(possis({"model_a": fit(100, 1, rest)})) == ([0, 0, points], ["obsmag"])
+
+
+@pytest.mark.parametrize(("rest", "seen"), [(-11.5, 19.0), (-19.5, 21.0), (None, None)])
+def test_brightness_outside(rest: float | None, seen: float | None) -> None:
+    assert told(possis({"model_a": fit(100, 1, rest, seen)})) == ([0, 0, 0], ["obsmag", "absmag"])
+
+
+def test_the_fit_closest_to_one_counts() -> None:
+    body = {"model_a": fit(30, 1), "model_b": fit(8, 2), "model_c": fit(0.1, 1, seen=20)}
+    assert told(possis(body))[0] == [0, 1, 0]
+
+
+def test_no_freedom_says_nothing() -> None:
+    assert told(possis({"model_a": fit(5, 0, -15.5, 20)})) == ([0], ["possis_ndof"])
+    # its chi2 counts as -99, so that any real fit is closer to 1
+    assert told(possis({"model_a": fit(5, 0), "model_b": fit(90, 1)}))[0] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"model_a": None, "note": "text"},
+        {"model_a": {**fit(5, 1), "z": None}},
+        {"model_a": {**fit(5, 1), "sncosmo_result": {"success": False, "chisq": 1, "ndof": 1}}},
+        {"model_a": {**fit(5, 1), "sncosmo_result": {"success": True, "chisq": None}}},
+        {"model_a": {**fit(5, 1), "sncosmo_result": None}},
+    ],
+)
+def test_no_fits(body: dict[str, Any]) -> None:
+    assert told(possis(body)) == ([0], ["no_possis_fits"])
+
+
+@pytest.mark.parametrize(
+    ("points", "rejects"),
+    [
+        ([GOOD, {**GOOD, "jd": 1.01}], []),
+        ([GOOD, {**GOOD, "jd": 1.009}], ["age"]),
+        ([GOOD, {**GOOD, "jd": 11.0}], []),
+        ([GOOD, {**GOOD, "jd": 11.01}], ["age"]),
+        ([GOOD], ["age"]),
+        ([GOOD, {**GOOD, "jd": 2.0, "magpsf": 16.0}], []),
+        ([GOOD, {**GOOD, "jd": 2.0, "magpsf": 15.99}], ["peak_mag"]),
+        ([{**GOOD, "magpsf": 22.0}, {**GOOD, "jd": 2.0, "magpsf": 23.0}], []),
+        ([{**GOOD, "magpsf": 22.01}, {**GOOD, "jd": 2.0, "magpsf": 23.0}], ["peak_mag"]),
+        ([{**GOOD, "dec": -60.0, "jd": jd} for jd in (1.0, 2.0)], ["min_gal_lat"]),
+        ([{**GOOD, "rb": 0.29, "jd": jd} for jd in (1.0, 2.0)], ["rb_minmed"]),
+        ([{**GOOD, "rb": 0.1}, {**GOOD, "jd": 2.0, "rb": 0.5}], []),
+        ([{**GOOD, "drb": 0.99}, {**GOOD, "jd": 2.0, "drb": None}], ["drb_minmed"]),
+        ([{**GOOD, "drb": None}, {**GOOD, "jd": 2.0, "drb": None}], ["no_drb_info"]),
+        ([{**GOOD, "rb": None}, {**GOOD, "jd": 2.0, "rb": None}], ["no_rb_info"]),
+        ([], ["no_pps"]),
+        ([{}], ["age", "peak_mag", "no_rb_info", "no_drb_info"]),
+    ],
+)
+def test_light_curve(points: list[dict[str, Any]], rejects: list[str]) -> None:
+    assert told(light_curve(RULES, points)) == ([0] * len(rejects), rejects)
+
+
+def test_too_few() -> None:
+    rules = KilonovaRules(min_ndet=2)
+    assert told(light_curve(rules, [GOOD]))[1] == ["too_few_pps", "age"]
+
+
+def test_mean_latitude_across_zero() -> None:
+    # at RA 0, dec -65 the latitude is -52 deg; half a turn away, where AMPEL looks, it is -2 deg
+    points = [{**GOOD, "ra": ra, "dec": -65.0, "jd": ra} for ra in (359.9, 0.1)]
+    points[0]["jd"] = 1.0
+    assert told(light_curve(RULES, points))[1] == []
+    assert told(light_curve(KilonovaRules(mode="ampel"), points))[1] == ["min_gal_lat"]
+
+
+@pytest.mark.parametrize(
+    ("mag", "expected"),
+    [(19.0, (1, None)), (13.2, (0, "absmag_from_lc")), (21.3, (0, "absmag_from_lc"))],
+)
+def test_absolute_magnitude(mag: float, expected: tuple[int, str | None]) -> None:
+    # the distance modulus of z = 0.01 is 33.25 mag
+    line = absolute_magnitude(RULES, [{**GOOD, "magpsf": mag}], 0.01)
+    assert (line.points, line.reject) == expected
+
+
+def test_absolute_magnitude_of_mode_ampel_and_of_nothing() -> None:
+    ampel = KilonovaRules(mode="ampel")
+    assert absolute_magnitude(ampel, [GOOD], 0.01).reject == "absmag_from_lc"
+    for points, z in (([], 0.01), ([GOOD], None), ([GOOD], -0.1), ([{}], 0.01)):
+        assert absolute_magnitude(RULES, points, z).reject == "no_absmag_calculated"
