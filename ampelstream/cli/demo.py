@@ -22,12 +22,13 @@ def demo(
     from ampelstream.cli.replay import finish, run_replay
     from ampelstream.cli.workflow import open_inputs, open_topology
     from ampelstream.simulate import simulate_night
-    from ampelstream.sky.catalogs import add_catalog
+    from ampelstream.sky.catalogs.build import build
+    from ampelstream.sky.catalogs.tables import read_table
 
     typer.echo("Simulated data: no telescope saw this night.", err=True)
     night = simulate_night(out / "night", seed=seed, alerts=alerts)
     root = out / "catalogs"
-    add_catalog(root, "GLADE+", night.galaxies, replace=True)
+    build(root, "GLADE+", read_table(night.galaxies), replace=True)
     spec, built = open_topology("kilonova", root)
     sources = open_inputs([night.alerts], [night.notices])
     result = run_replay(built, sources, out, spec.description, speed=None, simulated=True)

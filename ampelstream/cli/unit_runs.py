@@ -149,17 +149,21 @@ def _records(path: Path) -> Iterator[tuple[dict[str, Any], SourceRecord]]:
     of_file = groupby(
         open_source(path, "alerts").read({}), key=lambda one: (one.where.source, one.member)
     )
-    for (_, member), records in of_file:
+    for (source, member), records in of_file:
+        place = _place(path, source, member)
         for index, record in enumerate(records):
-            yield {**_place(path, member), "record": index}, record
+            yield {**place, "record": index}, record
 
 
-def _place(path: Path, member: str) -> dict[str, Any]:
-    if path.is_dir():
-        return {"file": str(path / member)}
-    if member and path.name != Path(member).name:
-        return {"file": str(path), "member": member}
-    return {"file": str(path)}
+def _place(path: Path, source: str, member: str) -> dict[str, Any]:
+    """File, as a path that the user can open, and member where it is an archive.
+
+    Records of a directory have the directory's own name and the path within it as their source.
+    """
+    inner = source.removeprefix(f"{path.resolve().name}/") if path.is_dir() else ""
+    file = path / inner if inner else path
+    plain = member in {"", file.name}
+    return {"file": str(file)} if plain else {"file": str(file), "member": member}
 
 
 def _run_cases(name: str, config: Mapping[str, Any], inputs: Sequence[Path], write: Write) -> int:

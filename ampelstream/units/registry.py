@@ -82,8 +82,8 @@ def _import(name: str, module: str, attribute: str) -> type[Unit]:
         last = module.rpartition(".")[2]
         raise ConfigError(
             f"unit {name!r}: the module {module} cannot be imported ({error})."
-            f"{_close(name, available())} A unit of your own must be importable: install its package, or put the directory "
-            f"that holds {last}.py on PYTHONPATH"
+            f"{_close(name, available())} A unit of your own must be importable: install its "
+            f"package, or put the directory that holds {last}.py on PYTHONPATH"
         ) from error
     found = getattr(holder, attribute, None)
     if isinstance(found, type) and issubclass(found, Unit):

@@ -92,7 +92,8 @@ def test_bursts() -> None:
     inside = {"separation": 3.0, "err": 1.0}
     outside = {"separation": 3.01, "err": 1.0}
     assert told(context.bursts({"temporal_grb": [inside, outside, inside]})) == ([1, 1], [])
-    for none in ([outside], [], None, [{"separation": None, "err": 1.0}], [{}], ["?"]):
+    nothing: list[Any] = [[outside], [], None, [{"separation": None, "err": 1.0}], [{}], ["?"]]
+    for none in nothing:
         assert told(context.bursts({"temporal_grb": none})) == ([0], ["no_grb_match"])
     assert told(context.bursts({})) == ([0], ["no_grb_match"])
 

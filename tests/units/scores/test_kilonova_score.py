@@ -21,16 +21,17 @@ POINTS = [
     for jd in (2457983.5, 2457984.5)
 ]
 # AT2017gfo on a ZTF-like cadence, as published with AMPEL's score (reference, section 4)
-REDSHIFT = ("redshift", {"ampel_z": 0.00968, "ampel_dist": 9.95})
-SKYMAP = ("skymap", {"cumprob": 0.5, "map_dist": 38.6, "map_dist_unc": 7.0})
-MODEL = {
+Result = tuple[str, dict[str, Any]]
+REDSHIFT: Result = ("redshift", {"ampel_z": 0.00968, "ampel_dist": 9.95})
+SKYMAP: Result = ("skymap", {"cumprob": 0.5, "map_dist": 38.6, "map_dist_unc": 7.0})
+MODEL: dict[str, Any] = {
     "model_name": "bns",
     "z": 0.00968,
     "sncosmo_result": {"success": True, "chisq": 56.7, "ndof": 5},
     "fit_metrics": {"restpeak_model_absmag_B": -15.04, "obspeak_model_B": 18.2},
 }
-FIT = ("possis", {"model_bns": MODEL})
-FALL = ("risedecline", {"bool_fall": True, "bool_peaked": False})
+FIT: Result = ("possis", {"model_bns": MODEL})
+FALL: Result = ("risedecline", {"bool_fall": True, "bool_peaked": False})
 
 
 def test_at2017gfo_scores_19_in_ampel_and_20_corrected() -> None:
@@ -47,7 +48,7 @@ def test_at2017gfo_scores_19_in_ampel_and_20_corrected() -> None:
 def test_the_most_without_a_burst() -> None:
     best = {**MODEL, "sncosmo_result": {"success": True, "chisq": 5.0, "ndof": 5}}
     best["fit_metrics"] = {"restpeak_model_absmag_B": -15.5, "obspeak_model_B": 20.0}
-    peaked = ("risedecline", {"bool_fall": True, "bool_peaked": True})
+    peaked: Result = ("risedecline", {"bool_fall": True, "bool_peaked": True})
     results = [REDSHIFT, SKYMAP, ("possis", {"model_bns": best}), peaked]
     assert score(KilonovaRules(mode="ampel"), POINTS, results).kilonovaness == 22
     ours = score(KilonovaRules(), POINTS, results)
@@ -85,7 +86,10 @@ def test_unknown_kinds_and_odd_bodies_are_passed_over() -> None:
 
 VALUES = st.none() | st.booleans() | st.floats() | st.text(max_size=3) | st.lists(st.floats())
 KEYS = st.sampled_from(
-    ["ampel_z", "ampel_dist", "cumprob", "map_dist", "map_dist_unc", "temporal_grb", "bool_fall", "bool_peaked"]
+    [
+        *("ampel_z", "ampel_dist", "cumprob", "map_dist", "map_dist_unc"),
+        *("temporal_grb", "bool_fall", "bool_peaked"),
+    ]
 )
 KINDS = st.sampled_from(["redshift", "skymap", "possis", "grb", "risedecline", "catalogs"])
 
