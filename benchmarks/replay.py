@@ -8,11 +8,12 @@ where the real data is there (ZTF, five schema versions), simulated ones otherwi
 """
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from decode import bare_reader, load_packets
+from decode import Run, bare_reader, each, load_packets, table
 from interleave import interleaved
 
 from ampelstream.cli.workflow import open_topology
@@ -28,17 +29,14 @@ from ampelstream.topology import Topology
 WHERE = Coordinates("benchmark", 0, 0)
 
 
-def decode_and_filter(topology: Topology, packets: Sequence[bytes]) -> Callable[[], None]:
+def decode_and_filter(topology: Topology, packets: Sequence[bytes]) -> Callable[[], Run]:
     """Ingest every packet: decode, filter, and datapoints of what passes."""
-
-    def run() -> None:
-        for packet in packets:
-            ingest(topology, decode(packet), WHERE)
-
-    return run
+    return each(packets, lambda packet: ingest(topology, decode(packet), WHERE))
 
 
-def whole_replay(topology: Topology, packets: Sequence[bytes]) -> Callable[[], None]:
+def whole_replay(
+    topology: Topology, packets: Sequence[bytes], directory: Path
+) -> Callable[[], Run]:
     """Every packet through an engine on RocksDB, commits synced to disk, three events open."""
     first = min(decode(packet).jd for packet in packets)
     notices = [
@@ -54,44 +52,47 @@ def whole_replay(topology: Topology, packets: Sequence[bytes]) -> Callable[[], N
         )
         for number, ra in enumerate((30.0, 150.0, 270.0))
     ]
+    numbers = itertools.count()
 
-    def run() -> None:
-        with tempfile.TemporaryDirectory() as directory:
-            backend = RocksBackend(Path(directory) / "rocks")
-            engine = Engine(topology, backend)
-            for number, notice in enumerate(notices):
-                engine.process(SourceRecord(Coordinates("notices", 0, number), "notices", notice))
+    def prepare() -> Run:
+        backend = RocksBackend(directory / f"{topology.name}-{next(numbers)}")
+        engine = Engine(topology, backend)
+        for number, notice in enumerate(notices):
+            engine.process(SourceRecord(Coordinates("notices", 0, number), "notices", notice))
+        engine.commit()
+
+        def run() -> None:
             for number, packet in enumerate(packets):
                 engine.process(SourceRecord(Coordinates("alerts", 0, number), "alerts", packet))
             engine.commit()
             backend.close()
 
-    return run
+        return run
+
+    return prepare
 
 
 def main() -> None:
     """Run and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
+    rounds = parser.parse_args().rounds
     packets, origin = load_packets()
-    with tempfile.TemporaryDirectory() as empty:
-        _, kilonova = open_topology("kilonova", Path(empty))
-        _, everything = open_topology("skymap-only", Path(empty))
-    work = {
-        "bare cached fastavro": bare_reader(packets),
-        "decode + filter (kilonova)": decode_and_filter(kilonova, packets),
-        "decode + filter (skymap-only)": decode_and_filter(everything, packets),
-        "replay (kilonova)": whole_replay(kilonova, packets),
-        "replay (skymap-only)": whole_replay(everything, packets),
-    }
-    medians = interleaved(work, rounds=arguments.rounds)
-    bare = medians["bare cached fastavro"]
-    print(f"{len(packets)} packets, {origin}; medians of {arguments.rounds} interleaved rounds")
-    print(f"{'':34} {'us/alert':>9} {'alerts/s':>9} {'ratio':>6}")
-    for name, microseconds in medians.items():
-        each = microseconds / len(packets)
-        print(f"{name:34} {each:9.0f} {1e6 / each:9.0f} {bare / microseconds:6.2f}")
+    bare = "bare cached fastavro"
+    with tempfile.TemporaryDirectory() as directory:
+        here = Path(directory)
+        _, kilonova = open_topology("kilonova", here / "catalogs")
+        _, everything = open_topology("skymap-only", here / "catalogs")
+        work = {
+            bare: bare_reader(packets),
+            "decode + filter (kilonova)": decode_and_filter(kilonova, packets),
+            "decode + filter (skymap-only)": decode_and_filter(everything, packets),
+            "replay (kilonova)": whole_replay(kilonova, packets, here),
+            "replay (skymap-only)": whole_replay(everything, packets, here),
+        }
+        medians = interleaved(work, rounds=rounds)
+    title = f"{len(packets)} {origin}; medians of {rounds} interleaved rounds"
+    print(table(medians, bare, len(packets), title))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The story of the simulated night: a merger found, refined, and another one taken back."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from ampelstream.model.times import iso_from_jd
@@ -22,36 +21,35 @@ UPDATE: Final = Localisation(196.2, -22.2, along=3.8, across=1.1, angle=148.0, b
 """Second, better one."""
 
 _FALSE_ALARM: Final = Localisation(221.0, 24.0, along=14.0, across=4.0, angle=40.0, bend=1.5)
-_MINUTE: Final = 1.0 / 1440.0
-_FAR_HZ: Final = 3e-13
 
 
-def _request(
-    event_id: str, minutes: float, where: Localisation, distance: tuple[float, float], order: int
-) -> MapRequest:
-    """Ask for a map made some minutes after its trigger."""
-    t0_jd = T0_JD if event_id == MERGER_ID else T0_JD + 0.77
-    created = iso_from_jd(t0_jd + minutes * _MINUTE)[:19] + "Z"
-    return MapRequest(event_id, t0_jd, created, where, order, *distance)
+def _merger(minutes: float, where: Localisation, distance: tuple[float, float]) -> MapRequest:
+    """Ask for a map of the merger, made some minutes after it."""
+    return MapRequest(MERGER_ID, T0_JD, _after(T0_JD, minutes), where, 9, *distance)
 
 
-def notices() -> Mapping[str, bytes]:
+def _other(minutes: float) -> MapRequest:
+    """Ask for a map of the event that is taken back."""
+    t0_jd = T0_JD + 0.77
+    return MapRequest(FALSE_ALARM_ID, t0_jd, _after(t0_jd, minutes), _FALSE_ALARM, 7, 810.0, 230.0)
+
+
+def _after(t0_jd: float, minutes: float) -> str:
+    """Time some minutes later, ISO 8601, whole seconds."""
+    return iso_from_jd(t0_jd + minutes / 1440.0)[:19] + "Z"
+
+
+def notices() -> dict[str, bytes]:
     """Give the notices of the night by file name, which sort as they were sent."""
-    first = _request(MERGER_ID, 6.0, PRELIMINARY, (38.0, 9.0), 8)
-    second = _request(MERGER_ID, 290.0, UPDATE, (40.0, 6.5), 9)
-    other = _request(FALSE_ALARM_ID, 5.0, _FALSE_ALARM, (810.0, 230.0), 7)
-    taken_back = _request(FALSE_ALARM_ID, 160.0, _FALSE_ALARM, (810.0, 230.0), 7)
-    false_far = 2e-7
-    made = {
-        "preliminary": (first, notice(first, "PRELIMINARY", far=_FAR_HZ, classification=BNS)),
-        "update": (second, notice(second, "UPDATE", far=_FAR_HZ / 10, classification=BNS)),
-        "initial": (other, notice(other, "PRELIMINARY", far=false_far, classification=BBH)),
-        "retraction": (
-            taken_back,
-            notice(taken_back, "RETRACTION", far=false_far, classification=BBH),
-        ),
-    }
+    story = (
+        (_merger(6.0, PRELIMINARY, (38.0, 9.0)), "PRELIMINARY", 3e-13, BNS),
+        (_merger(290.0, UPDATE, (40.0, 6.5)), "UPDATE", 3e-14, BNS),
+        (_other(5.0), "PRELIMINARY", 2e-7, BBH),
+        (_other(160.0), "RETRACTION", 2e-7, BBH),
+    )
     return {
-        f"{number}-{request.event_id}-{kind}.json": value
-        for number, (kind, (request, value)) in enumerate(made.items(), start=1)
+        f"{number}-{request.event_id}-{kind.lower()}.json": notice(
+            request, kind, far=far, classification=classification
+        )
+        for number, (request, kind, far, classification) in enumerate(story, start=1)
     }

@@ -3,7 +3,6 @@
 Fields that no unit of the project reads have plausible constants.
 """
 
-import math
 from typing import Any, Final
 
 from ampelstream.simulate.schema import PREVIOUS
@@ -75,7 +74,6 @@ def detection_fields(
     major = 0.3 * look.fwhm * look.elong**0.5
     minor = 0.3 * look.fwhm / look.elong**0.5
     edges = (place.xpos, place.ypos, PIXELS[0] - place.xpos, PIXELS[1] - place.ypos)
-    north = neighbours.distances[0] / 3600.0
     return _image(exposure, place) | {
         "isdiffpos": "t" if seen.positive else "f",
         "xpos": place.xpos,
@@ -113,8 +111,8 @@ def detection_fields(
         "sumrat": 0.97,
         "magapbig": aperture,
         "sigmagapbig": 0.9 * seen.magerr,
-        "ranr": position[0],
-        "decnr": position[1] - math.copysign(north, position[1]),
+        "ranr": round(position[0] % 360.0, 7),
+        "decnr": round(position[1] - neighbours.distances[0] / 3600.0, 7),
         "scorr": 1.0857 / seen.magerr,
     }
 

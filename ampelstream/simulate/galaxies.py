@@ -15,7 +15,7 @@ from typing import Final
 
 from ampelstream.simulate.localisation import Localisation
 
-__all__ = ["NGC4993", "Galaxy", "mock_galaxies", "table"]
+__all__ = ["NGC4993", "Galaxy", "luminosity_distance", "mock_galaxies", "table"]
 
 _HUBBLE: Final = 67.74  # km/s/Mpc, Planck Collaboration 2016 (astropy's Planck15)
 _DECELERATION: Final = -0.539  # 1.5 Om - 1 for the same

@@ -3,7 +3,7 @@
 Magnitudes [AB, not corrected for extinction] and errors as published by Andreoni et al. 2017 (PASA
 34, e069), Arcavi et al. 2017 (Nature 551, 64), Cowperthwaite et al. 2017 (ApJL 848, L17), Drout et
 al. 2017 (Science 358, 1570) and Smartt et al. 2017 (Nature 551, 75), gathered by Villar et al. 2017
-(ApJL 851, L21). Position: Coulter et al. 2017 (Science 358, 1556), to the precision of a ZTF pixel.
+(ApJL 851, L21). Position: Coulter et al. 2017 (Science 358, 1556), to five decimals.
 ZTF did not observe it; what is simulated is that it had, at these times, with its fields.
 """
 

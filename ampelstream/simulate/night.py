@@ -93,11 +93,6 @@ def _archive(packets: Iterable[Packet]) -> bytes:
     return out.getvalue()
 
 
-def _check(count: int) -> None:
-    if count < MINIMUM:
-        raise ConfigError(f"a night of {count} alerts is too small; ask for {MINIMUM} or more")
-
-
 def simulate_night(directory: Path, *, seed: int = 170817, alerts: int = 3000) -> Night:
     """Write a simulated night; the same seed and size give the same bytes.
 
@@ -117,7 +112,8 @@ def simulate_night(directory: Path, *, seed: int = 170817, alerts: int = 3000) -
     ConfigError
         Fewer than 100 packets are asked for.
     """
-    _check(alerts)
+    if alerts < MINIMUM:
+        raise ConfigError(f"a night of {alerts} alerts is too small; ask for {MINIMUM} or more")
     galaxies = mock_galaxies(event.PRELIMINARY, seed)
     stream = _stream(seed, alerts, galaxies)
     truth = {str(packet["objectId"]): kind.value for kind, packet in stream}
@@ -146,7 +142,7 @@ def simulate_packets(n: int, seed: int = 170817, *, cutouts: bool = False) -> li
     Parameters
     ----------
     n
-        How many, at least 100.
+        How many; all are held in memory.
     seed
         Same seed, same packets.
     cutouts
@@ -155,12 +151,14 @@ def simulate_packets(n: int, seed: int = 170817, *, cutouts: bool = False) -> li
     Raises
     ------
     ConfigError
-        Fewer than 100 packets are asked for.
+        Fewer than one packet is asked for.
     """
-    _check(n)
+    if n < 1:
+        raise ConfigError(f"{n} packets cannot be simulated; ask for 1 or more")
     writer = PacketWriter()
     made = []
-    for _, packet in _stream(seed, n, mock_galaxies(event.PRELIMINARY, seed)):
+    galaxies = mock_galaxies(event.PRELIMINARY, seed)
+    for _, packet in _stream(seed, max(n, MINIMUM), galaxies)[:n]:
         stamps = _stamps(int(packet["candid"])) if cutouts else {}
         made.append(writer.encode(packet | stamps))
     return made

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from ampelstream.cli.unit_facts import print_rows, row
 from ampelstream.cli.units import app
 from ampelstream.errors import AmpelstreamError
 
@@ -25,12 +26,12 @@ def rows(result: Result) -> list[dict[str, Any]]:
 def test_list_gives_a_line_per_unit() -> None:
     result = invoke("list")
     assert result.exit_code == 0
-    found = {row["name"]: row for row in rows(result)}
+    found = {one["name"]: one for one in rows(result)}
     assert found["DecentFilter"]["kind"] == "alert filter"
     assert found["PredetectionFilter"]["kind"] == "match filter"
     assert found["KilonovaScore"]["provides"] == "score"
     assert found["DigestRedshifts"]["needs"] == ["catalogs"]
-    assert all(row["doc"] for row in found.values())
+    assert all(one["doc"] for one in found.values())
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,14 @@ def test_show_gives_the_schema() -> None:
     assert schema["additionalProperties"] is False
     assert "min_rb" in schema["required"]
     assert "apply_max_nbad" not in schema["required"]
+
+
+def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = {"name": "Mine", "kind": None, "error": "cannot be imported"}
+    print_rows([row("RiseDecline"), broken])
+    said = capsys.readouterr().out
+    assert "risedecline" in said
+    assert "broken" in said
 
 
 def test_show_unknown() -> None:
@@ -102,9 +111,9 @@ def test_cases_and_a_broken_one(tmp_path: Path) -> None:
     cases.write_text("\n".join(["{", json.dumps(good), "", json.dumps(bad_key)]) + "\n")
     result = invoke("run", "KilonovaScore", cases)
     assert result.exit_code == 3
-    (row,) = rows(result)
-    assert (row["name"], row["kilonovaness"]) == ("a", 0.0)
-    assert row["rejects"] == ["no_pps", "no_absmag_calculated"]
+    (only,) = rows(result)
+    assert (only["name"], only["kilonovaness"]) == ("a", 0.0)
+    assert only["rejects"] == ["no_pps", "no_absmag_calculated"]
     assert "cases.ndjson, line 1" in result.stderr
     assert "cases.ndjson, line 4" in result.stderr
     assert "Did you mean mode" in result.stderr
@@ -181,7 +190,7 @@ def test_a_directory_gives_the_same_as_its_files(
     folder = data_dir / "ztf" / "ampel-ztf"
     config = _config(oracle, "loose", tmp_path)
     result = invoke("run", "DecentFilter", "--config", config, folder)
-    verdicts = {row["file"]: (row["accept"], row["reason"]) for row in rows(result)}
+    verdicts = {one["file"]: (one["accept"], one["reason"]) for one in rows(result)}
     compared = 0
     for case in oracle["verdicts"]:
         path = str(data_dir / case["file"])
@@ -200,8 +209,8 @@ def test_members_of_an_archive(data_dir: Path, oracle: dict[str, Any], tmp_path:
     assert result.exit_code == 0
     found = rows(result)
     assert len(found) == 34
-    assert {row["file"] for row in found} == {archive}
-    assert {Path(row["member"]).name for row in found} == {p.name for p in folder.glob("*.avro")}
+    assert {one["file"] for one in found} == {archive}
+    assert {Path(one["member"]).name for one in found} == {p.name for p in folder.glob("*.avro")}
 
 
 @pytest.mark.realdata
@@ -217,7 +226,29 @@ def test_undecodable_records_are_named_and_counted(
     config = _config(oracle, "loose", tmp_path)
     result = invoke("run", "DecentFilter", "--config", config, folder)
     assert result.exit_code == 3
-    assert [row["file"] for row in rows(result)] == [str(folder / "a.avro")]
+    assert [one["file"] for one in rows(result)] == [str(folder / "a.avro")]
     assert "b.avro" in result.stderr
     assert "c.avro" in result.stderr
     assert "2 records could not be handled" in result.stderr
+
+
+@pytest.mark.realdata
+def test_a_users_filter_that_raises_is_named_and_stops_nothing(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "users_filters.py").write_text(
+        "from ampelstream.units.base import ACCEPT, AlertFilter\n"
+        "class Picky(AlertFilter):\n"
+        "    def judge(self, alert):\n"
+        "        if alert.candidate['fid'] == 1:\n"
+        "            raise KeyError('no green, please')\n"
+        "        return ACCEPT\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = invoke("run", "users_filters:Picky", data_dir / "ztf" / "sn2021rhu")
+    assert result.exit_code == 3
+    assert 0 < len(rows(result)) < 34
+    assert all(one["accept"] and one["reason"] is None for one in rows(result))
+    failures = result.stderr.count("KeyError")
+    assert failures == 34 - len(rows(result))
+    assert f"{failures} records could not be handled" in result.stderr

@@ -47,13 +47,15 @@ def _time(schema: Any) -> Callable[[bytes, int], tuple[float | None, int]]:
     if not nullable and schema != "double":
         raise DecodeError("jd of prv_candidates is not a double")
 
+    unpack = _double.unpack_from
+
     def read(data: bytes, at: int) -> tuple[float | None, int]:
         if nullable:
             branch, at = read_long(data, at)
             if branch != filled:
                 return None, at
         try:
-            return _double.unpack_from(data, at)[0], at + 8
+            return unpack(data, at)[0], at + 8
         except struct.error:
             raise DecodeError("the packet ends inside its history") from None
 
@@ -72,8 +74,7 @@ def _skip_entry(fields: Sequence[Mapping[str, Any]], names: Names) -> Callable[.
         for part in (types[:jd], types[jd + 1 : candid], types[candid + 1 :])
     )
     read_jd = _time(types[jd])
-    nullable = isinstance(types[candid], list)
-    null = types[candid].index("null") if nullable and "null" in types[candid] else -1
+    null, skip_candid = _candid(types[candid], names)
 
     def entry(data: bytes, at: int) -> tuple[float | None, int]:
         if before:
@@ -81,16 +82,20 @@ def _skip_entry(fields: Sequence[Mapping[str, Any]], names: Names) -> Callable[.
         time, at = read_jd(data, at)
         if between:
             at = between(data, at)
-        branch = 0 if null < 0 else -1
-        if nullable:
-            branch, at = read_long(data, at)
-        if branch == null:
+        if at < len(data) and data[at] == null:
             time = None
-        else:
-            at = read_long(data, at)[1]
+        at = skip_candid(data, at)
         return time, behind(data, at) if behind else at
 
     return entry
+
+
+def _candid(schema: Any, names: Names) -> tuple[int, Skip]:
+    """(first byte of a candid that is null, or -1; how to skip it)."""
+    null = -1
+    if isinstance(schema, list) and "null" in schema:
+        null = 2 * schema.index("null")  # zig-zag: branch n is byte 2n
+    return null, skip_run([schema], names)
 
 
 def _none(_data: bytes, _at: int) -> list[float]:

@@ -1,10 +1,13 @@
 """Distances for a redshift (Planck 2015), remembered so that they cost nothing per alert."""
 
-import math
 from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = ["Distances", "distances"]
+
+
+_FARTHEST = 1000.0
+"""Nothing shines from before recombination (z about 1090); larger numbers are not redshifts."""
 
 
 class Distances(NamedTuple):
@@ -32,9 +35,9 @@ def distances(redshift: float) -> Distances | None:
     Parameters
     ----------
     redshift
-        Finite and above 0; for others (a blueshifted neighbour) there is no distance.
+        Above 0 and at most 1000; for others (a blueshifted neighbour) there is no distance.
     """
-    if not (math.isfinite(redshift) and redshift > 0):
+    if not 0 < redshift <= _FARTHEST:
         return None
     from astropy.cosmology import Planck15  # noqa: PLC0415  (a second of import, for scores only)
 

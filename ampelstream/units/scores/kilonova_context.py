@@ -119,13 +119,12 @@ def bursts(body: Body) -> Part:
 
 def rise_decline(body: Body) -> Part:
     """One point for falling, one for having peaked."""
+    falls, peaked = body.get("bool_fall") is True, body.get("bool_peaked") is True
+    fall = f"the flux {'falls' if falls else 'does not fall'} significantly"
+    peak = f"the flux {'rose and fell' if peaked else 'did not both rise and fall significantly'}"
     return [
-        Line("light curve", int(said), text if said else f"not: {text}", "lc")
-        for key, text in (
-            ("bool_fall", "the flux falls significantly"),
-            ("bool_peaked", "the flux rose and fell"),
-        )
-        for said in [body.get(key) is True]
+        Line("light curve", int(falls), fall, "lc"),
+        Line("light curve", int(peaked), peak, "lc"),
     ]
 
 

@@ -13,6 +13,7 @@ from ampelstream.units.scores.kilonova_part import Line, Part, finite
 __all__ = ["absolute_magnitude", "light_curve", "peak_magnitude"]
 
 _PART = "light curve"
+_TURN = 360.0
 Points = Sequence[Mapping[str, Any]]
 
 
@@ -75,7 +76,11 @@ def _latitude(rules: KilonovaRules, points: Points) -> Part:
     AMPEL averages right ascensions as numbers, which is wrong across 0/360 deg.
     """
     found = ((finite(point.get("ra")), finite(point.get("dec"))) for point in points)
-    places = [(ra, dec) for ra, dec in found if ra is not None and dec is not None]
+    places = [
+        (ra, dec)
+        for ra, dec in found
+        if ra is not None and dec is not None and abs(ra) <= _TURN and abs(dec) <= _TURN / 4
+    ]
     if not places:
         return []
     if rules.mode == "ampel":

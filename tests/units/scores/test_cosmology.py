@@ -17,7 +17,7 @@ def test_planck15() -> None:
     assert found.kpc_per_arcmin == pytest.approx(angular * 1e3 * math.radians(1 / 60), rel=1e-9)
 
 
-@pytest.mark.parametrize("redshift", [0.0, -0.001, math.nan, math.inf])
+@pytest.mark.parametrize("redshift", [0.0, -0.001, math.nan, math.inf, 1e9, 1e300])
 def test_no_distance(redshift: float) -> None:
     assert distances(redshift) is None
 

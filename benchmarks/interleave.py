@@ -1,0 +1,36 @@
+"""Timing several pieces of work in turn, so that a drifting machine moves them together."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+__all__ = ["interleaved"]
+
+Work = Callable[[], object]
+
+
+def interleaved(
+    work: Mapping[str, Callable[[], Work]], *, rounds: int
+) -> dict[str, float]:
+    """Median time of each piece of work.
+
+    Parameters
+    ----------
+    work
+        Name to a function that prepares a fresh run (not timed) and gives the run (timed).
+    rounds
+        How often each is run, A B C A B C ...
+
+    Returns
+    -------
+    dict
+        Name to median time [us].
+    """
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, prepare in work.items():
+            run = prepare()
+            began = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - began) * 1e6)
+    return {name: statistics.median(values) for name, values in times.items()}
