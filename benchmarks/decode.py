@@ -1,6 +1,6 @@
 """What decoding costs, as ratios to bare cached fastavro, in one interleaved run.
 
-    python benchmarks/decode.py [--rounds 7]
+python benchmarks/decode.py [--rounds 7]
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import fastavro
 from interleave import interleaved
@@ -25,8 +26,8 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def load_packets() -> tuple[list[bytes], str]:
     """Packets to measure with, and where they are from.
 
-    Real ZTF packets where the real data is there: one whole night of 2018 (schema 3.1), and packets of
-    3.3, 4.01 and 4.02; simulated ones otherwise.
+    Real ZTF packets where the real data is there: one whole night of 2018 (schema 3.1), and packets
+    of 3.3, 4.01 and 4.02; simulated ones otherwise.
     """
     root = Path(os.environ.get("AMPELSTREAM_DATA", REAL_DATA)) / "ztf"
     if not root.is_dir():
@@ -46,8 +47,8 @@ def load_packets() -> tuple[list[bytes], str]:
 
 def bare_reader(packets: Sequence[bytes]) -> Callable[[], Run]:
     """Decode whole records with fastavro, parsed schema and position of the record at hand."""
-    schemas: dict[bytes, object] = {}
-    bodies: list[tuple[bytes, object]] = []
+    schemas: dict[bytes, Any] = {}
+    bodies: list[tuple[bytes, Any]] = []
     for packet in packets:
         header = read_header(packet)
         if header.key not in schemas:

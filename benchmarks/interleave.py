@@ -9,9 +9,7 @@ __all__ = ["interleaved"]
 Work = Callable[[], object]
 
 
-def interleaved(
-    work: Mapping[str, Callable[[], Work]], *, rounds: int
-) -> dict[str, float]:
+def interleaved(work: Mapping[str, Callable[[], Work]], *, rounds: int) -> dict[str, float]:
     """Median time of each piece of work.
 
     Parameters

@@ -44,8 +44,8 @@ def add(
 
     Example: ampelstream catalogs add GLADE+ glade_plus.parquet
     """
-    from ampelstream.sky.catalogs.build import build  # noqa: PLC0415  (quick --help)
-    from ampelstream.sky.catalogs.tables import read_table  # noqa: PLC0415  (quick --help)
+    from ampelstream.sky.catalogs.build import build
+    from ampelstream.sky.catalogs.tables import read_table
 
     source = read_table(table)
     kept = [one.strip() for one in columns.split(",")] if columns is not None else None
@@ -80,7 +80,7 @@ def list_(root: _Root = None) -> None:
 @app.command()
 def show(name: _Name, root: _Root = None) -> None:
     """Show what is known of a catalogue: columns, units, version, source."""
-    import msgspec  # noqa: PLC0415  (quick --help)
+    import msgspec
 
     catalog = _store(root).open(name)
     facts = {**msgspec.to_builtins(catalog.info), "path": str(catalog.path)}
@@ -126,7 +126,7 @@ def _position(text: str) -> tuple[float, float]:
 
 
 def _store(root: Path | None) -> "CatalogStore":
-    from ampelstream.sky.catalogs import CatalogStore  # noqa: PLC0415  (quick --help)
+    from ampelstream.sky.catalogs import CatalogStore
 
     return CatalogStore(root or CatalogStore.default_root())
 
@@ -159,13 +159,13 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     if not sys.stdout.isatty():
-        import msgspec  # noqa: PLC0415  (quick --help)
+        import msgspec
 
         for row in rows:
             typer.echo(msgspec.json.encode(row).decode())
         return
-    from rich.console import Console  # noqa: PLC0415  (quick --help)
-    from rich.table import Table  # noqa: PLC0415  (quick --help)
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(*rows[0])
     for row in rows:

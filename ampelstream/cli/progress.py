@@ -30,9 +30,7 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:,.0f}/s" if task.speed else "-/s", style="progress.data.speed")
 
 
-def watch(
-    records: Iterator[SourceRecord], done: int, total: int | None
-) -> Iterable[SourceRecord]:
+def watch(records: Iterator[SourceRecord], done: int, total: int | None) -> Iterable[SourceRecord]:
     """Pass records on, showing how many have passed.
 
     Parameters

@@ -1,7 +1,7 @@
 """``ampelstream replay``: archives through a topology, from beginning to end."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
     from ampelstream.report.model import ReplayReport
     from ampelstream.runtime.embedded.replay import ReplayResult
+    from ampelstream.sources import Source
+    from ampelstream.topology import Topology
 
 __all__ = ["finish", "replay", "run_replay"]
 
@@ -46,8 +48,14 @@ def replay(
     finish(result.report, out, limit)
 
 
-def run_replay(  # type: ignore[no-untyped-def]  # heavy types are imported in the body
-    built, sources, out: Path, description: str, *, speed: float | None, simulated: bool
+def run_replay(
+    built: "Topology",
+    sources: "Sequence[Source]",
+    out: Path,
+    description: str,
+    *,
+    speed: float | None,
+    simulated: bool,
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
@@ -91,13 +99,17 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
 def _numbers(report: "ReplayReport") -> str:
     """One line for each input and channel."""
     alerts, notices = report.summary["alerts"], report.summary["notices"]
-    lines = [
-        f"alerts: {alerts['records_in']} in, {alerts['decoded']} decoded, {alerts['accepted']} "
-        f"accepted, {sum(alerts['rejected'].values())} rejected, {alerts['duplicates']} duplicates, "
-        f"{alerts['dead_letters']} dead letters",
-        f"notices: {notices['records_in']} in, {notices['accepted']} new, {notices['duplicates']} "
-        f"known, {notices['dead_letters']} dead letters",
-    ]
+    rejected = sum(alerts["rejected"].values())
+    first = (
+        f"alerts: {alerts['records_in']} in, {alerts['decoded']} decoded, "
+        f"{alerts['accepted']} accepted, {rejected} rejected, "
+        f"{alerts['duplicates']} duplicates, {alerts['dead_letters']} dead letters"
+    )
+    second = (
+        f"notices: {notices['records_in']} in, {notices['accepted']} new, "
+        f"{notices['duplicates']} known, {notices['dead_letters']} dead letters"
+    )
+    lines = [first, second]
     for name, counts in report.summary["channels"].items():
         found = counts["candidates"]
         lines.append(

@@ -26,9 +26,9 @@ def run(
 ) -> None:
     """Match alerts and notices as their files appear, and send the topology's reactions.
 
-    Write files under another name and rename them into the directory when they are whole: names that
-    begin with a dot are left alone. Stop with Ctrl-C or SIGTERM; started again, it goes on where
-    it was.
+    Write files under another name and rename them into the directory when they are whole: names
+    that begin with a dot are left alone. Stop with Ctrl-C or SIGTERM; started again, it goes on
+    where it was.
 
     Example: ampelstream run kilonova --alerts incoming/ --notices notices/ --state state/
     """

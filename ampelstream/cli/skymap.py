@@ -69,14 +69,14 @@ def _is_terminal() -> bool:
 
 def _open(source: Path) -> "SkyMap":
     """Read a FITS file, or the map inside a notice."""
-    from ampelstream.sky.skymap import SkyMap  # noqa: PLC0415  (heavy)
+    from ampelstream.sky.skymap import SkyMap
 
     try:
         data = source.read_bytes()
     except OSError as error:
         raise SourceError(f"sky map {source} cannot be read: {error.strerror or error}") from error
     if data.lstrip()[:1] == b"{":
-        from ampelstream.codecs import igwn  # noqa: PLC0415  (only for notices)
+        from ampelstream.codecs import igwn
 
         notice = igwn.decode(data)
         data = notice.skymap or notice.combined_skymap
@@ -87,7 +87,7 @@ def _open(source: Path) -> "SkyMap":
 
 def _facts(skymap: "SkyMap", positions: Sequence["Position"]) -> dict[str, Any]:
     """All that is shown, as plain data; None where something does not apply."""
-    from ampelstream.model.times import iso_from_jd  # noqa: PLC0415  (with the rest)
+    from ampelstream.model.times import iso_from_jd
 
     found = zip(positions, skymap.crossmatch(positions), strict=True)
     return {
@@ -117,8 +117,8 @@ def _facts(skymap: "SkyMap", positions: Sequence["Position"]) -> dict[str, Any]:
 
 def _print(facts: Mapping[str, Any]) -> None:
     """Two tables for people."""
-    from rich.console import Console  # noqa: PLC0415  (not needed for JSON)
-    from rich.table import Table  # noqa: PLC0415  (not needed for JSON)
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console()
     distance = "-"

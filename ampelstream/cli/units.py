@@ -19,8 +19,8 @@ def _write(record: Any) -> None:
 @app.command("list")
 def list_units() -> None:
     """List the units that ship and those that installed packages offer."""
-    from ampelstream.cli import unit_facts as facts  # noqa: PLC0415  (quick --help)
-    from ampelstream.units.registry import available  # noqa: PLC0415
+    from ampelstream.cli import unit_facts as facts
+    from ampelstream.units.registry import available
 
     rows = [facts.row(name) for name in available()]
     if sys.stdout.isatty():
@@ -39,8 +39,8 @@ def show(
     ] = False,
 ) -> None:
     """Describe a unit: what it does, and the keys of its configuration."""
-    from ampelstream.cli import unit_facts as facts  # noqa: PLC0415  (quick --help)
-    from ampelstream.units.registry import resolve  # noqa: PLC0415
+    from ampelstream.cli import unit_facts as facts
+    from ampelstream.units.registry import resolve
 
     unit = resolve(name)
     if schema:
@@ -74,7 +74,7 @@ def run(
 
     Example: ampelstream units run DecentFilter --config cuts.yml alerts/ > verdicts.ndjson
     """
-    from ampelstream.cli import unit_runs as runs  # noqa: PLC0415  (quick --help)
+    from ampelstream.cli import unit_runs as runs
 
     settings = runs.read_config(config)
     failed = runs.run_unit(name, settings, inputs, catalogs, _write)

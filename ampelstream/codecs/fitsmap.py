@@ -36,7 +36,15 @@ def _header(value: bytes, name: str) -> dict[str, Any]:
             if len(hdus) <= 1:
                 raise DecodeError(f"{name}: a FITS file without a table is no sky map")
             return {str(key): hdus[1].header[key] for key in set(hdus[1].header) if key}
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, fits.VerifyError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        TypeError,
+        KeyError,
+        fits.VerifyError,
+    ) as error:
         if isinstance(error, DecodeError):
             raise
         raise DecodeError(f"{name}: not a readable FITS file: {error}") from error
@@ -75,7 +83,9 @@ def decode(value: bytes, name: str) -> Notice:
         t0_jd = jd_from_iso(observed)
         datetime.fromisoformat(created)
     except ValueError as error:
-        raise DecodeError(f"sky map {name}: DATE-OBS or DATE is no ISO 8601 time: {error}") from error
+        raise DecodeError(
+            f"sky map {name}: DATE-OBS or DATE is no ISO 8601 time: {error}"
+        ) from error
     digest = digest_bytes(value)
     revision = EventRevision(
         event_id=_event_name(header, name),
@@ -84,7 +94,9 @@ def decode(value: bytes, name: str) -> Notice:
         content_digest=digest,
         t0_jd=t0_jd,
         # only searches for compact binaries give distances
-        group="CBC" if "DISTMU" in {str(v) for k, v in header.items() if k.startswith("TTYPE")} else None,
+        group="CBC"
+        if "DISTMU" in {str(v) for k, v in header.items() if k.startswith("TTYPE")}
+        else None,
         pipeline=str(header.get("CREATOR", "")).strip() or None,
         instruments=tuple(filter(None, str(header.get("INSTRUME", "")).split(","))),
         skymap_digest=digest,

@@ -48,4 +48,4 @@ def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Fail
     except AmpelstreamError as error:
         return Failure(type(error).__name__, str(error))
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
-        return Failure(type(error).__name__, f"{error or 'no message'}{_place(error)}")
+        return Failure(type(error).__name__, f"{str(error) or 'no message'}{_place(error)}")

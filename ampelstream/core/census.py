@@ -78,7 +78,9 @@ class _Tally:
         self.objects = 0
 
 
-def _tally(topology: Topology, event: Event, objects: ObjectBook) -> dict[tuple[float, str], _Tally]:
+def _tally(
+    topology: Topology, event: Event, objects: ObjectBook
+) -> dict[tuple[float, str], _Tally]:
     """Counts for each place of the event."""
     tallies = {place: _Tally(topology) for place in event.places}
     for state in objects.near(event):

@@ -1,7 +1,7 @@
-"""Object x event x channel: is it a candidate, and what do the units say?
+"""Object x event x channel: whether it is a candidate, and what the units say.
 
-``evaluate`` is a function of what is known of the object and of the event, and of nothing else. That
-is why the order of arrival does not matter: whichever came last, the same sets are looked at.
+``evaluate`` is a function of what is known of the object and of the event, and of nothing else.
+That is why the order of arrival does not matter: whichever came last, the same sets are looked at.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ from ampelstream.core.events import Event, EventBook
 from ampelstream.core.lightcurves import light_curve, merge_datapoints
 from ampelstream.core.matching import evaluate, with_evidence
 from ampelstream.core.region import CELL_BITS
-from ampelstream.core.results import ResultCache, results_of
+from ampelstream.core.results import results_of
 from ampelstream.core.state import AcceptedAlert, ObjectState, decode, encode
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.detection import Detection
@@ -208,9 +208,7 @@ class ObjectBook:
                     )
                 else:
                     continue
-                changes.append(
-                    Change(before, with_evidence(channel, after, state, curve, event))
-                )
+                changes.append(Change(before, with_evidence(channel, after, state, curve, event)))
         kept = tuple(candidates[key] for key in sorted(candidates))
         return msgspec.structs.replace(state, candidates=kept), tuple(changes)
 

@@ -1,8 +1,8 @@
 """Fourth step: rules on candidates become reactions, each with a deterministic id.
 
 The id names what the reaction is about (topology, rule, event, object, channel, class), not the
-record that caused it. Whatever is replayed, restarted or delivered twice gives the same ids, and the
-ledger lets each pass once.
+record that caused it. Whatever is replayed, restarted or delivered twice gives the same ids, and
+the ledger lets each pass once.
 """
 
 from typing import Any

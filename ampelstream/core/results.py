@@ -70,7 +70,9 @@ def _compute(unit: ObjectUnit, inputs: Inputs) -> dict[str, Any]:
     return plain(unit.compute(inputs))
 
 
-def _wanted(unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]) -> list[tuple[str, UnitResult]]:
+def _wanted(
+    unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]
+) -> list[tuple[str, UnitResult]]:
     """Earlier results that the unit needs or uses, in the topology's order."""
     kinds = {*unit.needs, *unit.uses}
     return [(kind, one) for kind, one in done if kind in kinds]
@@ -108,9 +110,7 @@ def run_units(
     for bound in channel.units:
         wanted = _wanted(bound.unit, done)
         named = [(one.name, one.config_hash, one.input_digest) for _, one in wanted]
-        input_digest = digest(
-            [curve.digest, event_digest if bound.unit.needs_event else "", named]
-        )
+        input_digest = digest([curve.digest, event_digest if bound.unit.needs_event else "", named])
         key = (type(bound.unit).__name__, bound.config_hash, input_digest)
         known = cache.get(key)
         if known is None:
@@ -144,22 +144,24 @@ def _run(
     outcome = attempt(_compute, bound.unit, inputs)
     if isinstance(outcome, Failure):
         return failed_result(bound, input_digest, outcome)
-    return UnitResult(**_identity(bound, input_digest), body=outcome)
+    return _result(bound, input_digest, body=outcome)
 
 
-def _identity(bound: BoundUnit[Any], input_digest: str) -> dict[str, str]:
-    """Name what was run on what."""
-    return {
-        "name": bound.name,
-        "unit": type(bound.unit).__name__,
-        "version": bound.unit.version,
-        "config_hash": bound.config_hash,
-        "input_digest": input_digest,
-    }
+def _result(
+    bound: BoundUnit[Any], input_digest: str, *, body: dict[str, Any] | None = None, error: str = ""
+) -> UnitResult:
+    """Name what was run on what, and say what came out."""
+    return UnitResult(
+        name=bound.name,
+        unit=type(bound.unit).__name__,
+        version=bound.unit.version,
+        config_hash=bound.config_hash,
+        input_digest=input_digest,
+        body=body,
+        error=error,
+    )
 
 
 def failed_result(bound: BoundUnit[Any], input_digest: str, failure: Failure) -> UnitResult:
     """Give the result of a unit that failed."""
-    return UnitResult(
-        **_identity(bound, input_digest), error=f"{failure.error}: {failure.reason}"
-    )
+    return _result(bound, input_digest, error=f"{failure.error}: {failure.reason}")

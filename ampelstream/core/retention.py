@@ -1,8 +1,8 @@
 """Forgetting, by event time: what the stream itself says of time, never the wall clock.
 
 Objects without an alert for longer than the topology keeps them, and events whose window closed
-longer ago than that, leave the state. Their candidates go into the archive, so that a listing at the
-end of a long replay still has them.
+longer ago than that, leave the state. Their candidates go into the archive, so that a listing at
+the end of a long replay still has them.
 """
 
 import math

@@ -15,8 +15,8 @@ __all__ = ["ConsoleSink", "FileSink", "Sink", "headline"]
 class Sink(Protocol):
     """Takes reactions.
 
-    ``send`` returns when the reaction is out of our hands and raises when it is not. A sink that can
-    tell what it has taken before takes nothing twice, even when we were killed before noting it.
+    ``send`` returns when the reaction is out of our hands and raises when it is not. A sink that
+    can tell what it took before takes nothing twice, even when we were killed before noting it.
     """
 
     name: str

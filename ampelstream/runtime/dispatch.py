@@ -36,7 +36,9 @@ class Dispatcher:
         """
         still_open: list[LedgerEntry] = []
         for entry in entries:
-            sinks = [s for s in self._sinks.get(entry.reaction.rule, ()) if s.name not in entry.sent]
+            sinks = [
+                s for s in self._sinks.get(entry.reaction.rule, ()) if s.name not in entry.sent
+            ]
             taken = [sink.name for sink in sinks if self._deliver(sink, entry)]
             marked = ledger.mark_sent(entry, taken) if taken else entry
             if len(taken) < len(sinks):

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
@@ -93,9 +96,6 @@ class FileSource:
 
 
 def _parquet_rows(path: Path) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException):

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -26,9 +26,9 @@ Reader = Callable[[Path], Iterator[tuple[str, Value]]]
 _BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError)
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BinaryIO:
     try:
-        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+        return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -25,8 +25,8 @@ def _timed(
 def merge(sources: Iterable[Source], after: After) -> Iterator[SourceRecord]:
     """Merge sources by the event time of their next records.
 
-    Within a source the order stays. The same sources give the same order, always; at equal times the
-    earlier source goes first.
+    Within a source the order stays. The same sources give the same order, always; at equal times
+    the earlier source goes first.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from ampelstream.errors import StateError
 __all__ = ["RocksBackend"]
 
 _CACHE_BYTES = 64 << 20
-_BLOOM_BITS = 10.0
+_BLOOM_BITS = 10
 
 
 def _options() -> Options:
@@ -47,10 +47,10 @@ class RocksBackend:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = Rdict(str(path), _options())
-        except Exception as error:  # noqa: BLE001  (rocksdict raises bare Exception subclasses)
+        except Exception as error:
             raise StateError(
-                f"cannot open the state in {path}: {error}. Is another ampelstream process using it? "
-                "Stop that one, or give another directory."
+                f"cannot open the state in {path}: {error}. Is another ampelstream process using "
+                "it? Stop that one, or give another directory."
             ) from error
         self._write_options = WriteOptions()
         self._write_options.sync = sync

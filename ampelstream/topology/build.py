@@ -72,7 +72,8 @@ def _rank(spec: ChannelSpec, units: Iterable[BoundUnit[ObjectUnit]], where: str)
     names = [bound.name for bound in units]
     if not field or unit not in names:
         raise ConfigError(
-            f"{where}.rank_by: {spec.rank_by.field!r} is not UNIT.FIELD of one of {', '.join(names)}"
+            f"{where}.rank_by: {spec.rank_by.field!r} is not UNIT.FIELD of a unit: "
+            f"{', '.join(names)}"
         )
     return Rank(unit, field, spec.rank_by.order == "ascending")
 
@@ -114,7 +115,8 @@ def _rule(number: int, spec: ReactionSpec, channels: Sequence[Channel]) -> React
     strange = sorted(condition.names - known)
     if strange:
         raise ConfigError(
-            f"{where}.when: nothing is called {', '.join(strange)}; known are {', '.join(sorted(known))}"
+            f"{where}.when: nothing is called {', '.join(strange)}; "
+            f"known are {', '.join(sorted(known))}"
         )
     return ReactionRule(spec.name, spec.channel, condition, spec.sinks)
 
@@ -138,7 +140,12 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
     """
     channels = tuple(_channel(name, one, resources) for name, one in spec.channels.items())
     prints = [
-        [bound.config_hash for bound in (*one.filters, *one.match, *one.units)] for one in channels
+        [
+            [bound.config_hash for bound in one.filters],
+            [bound.config_hash for bound in one.match],
+            [bound.config_hash for bound in one.units],
+        ]
+        for one in channels
     ]
     return Topology(
         name=spec.name,

@@ -114,7 +114,11 @@ def _compile(node: ast.expr, text: str) -> _Getter:
             getter = _compile(part, text)
             return lambda values: _calculate(operator.sub, 0, getter(values))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            one, other, calculate = _compile(left, text), _compile(right, text), _ARITHMETIC[type(op)]
+            one, other, calculate = (
+                _compile(left, text),
+                _compile(right, text),
+                _ARITHMETIC[type(op)],
+            )
             return lambda values: _calculate(calculate, one(values), other(values))
         case ast.Compare(left=left, ops=ops, comparators=rest) if all(
             type(op) in _COMPARE for op in ops

@@ -5,8 +5,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
-    "AlertsSpec", "ChannelSpec", "EventsSpec", "LightCurveSpec", "RankSpec", "ReactionSpec",
-    "RetentionSpec", "SinkSpec", "TopologySpec", "UnitSpec",
+    "AlertsSpec",
+    "ChannelSpec",
+    "EventsSpec",
+    "LightCurveSpec",
+    "RankSpec",
+    "ReactionSpec",
+    "RetentionSpec",
+    "SinkSpec",
+    "TopologySpec",
+    "UnitSpec",
 ]
 
 

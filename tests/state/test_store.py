@@ -1,6 +1,6 @@
 """Both backends behave alike, and a transaction is all or nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,10 +55,6 @@ def test_transaction_equals_a_plain_dictionary(steps: list[tuple[str, bytes, byt
     work = Transaction(backend)
     committed: dict[bytes, bytes] = {}
     current: dict[bytes, bytes] = {}
-    run: dict[str, Callable[[bytes, bytes], None]] = {
-        "put": lambda key, value: (work.put(key, value), current.__setitem__(key, value))[0],
-        "delete": lambda key, _: (work.delete(key), current.pop(key, None), None)[2],
-    }
     for name, key, value in steps:
         if name == "commit":
             work.commit()
@@ -66,8 +62,12 @@ def test_transaction_equals_a_plain_dictionary(steps: list[tuple[str, bytes, byt
         elif name == "rollback":
             work.rollback()
             current = dict(committed)
+        elif name == "put":
+            work.put(key, value)
+            current[key] = value
         else:
-            run[name](key, value)
+            work.delete(key)
+            current.pop(key, None)
         assert list(work.scan(b"", b"\xff" * 4)) == sorted(current.items())
     assert list(backend.scan(b"", b"\xff" * 4)) == sorted(committed.items())
 

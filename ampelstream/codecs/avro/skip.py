@@ -61,7 +61,7 @@ def _blocks(item: Skip, *, keyed: bool) -> Skip:
             if count == 0:
                 return at
             if count < 0:  # a block that tells its size in bytes
-                begin, at = span(data, at)
+                at = _skip_span(data, at)
                 continue
             if count > len(data) - at:
                 raise DecodeError(f"an array of {count} items does not fit into the packet")
@@ -133,7 +133,7 @@ def _tables(tables: tuple[Sequence[int], ...]) -> Skip:
                 step = table[data[at]]
                 if step > 0:
                     at += step
-                elif step == _BRANCH_VARINT or step == _VARINT:  # noqa: PLR1714  (twice as quick)
+                elif step == _BRANCH_VARINT or step == _VARINT:  # noqa: PLR1714, SIM109  (twice as quick)
                     if step == _BRANCH_VARINT:
                         at += 1
                     while data[at] > 127:  # noqa: PLR2004  (the continuation bit)

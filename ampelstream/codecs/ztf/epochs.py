@@ -1,7 +1,7 @@
 """Times of the earlier detections of a packet, read without decoding the rest of its history.
 
-The filter asks nearly every alert for them: an entry of the history has some 55 fields, of which two
-matter (``jd``, and whether there is a ``candid``).
+The filter asks nearly every alert for them: an entry of the history has some 55 fields, of which
+two matter (``jd``, and whether there is a ``candid``).
 """
 
 import struct
@@ -124,7 +124,7 @@ def compile_epochs(schema: Any, names: Names) -> Epochs:
     if not {"jd", "candid"} <= {field["name"] for field in fields}:
         return _none  # schema 3.5 put forced photometry here, which has no detections
     entry = _skip_entry(fields, names)
-    filled = [n for n, one in enumerate(optional) if one != "null"][0] if optional else 0
+    filled = next((n for n, one in enumerate(optional or []) if one != "null"), 0)
 
     def epochs(data: bytes, at: int) -> list[float]:
         if branch >= 0:

@@ -12,7 +12,7 @@ from ampelstream.model.alert import Alert, History
 __all__ = ["decode"]
 
 _FIRST_JD, _LAST_JD = 2_400_000.5, 2_500_000.5
-"""1858 to 2132: a time outside is a corrupt packet, and would upset everything that sorts by time."""
+"""1858 to 2132: a time outside is a corrupt packet, and would upset all that sorts by time."""
 
 
 class _PacketHistory:

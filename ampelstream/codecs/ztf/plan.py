@@ -68,7 +68,9 @@ class Plan:
         if "prv_candidates" in names:
             at = names.index("prv_candidates")
             if at < head:
-                raise DecodeError("prv_candidates stands before the candidate, which is not ZTF's order")
+                raise DecodeError(
+                    "prv_candidates stands before the candidate, which is not ZTF's order"
+                )
             self._points = self._truncated(schema, at + 1)
             known: Names = {}
             for field in fields[:head]:
@@ -113,9 +115,12 @@ class Plan:
     def _read(schema: Any, body: bytes) -> tuple[dict[str, Any], int]:
         stream = io.BytesIO(body)
         try:
-            return fastavro.schemaless_reader(stream, schema, None), stream.tell()
+            record = fastavro.schemaless_reader(stream, schema, None)
         except GARBAGE as error:
             raise DecodeError(f"the packet is corrupt: {type(error).__name__}: {error}") from error
+        if not isinstance(record, dict):
+            raise DecodeError("the packet is not a record")
+        return record, stream.tell()
 
 
 _plans: OrderedDict[bytes, Plan | DecodeError] = OrderedDict()

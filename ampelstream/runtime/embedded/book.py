@@ -1,4 +1,4 @@
-"""What the runtime itself remembers in the store: offsets, dead letters, counts, which run it is."""
+"""What the runtime itself remembers: offsets, dead letters, counts, which run it is."""
 
 from collections.abc import Iterator
 
@@ -50,8 +50,7 @@ class RunBook:
     def offsets(self) -> dict[tuple[str, int], int]:
         """Last offset handled, for each (source, partition)."""
         return {
-            _PLACE.decode(key[1:]): int(value)
-            for key, value in self._tables.scan(_OFFSET, b"q")
+            _PLACE.decode(key[1:]): int(value) for key, value in self._tables.scan(_OFFSET, b"q")
         }
 
     def handled(self, where: Coordinates) -> None:

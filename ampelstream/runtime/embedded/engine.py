@@ -15,6 +15,7 @@ from ampelstream.core.ingest import ingest
 from ampelstream.core.objects import Change, ObjectBook
 from ampelstream.core.react import ReactionLedger
 from ampelstream.core.retention import Retention
+from ampelstream.model.alert import Alert
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_iso
@@ -128,7 +129,8 @@ class Engine:
         return []
 
     def _alert(self, record: SourceRecord) -> list[Change]:
-        alert = record.alert or attempt(decode_alert, record.value)
+        alert: Alert | Failure
+        alert = attempt(decode_alert, record.value) if record.alert is None else record.alert
         if isinstance(alert, Failure):
             return self._bury(record, "decode", alert)
         outcome = attempt(ingest, self.topology, alert, record.where)

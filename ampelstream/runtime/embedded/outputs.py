@@ -1,7 +1,6 @@
 """The files that a replay leaves: sorted, deterministic, written whole or not at all."""
 
 import base64
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def _replace(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(data)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -24,7 +24,7 @@ from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["Replay", "ReplayResult", "STATE_DIRECTORY"]
+__all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult"]
 
 STATE_DIRECTORY = "state"
 _LOG = logging.getLogger(__name__)

@@ -102,7 +102,10 @@ def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayRepor
         candidates=ranked(topology, candidates),
         simulated=simulated,
         ranking={
-            channel.name: (f"{channel.rank_by.unit}.{channel.rank_by.field}", channel.rank_by.ascending)
+            channel.name: (
+                f"{channel.rank_by.unit}.{channel.rank_by.field}",
+                channel.rank_by.ascending,
+            )
             for channel in topology.channels
             if channel.rank_by is not None
         },

@@ -71,9 +71,7 @@ def rows(make_row: Callable[..., Any]) -> list[dict[str, Any]]:
         for days in (0.5, 1.5, 4.0)[: 1 + number % 3]:
             candid += 1
             name = f"ZTF{number:02d}"
-            made.append(
-                make_row(name, candid, T0 + days, ra + candid * 1e-5, 1.0, list(history))
-            )
+            made.append(make_row(name, candid, T0 + days, ra + candid * 1e-5, 1.0, list(history)))
             history.append((T0 + days, candid))
         candid += 100
     return made
