@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ampelstream.errors import AmpelstreamError
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import Source, open_source
 from ampelstream.topology import Topology, TopologySpec, build, load
@@ -31,7 +32,11 @@ def open_topology(path: str, catalogs: Path | None = None) -> tuple[TopologySpec
     if root is None and spec.catalogs is not None:
         root = Path(path).parent / spec.catalogs
     store = CatalogStore(root if root is not None else CatalogStore.default_root())
-    return spec, build(spec, Resources(catalogs=store))
+    try:
+        return spec, build(spec, Resources(catalogs=store))
+    except AmpelstreamError as error:
+        # the parts know their place in the file, but not the file
+        raise type(error)(f"{path}: {error}") from error
 
 
 def open_inputs(alerts: Sequence[Path], notices: Sequence[Path]) -> list[Source]:

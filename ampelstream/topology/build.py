@@ -121,6 +121,16 @@ def _rule(number: int, spec: ReactionSpec, channels: Sequence[Channel]) -> React
     return ReactionRule(spec.name, spec.channel, condition, spec.sinks)
 
 
+def _rules(specs: Sequence[ReactionSpec], channels: Sequence[Channel]) -> Iterator[ReactionRule]:
+    """Rules; a name that stands twice would make two rules share their reactions."""
+    names: set[str] = set()
+    for number, spec in enumerate(specs):
+        if spec.name in names:
+            raise ConfigError(f"react.{number}: the name {spec.name} is taken; give another")
+        names.add(spec.name)
+        yield _rule(number, spec, channels)
+
+
 def build(spec: TopologySpec, resources: Resources) -> Topology:
     """Build a topology.
 
@@ -156,6 +166,6 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
             spec.events.kinds, _condition(spec.events.where, "events.where"), spec.events.skymap
         ),
         channels=channels,
-        reactions=tuple(_rule(n, one, channels) for n, one in enumerate(spec.react)),
+        reactions=tuple(_rules(spec.react, channels)),
         retention=spec.retention,
     )

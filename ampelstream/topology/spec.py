@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 __all__ = [
     "AlertsSpec",
@@ -20,6 +27,11 @@ __all__ = [
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_text(value: Any) -> Any:
+    """A version written as a YAML number is meant as text."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class UnitSpec(_Strict):
@@ -119,7 +131,7 @@ class TopologySpec(_Strict):
     """A whole topology file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    version: str
+    version: Annotated[str, BeforeValidator(_as_text)]
     description: str = ""
     events: EventsSpec = EventsSpec()
     channels: Annotated[dict[str, ChannelSpec], Field(min_length=1)]

@@ -1,0 +1,111 @@
+"""A topology in words: every step, every unit, every setting."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ampelstream.topology.graph import BoundUnit, Channel, Topology
+from ampelstream.units.base import ObjectUnit
+
+__all__ = ["as_plain", "describe"]
+
+
+def _unit_plain(bound: BoundUnit[Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "name": bound.name,
+        "unit": type(bound.unit).__name__,
+        "version": bound.unit.version,
+        "config_hash": bound.config_hash,
+        "config": bound.unit.model_dump(mode="json"),
+    }
+    if isinstance(bound.unit, ObjectUnit):
+        plain["provides"] = bound.unit.provides
+        plain["needs"] = list(bound.unit.needs)
+        plain["uses"] = list(bound.unit.uses)
+    return plain
+
+
+def as_plain(topology: Topology) -> dict[str, Any]:
+    """Everything about a topology as plain data."""
+    return {
+        "name": topology.name,
+        "version": topology.version,
+        "hash": topology.hash,
+        "description": topology.spec.description.strip(),
+        "events": topology.spec.events.model_dump(mode="json"),
+        "channels": {
+            channel.name: {
+                "survey": channel.survey,
+                "where": channel.where.text,
+                "filters": [_unit_plain(one) for one in channel.filters],
+                "region": channel.region,
+                "window_days": list(channel.window),
+                "match": [_unit_plain(one) for one in channel.match],
+                "lightcurve_days": {"before": channel.before, "after": channel.after},
+                "units": [_unit_plain(one) for one in channel.units],
+                "rank_by": channel.rank_by
+                and {
+                    "unit": channel.rank_by.unit,
+                    "field": channel.rank_by.field,
+                    "ascending": channel.rank_by.ascending,
+                },
+            }
+            for channel in topology.channels
+        },
+        "react": [one.model_dump(mode="json") for one in topology.spec.react],
+        "retention_days": topology.retention.model_dump(mode="json"),
+    }
+
+
+def _unit_lines(bound: BoundUnit[Any], indent: str) -> Iterator[str]:
+    kind = type(bound.unit).__name__
+    named = bound.name if bound.name == kind else f"{bound.name} ({kind})"
+    line = f"{indent}- {named}, version {bound.unit.version}, {bound.config_hash}"
+    if isinstance(bound.unit, ObjectUnit):
+        line += f": gives {bound.unit.provides}"
+        if bound.unit.needs:
+            line += f", needs {', '.join(bound.unit.needs)}"
+        if bound.unit.uses:
+            line += f", uses {', '.join(bound.unit.uses)}"
+    yield line
+    for key, value in bound.unit.model_dump(mode="json").items():
+        yield f"{indent}    {key}: {value}"
+
+
+def _channel_lines(channel: Channel) -> Iterator[str]:
+    yield f"channel {channel.name}"
+    yield f"  alerts: {channel.survey}, where {channel.where.text or 'anything'}"
+    yield "  filters:" if channel.filters else "  filters: none, every alert passes"
+    for bound in channel.filters:
+        yield from _unit_lines(bound, "    ")
+    first, last = channel.window
+    yield f"  matches: credible level up to {channel.region:g}, {first:g} to {last:g} d after t0"
+    for match in channel.match:
+        yield from _unit_lines(match, "    ")
+    yield f"  light curve: {channel.before:g} d before to {channel.after:g} d after t0"
+    yield "  units:" if channel.units else "  units: none"
+    for unit in channel.units:
+        yield from _unit_lines(unit, "    ")
+    if channel.rank_by is not None:
+        order = "low" if channel.rank_by.ascending else "high"
+        yield f"  ranked by {channel.rank_by.unit}.{channel.rank_by.field}, {order} values first"
+
+
+def describe(topology: Topology) -> str:
+    """A topology as text for people."""
+    lines = [
+        f"{topology.name}, version {topology.version}, content {topology.hash}",
+        *(f"  {line}" for line in topology.spec.description.strip().splitlines()),
+        f"events: {', '.join(topology.events.kinds)}, where "
+        f"{topology.events.where.text or 'anything'}; sky map: {topology.events.skymap}",
+    ]
+    for channel in topology.channels:
+        lines.extend(_channel_lines(channel))
+    for rule in topology.reactions:
+        sinks = ", ".join("console" if sink.file is None else sink.file for sink in rule.sinks)
+        lines.append(
+            f"reaction {rule.name} ({rule.channel or 'all channels'}): when {rule.when.text}; "
+            f"to {sinks}"
+        )
+    keep = topology.retention
+    lines.append(f"kept: objects {keep.objects:g} d, events {keep.events:g} d of event time")
+    return "\n".join(lines)

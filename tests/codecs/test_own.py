@@ -1,0 +1,190 @@
+"""Our own streams survive the way through Avro, and refuse what they do not know."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ampelstream.codecs import own
+from ampelstream.errors import DecodeError
+from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.detection import Detection
+from ampelstream.model.event import EventRevision, ExternalCoincidence
+from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.reaction import Reaction
+from ampelstream.shipped import schema_path
+
+SCHEMAS = ("detection", "event", "candidate", "dead_letter", "reaction")
+text = st.text(max_size=8)
+number = st.floats(allow_nan=False, allow_infinity=False)
+longs = st.integers(-(2**63), 2**63 - 1)
+small = st.integers(0, 100)
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+places = st.builds(Coordinates, source=text, partition=small, offset=longs)
+points = st.builds(
+    Datapoint,
+    id=longs,
+    jd=number,
+    fid=small,
+    mag=maybe(number),
+    drb=maybe(number),
+    pid=maybe(longs),
+    positive=maybe(st.booleans()),
+    own=st.booleans(),
+)
+json_data = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | number | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=6,
+)
+bodies = st.dictionaries(text, json_data, max_size=3)
+messages: dict[str, st.SearchStrategy[Any]] = {
+    "detection": st.builds(
+        Detection,
+        object_id=text,
+        survey=text,
+        candid=longs,
+        jd=number,
+        ra=number,
+        dec=number,
+        channels=st.lists(text, max_size=3).map(tuple),
+        where=places,
+        datapoints=st.lists(points, max_size=3).map(tuple),
+    ),
+    "event": st.builds(
+        EventRevision,
+        event_id=text,
+        alert_type=text,
+        time_created=text,
+        content_digest=text,
+        t0_jd=maybe(number),
+        significant=maybe(st.booleans()),
+        instruments=st.lists(text, max_size=2).map(tuple),
+        classification=st.dictionaries(text, number, max_size=3),
+        external=maybe(st.builds(ExternalCoincidence, observatory=maybe(text))),
+    ),
+    "candidate": st.builds(
+        Candidate,
+        object_id=text,
+        event_id=text,
+        channel=text,
+        status=st.sampled_from(CandidateStatus),
+        provenance=st.builds(
+            Provenance,
+            topology=text,
+            topology_version=text,
+            topology_hash=text,
+            lightcurve_digest=text,
+            event_revision=text,
+            event_digest=text,
+            alerts=st.lists(longs, max_size=3).map(tuple),
+            records=st.lists(places, max_size=3).map(tuple),
+        ),
+        rank=maybe(number),
+        results=st.lists(
+            st.builds(
+                UnitResult,
+                name=text,
+                unit=text,
+                version=text,
+                config_hash=text,
+                input_digest=text,
+                body=maybe(bodies),
+                error=text,
+            ),
+            max_size=2,
+        ).map(tuple),
+        lightcurve=st.lists(points, max_size=2).map(tuple),
+    ),
+    "dead_letter": st.builds(
+        DeadLetter,
+        where=places,
+        stream=text,
+        step=text,
+        error=text,
+        reason=text,
+        member=text,
+        value=st.binary(max_size=20),
+    ),
+    "reaction": st.builds(
+        Reaction,
+        id=text,
+        rule=text,
+        topology=text,
+        event_id=text,
+        object_id=text,
+        channel=text,
+        klass=text,
+        payload=bodies,
+    ),
+}
+
+
+def codec(name: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    return getattr(own, f"encode_{name}"), getattr(own, f"decode_{name}")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_round_trip(name: str, data: st.DataObject) -> None:
+    encode, decode = codec(name)
+    message = data.draw(messages[name])
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_truncated_or_foreign_messages_are_refused(name: str, data: st.DataObject) -> None:
+    encode, decode = codec(name)
+    whole = encode(data.draw(messages[name]))
+    with pytest.raises(DecodeError):
+        decode(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    with pytest.raises(DecodeError, match=name):
+        decode(b"\xc3\x01" + bytes(8) + whole[10:])
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@settings(deadline=None, max_examples=10)
+@given(data=st.data())
+def test_a_later_reader_reads_an_earlier_message(name: str, data: st.DataObject) -> None:
+    encode, _ = codec(name)
+    body = encode(data.draw(messages[name]))[10:]
+    written = json.loads(schema_path(name).read_text())
+    later = json.loads(schema_path(name).read_text())
+    later["fields"].append({"name": "more", "type": ["null", "string"], "default": None})
+    record = fastavro.schemaless_reader(io.BytesIO(body), written, later)
+    assert isinstance(record, dict)
+    assert record["more"] is None
+
+
+def fields_of(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield from schema.get("fields", [])
+        for value in schema.values():
+            yield from fields_of(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from fields_of(value)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_field_is_documented(name: str) -> None:
+    schema = json.loads(schema_path(name).read_text())
+    assert schema["namespace"] == "ampelstream"
+    found = list(fields_of(schema))
+    assert found
+    assert [field["name"] for field in found if not field.get("doc", "").endswith(".")] == []
