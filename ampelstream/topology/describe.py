@@ -95,8 +95,10 @@ def describe(topology: Topology) -> str:
     lines = [
         f"{topology.name}, version {topology.version}, content {topology.hash}",
         *(f"  {line}" for line in topology.spec.description.strip().splitlines()),
-        f"events: {', '.join(topology.events.kinds)}, where "
-        f"{topology.events.where.text or 'anything'}; sky map: {topology.events.skymap}",
+        (
+            f"events: {', '.join(topology.events.kinds)}, where "
+            f"{topology.events.where.text or 'anything'}; sky map: {topology.events.skymap}"
+        ),
     ]
     for channel in topology.channels:
         lines.extend(_channel_lines(channel))

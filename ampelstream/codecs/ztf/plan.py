@@ -109,7 +109,8 @@ class Plan:
     def _list(self, schema: Any, body: bytes, field: str) -> list[dict[str, Any]]:
         if schema is None:
             return []
-        return self._read(schema, body)[0].get(field) or []
+        entries = self._read(schema, body)[0].get(field) or []
+        return [entry for entry in entries if entry is not None]  # Spark makes them nullable
 
     @staticmethod
     def _read(schema: Any, body: bytes) -> tuple[dict[str, Any], int]:

@@ -1,0 +1,79 @@
+"""Imports point downward, and what is pure stays pure."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "ampelstream"
+LAYERS = (
+    {"cli"},
+    {"runtime"},
+    {"report", "simulate"},
+    {"core"},
+    {"topology"},
+    {"units", "reactions"},
+    {"sky", "sources"},
+    {"codecs", "state"},
+    {"model"},
+)
+LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+PURE = ("core", "units", "sky", "codecs", "model", "topology")
+IMPURE = {
+    "aiohttp", "aiokafka", "asyncio", "confluent_kafka", "faust", "http", "httpx", "requests",
+    "socket", "time", "urllib",
+}  # fmt: skip
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def is_type_checking(node: ast.If) -> bool:
+    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Modules that the code imports when it runs, wherever the import stands."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and is_type_checking(node):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            yield from imports(node)
+
+
+def test_every_package_has_a_layer() -> None:
+    found = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert found == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downward(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0]
+    if own not in LEVEL:
+        return  # a module at the top: errors, shipped, __main__
+    for name in imports(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] == "ampelstream" and len(parts) > 1 and parts[1] in LEVEL:
+            assert LEVEL[parts[1]] >= LEVEL[own], f"{own} imports {name}, which is above it"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_pure_packages_have_no_network_and_no_clock(path: Path) -> None:
+    if path.relative_to(PACKAGE).parts[0] not in PURE:
+        return
+    tree = ast.parse(path.read_text())
+    used = {name.split(".")[0] for name in imports(tree)}
+    assert used & IMPURE == set()
+    clocks = [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
+    ]
+    assert clocks == []

@@ -1,0 +1,82 @@
+"""The house rules that a linter does not know."""
+
+import re
+import statistics
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BOUNDARIES = {
+    "ampelstream/core/boundary.py",
+    "ampelstream/runtime/dispatch.py",
+    "ampelstream/state/rocks.py",
+}
+ELSEWHERE = re.compile(r"(?<![\w.$])/(work|farm|root|home)/")
+
+
+def tracked() -> list[Path]:
+    """Files of the repository; all files where it is not a checkout."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607  (git from the PATH)
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listing.returncode:
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+    return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def test_files_hold_one_idea_each() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in sources("ampelstream")}
+    assert {path.name: lines for path, lines in lengths.items() if lines > 400} == {}
+    assert statistics.median(lengths.values()) <= 130
+
+
+def test_there_is_no_utils() -> None:
+    assert [path for path in sources("ampelstream") if "util" in path.stem] == []
+
+
+def test_exceptions_are_caught_wholesale_only_at_the_boundaries() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources("ampelstream")
+        if re.search(r"except (Base)?Exception|except:", path.read_text())
+    }
+    assert found == BOUNDARIES
+
+
+@pytest.mark.parametrize("folder", ["ampelstream", "tests", "benchmarks"])
+def test_every_exception_to_a_rule_has_its_reason(folder: str) -> None:
+    bare = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sources(folder)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"#\s*(noqa|type: ignore)", line)
+        and not re.search(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\])\s+#?\s*\(?\w", line)
+        and "re.search" not in line
+    ]
+    assert bare == []
+
+
+def test_no_path_of_one_machine() -> None:
+    found: list[str] = []
+    for path in tracked():
+        if path.parts[len(ROOT.parts)] == "tests" or not path.is_file():
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found.extend(
+            f"{path.relative_to(ROOT)}:{number}"
+            for number, line in enumerate(text.splitlines(), 1)
+            if ELSEWHERE.search(line) and "WORKDIR /home/ampelstream" not in line
+        )
+    assert found == []
