@@ -77,9 +77,17 @@ class FileSource:
         reader = reader_of(path.name, self._formats)
         if reader is None:
             raise SourceError(_strange(path, self._stream, self._formats))
-        for offset, (member, value) in enumerate(reader(path)):
-            if offset > done:
-                yield SourceRecord(Coordinates(name, 0, offset), self._stream, value, member)
+        offset = -1
+        try:
+            for offset, (member, value) in enumerate(reader(path)):
+                if offset > done:
+                    yield SourceRecord(Coordinates(name, 0, offset), self._stream, value, member)
+        except SourceError as error:
+            if not self._path.is_dir():
+                raise  # the user named this very file
+            # one bad file must not stop the others: what is wrong ends in the dead letters
+            if offset + 1 > done:
+                yield SourceRecord(Coordinates(name, 0, offset + 1), self._stream, b"", str(error))
 
     def estimate(self) -> int | None:
         """Number of records where every file holds one or tells how many; None otherwise."""

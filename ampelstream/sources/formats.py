@@ -23,6 +23,7 @@ __all__ = ["ALERT_FORMATS", "NOTICE_FORMATS", "Value", "reader_of"]
 Value = bytes | Mapping[str, Any]
 Reader = Callable[[Path], Iterator[tuple[str, Value]]]
 
+_MEMBERS = (".avro", ".avro.gz", ".json", ".json.gz", ".fits", ".fits.gz")
 _BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError)
 
 
@@ -90,7 +91,7 @@ def _tar(path: Path) -> Iterator[tuple[str, Value]]:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
                 file = archive.extractfile(member) if member.isfile() else None
-                if file is None or member.name.rsplit("/", 1)[-1].startswith("."):
+                if file is None or not _is_record(member.name):
                     continue
                 data = file.read()
                 count += 1
@@ -100,9 +101,14 @@ def _tar(path: Path) -> Iterator[tuple[str, Value]]:
                     for packet in split_container(data):
                         yield member.name, packet
                 else:
-                    yield member.name, data
+                    yield member.name, _inflated(data) if member.name.endswith(".json.gz") else data
     except _BROKEN as error:
         yield f"{path.name}: breaks off after {count} members ({error})", b""
+
+
+def _is_record(name: str) -> bool:
+    """Whether a member is a packet or a notice; what else lies in an archive is left alone."""
+    return name.endswith(_MEMBERS) and not name.rsplit("/", 1)[-1].startswith(".")
 
 
 def _inflated(data: bytes) -> bytes:

@@ -55,7 +55,14 @@ def rows(path: Path) -> Iterator[Mapping[str, Any]]:
         if "candidate" not in names:
             raise SourceError(f"{path} holds no alerts: it has no column `candidate`")
         eager = [name for name in names if name not in _LAZY]
-        for batch in file.iter_batches(batch_size=_BATCH, columns=names):
+        batches = file.iter_batches(batch_size=_BATCH, columns=names)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, pa.ArrowException) as error:
+                raise SourceError(f"{path} breaks off: {error}") from error
+            if batch is None:
+                return
             columns = {name: batch.column(name).to_pylist() for name in eager}
             for at in range(batch.num_rows):
                 yield _Row({name: columns[name][at] for name in eager}, batch, at)

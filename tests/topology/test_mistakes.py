@@ -1,0 +1,108 @@
+"""Every mistake is named with file, key and mend."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ampelstream.errors import AmpelstreamError, CatalogError, ConfigError
+from ampelstream.topology import load
+
+GOOD = """
+name: mine
+version: 1
+channels:
+  one:
+    window: [0, 5]
+    units:
+      - unit: SkyMapProbability
+    rank_by: SkyMapProbability.cumprob
+"""
+REACT = "react:\n  - name: x\n    sinks: [console]\n"
+MISTAKES = [
+    ("channels:", "chanels:", ["mine.yml:4", "chanels", "did you mean channels"]),
+    ("window:", "windw:", ["mine.yml:6", "channels.one.windw", "did you mean window"]),
+    ("window: [0, 5]", "window: [5, 0]", ["channels.one", "must rise"]),
+    ("window: [0, 5]", "region: 1.5", ["channels.one.region", "less than or equal to 1"]),
+    ("window: [0, 5]", "window: soon", ["channels.one.window", "soon"]),
+    ("name: mine\n", "", ["name", "is missing"]),
+    ("name: mine", "name: a/b", ["name", "a/b"]),
+    ("version: 1", "version: 1\nversion: 2", ["mine.yml:4", "version", "twice"]),
+    ("unit: SkyMapProbability", "unit: SkyMapProbabilty", ["units.0", "SkyMapProbability"]),
+    ("unit: SkyMapProbability", "unit: no.such.module:Thing", ["units.0", "no.such.module"]),
+    ("unit: SkyMapProbability", "unit: PredetectionFilter", ["units.0", "not a ObjectUnit"]),
+    ("unit: SkyMapProbability", "unit: DigestRedshifts", ["units.0", "needs catalogs", "above"]),
+    (
+        "- unit: SkyMapProbability",
+        "- unit: DigestRedshifts\n      - unit: CatalogMatch\n"
+        "        config: {catalogs: {X: {radius_arcsec: 1, optional: true}}}",
+        ["needs catalogs", "move CatalogMatch above DigestRedshifts"],
+    ),
+    (
+        "- unit: SkyMapProbability",
+        "- unit: SkyMapProbability\n      - unit: SkyMapProbability",
+        ["units.1", "is taken"],
+    ),
+    (
+        "- unit: SkyMapProbability",
+        "- unit: SkyMapProbability\n        config: {nside: 3}",
+        ["units.0", "nside"],
+    ),
+    ("SkyMapProbability.cumprob", "Nothing.cumprob", ["rank_by", "Nothing.cumprob"]),
+    ("\nchannels:", f"\n{REACT}    when: a(1)\nchannels:", ["react.0", "'a(1)'", "column 1"]),
+    ("\nchannels:", f"\n{REACT}    when: b > 1\nchannels:", ["react.0", "nothing is called b"]),
+    ("\nchannels:", f"\n{REACT}    when: rank > \nchannels:", ["react.0", "rank >"]),
+    ("\nchannels:", f"\n{REACT}    when: rank > 1\n    channel: z\nchannels:", ["no channel z"]),
+    ("\nchannels:", "\nevents: {where: 'far <'}\nchannels:", ["events.where", "far <"]),
+    ("\nchannels:", "\nevents: {kinds: [tides]}\nchannels:", ["events.kinds", "gw"]),
+]
+
+
+def test_the_good_one_is_good(make: Callable[[str], Any]) -> None:
+    assert make(GOOD).version == "1"
+
+
+@pytest.mark.parametrize(("before", "after", "words"), MISTAKES)
+def test_mistakes(make: Callable[[str], Any], before: str, after: str, words: list[str]) -> None:
+    assert before in GOOD
+    with pytest.raises(ConfigError) as caught:
+        make(GOOD.replace(before, after, 1))
+    message = str(caught.value)
+    assert "mine.yml" in message
+    for word in words:
+        assert word in message
+
+
+def test_all_problems_at_once(make: Callable[[str], Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make("name: mine\nversion: 1\nfoo: 1\nchannels: {one: {bar: 2}}\n")
+    assert "foo" in str(caught.value)
+    assert "channels.one.bar" in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yml.*kilonova"):
+        load(tmp_path / "nowhere.yml")
+
+
+def test_not_yaml(make: Callable[[str], Any]) -> None:
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        make("a: [")
+    with pytest.raises(ConfigError, match=r"mine\.yml"):
+        make("- just\n- a list\n")
+    with pytest.raises(ConfigError, match=r"mine\.yml"):
+        make("")
+
+
+def test_an_absent_catalogue(make: Callable[[str], Any]) -> None:
+    text = GOOD.replace(
+        "- unit: SkyMapProbability",
+        "- unit: CatalogMatch\n        config: {catalogs: {NEDz: {radius_arcsec: 5}}}\n"
+        "      - unit: SkyMapProbability",
+    )
+    with pytest.raises(CatalogError) as caught:
+        make(text)
+    assert isinstance(caught.value, AmpelstreamError)
+    for word in ("mine.yml", "NEDz", "ampelstream catalogs add"):
+        assert word in str(caught.value)
