@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ampelstream.errors import AmpelstreamError
+from ampelstream.errors import AmpelstreamError, SourceError
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import Source, open_source
 from ampelstream.topology import Topology, TopologySpec, build, load
@@ -40,7 +40,23 @@ def open_topology(path: str, catalogs: Path | None = None) -> tuple[TopologySpec
 
 
 def open_inputs(alerts: Sequence[Path], notices: Sequence[Path]) -> list[Source]:
-    """Open the inputs, notices first: at equal times an event is known before its alerts."""
+    """Open the inputs, notices first: at equal times an event is known before its alerts.
+
+    Raises
+    ------
+    SourceError
+        An input is not there; or two have the same name, by which their records are known, so that
+        those of one would be taken for those of the other.
+    """
+    named: dict[str, Path] = {}
+    for path in (*notices, *alerts):
+        name = path.resolve().name if path.is_dir() else path.name
+        if name in named:
+            raise SourceError(
+                f"{named[name]} and {path} have the same name {name!r}, and records are known by "
+                "it: give each input once, and rename one of two that differ"
+            )
+        named[name] = path
     return [
         *(open_source(path, "notices") for path in notices),
         *(open_source(path, "alerts") for path in alerts),

@@ -20,6 +20,9 @@ channels:
     rank_by: SkyMapProbability.cumprob
 """
 REACT = "react:\n  - name: x\n    sinks: [console]\n"
+LATE = """- unit: DigestRedshifts
+      - unit: CatalogMatch
+        config: {catalogs: {X: {radius_arcsec: 1, optional: true}}}"""
 MISTAKES = [
     ("channels:", "chanels:", ["mine.yml:4", "chanels", "did you mean channels"]),
     ("window:", "windw:", ["mine.yml:6", "channels.one.windw", "did you mean window"]),
@@ -35,8 +38,7 @@ MISTAKES = [
     ("unit: SkyMapProbability", "unit: DigestRedshifts", ["units.0", "needs catalogs", "above"]),
     (
         "- unit: SkyMapProbability",
-        "- unit: DigestRedshifts\n      - unit: CatalogMatch\n"
-        "        config: {catalogs: {X: {radius_arcsec: 1, optional: true}}}",
+        LATE,
         ["needs catalogs", "move CatalogMatch above DigestRedshifts"],
     ),
     (

@@ -1,0 +1,225 @@
+"""Replays through the command line, as a user runs them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ampelstream.simulate import Night, simulate_night
+
+OUTPUTS = (
+    "candidates.ndjson",
+    "dead-letters.ndjson",
+    "reactions.ndjson",
+    "summary.json",
+    "report.html",
+)
+
+
+def ampelstream(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ampelstream", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def replay(
+    topology: str, alerts: Sequence[Path], notices: Sequence[Path], out: Path, *more: object
+) -> subprocess.CompletedProcess[str]:
+    inputs = [part for path in alerts for part in ("--alerts", path)]
+    inputs += [part for path in notices for part in ("--notices", path)]
+    return ampelstream("replay", topology, *inputs, "--out", out, *more)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def check_sums(summary: dict[str, Any]) -> None:
+    for name in ("alerts", "notices"):
+        part = summary[name]
+        rejected = sum(part.get("rejected", {}).values())
+        assert part["records_in"] == part["decoded"] + part["dead_letters"]
+        assert part["decoded"] == part["accepted"] + part["duplicates"] + rejected
+    total = summary["alerts"]["records_in"] + summary["notices"]["records_in"]
+    assert summary["records_in"] == total
+    for channel in summary["channels"].values():
+        seen = channel["accepted"] + channel["duplicates"] + sum(channel["rejected"].values())
+        assert seen == summary["alerts"]["decoded"]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    return simulate_night(tmp_path_factory.mktemp("night"), alerts=300)
+
+
+def test_outputs_are_deterministic_and_add_up(night: Night, tmp_path: Path) -> None:
+    for name in ("one", "two", "two"):  # the third replaces the finished second
+        done = replay("skymap-only", [night.alerts], [night.notices], tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    for name in OUTPUTS:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    summary = json.loads((tmp_path / "one" / "summary.json").read_text())
+    check_sums(summary)
+    assert summary["alerts"]["records_in"] == 300
+    candidates = rows(tmp_path / "one" / "candidates.ndjson")
+    keys = [(row["event_id"], row["object_id"], row["channel"]) for row in candidates]
+    assert keys == sorted(keys)
+    assert {row["provenance"]["topology_hash"] for row in candidates} == {
+        summary["topology"]["hash"]
+    }
+    assert all(row["provenance"]["records"] and row["lightcurve"] for row in candidates)
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sorted(row["object_id"] for row in shown) == sorted(r["object_id"] for r in candidates)
+
+
+def test_bad_input_ends_as_dead_letters_and_exit_code_three(night: Night, tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "empty.avro").write_bytes(b"")
+    (bad / "junk.avro").write_bytes(b"junk")
+    (bad / "table.parquet").write_bytes(b"PAR1")
+    (bad / "cut.tar.gz").write_bytes(night.alerts.read_bytes()[:5000])
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    (mail / "x.json").write_text("{}")
+    (mail / "voevent.xml").write_text("<?xml?>")
+    out = tmp_path / "out"
+    done = replay("skymap-only", [night.alerts, bad], [night.notices, mail], out)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    letters = rows(out / "dead-letters.ndjson")
+    members = " ".join(letter["member"] for letter in letters)
+    for name in ("empty.avro", "junk.avro", "table.parquet", "cut.tar.gz", "x.json", "voevent"):
+        assert name in members
+        assert name in done.stderr or len(letters) > 5
+    check_sums(json.loads((out / "summary.json").read_text()))
+    assert all(letter["reason"] and letter["source"] for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("replay", "nowhere", "--alerts", ".", "--out", "o"), ["nowhere", "kilonova"]),
+        (("replay", "skymap-only", "--alerts", "gone.avro", "--out", "o"), ["gone.avro"]),
+        (("replay", "bad.yml", "--alerts", ".", "--out", "o"), ["bad.yml:3", "chanels"]),
+        (("replay", "cat.yml", "--alerts", ".", "--out", "o"), ["cat.yml", "NEDz", "catalogs add"]),
+        (("skymap", "show", "gone.fits"), ["gone.fits"]),
+        (("units", "run", "DecentFilter", "--config", "gone.yml", "."), ["gone.yml"]),
+    ],
+)
+def test_errors_name_what_is_wrong(
+    arguments: tuple[str, ...], words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yml").write_text("name: a\nversion: 1\nchanels: {}\n")
+    (tmp_path / "cat.yml").write_text(
+        "name: a\nversion: 1\nchannels: {c: {units: [{unit: CatalogMatch, config: "
+        "{catalogs: {NEDz: {radius_arcsec: 1}}}}]}}\n"
+    )
+    done = ampelstream(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr.replace("\n", " ")
+
+
+def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "night").mkdir(parents=True)
+    alerts = [tmp_path / "a" / "night", tmp_path / "b" / "night"]
+    done = replay("skymap-only", alerts, [], tmp_path / "out")
+    assert done.returncode == 1
+    assert "the same name 'night'" in done.stderr
+
+
+def test_usage_errors_are_two() -> None:
+    assert ampelstream("replay").returncode == 2
+    assert ampelstream("no-such-command").returncode == 2
+
+
+def test_run_follows_a_directory_and_goes_on_after_a_stop(night: Night, tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    run = ("run", "skymap-only", "--alerts", incoming, "--notices", night.notices)
+    state = ("--state", tmp_path / "state", "--once")
+    first = ampelstream(*run, *state)
+    assert first.returncode == 0, first.stderr
+    assert "alerts: 0 in" in first.stderr
+    (incoming / "late.tar.gz").write_bytes(night.alerts.read_bytes())
+    second = ampelstream(*run, *state)
+    assert "alerts: 300 in" in second.stderr
+    third = ampelstream(*run, *state)
+    assert "alerts: 300 in" in third.stderr
+    other = ampelstream("run", "kilonova", "--alerts", incoming, *state)
+    assert other.returncode == 1
+    assert "belongs to a topology" in other.stderr
+
+
+def test_demo_finds_the_kilonova_first(tmp_path: Path) -> None:
+    done = ampelstream("demo", "--out", tmp_path / "demo", "--alerts", 1000)
+    assert done.returncode == 0, done.stderr
+    assert "Simulated" in done.stderr
+    assert "report.html" in done.stderr
+    best = json.loads(done.stdout.splitlines()[0])
+    truth = json.loads((tmp_path / "demo" / "night" / "truth.json").read_text())
+    assert "gfo" in best["object_id"]
+    assert best["object_id"] in json.dumps(truth)
+    assert "Simulated data" in (tmp_path / "demo" / "report.html").read_text()
+
+
+@pytest.mark.realdata
+def test_the_real_night_equals_the_oracle_for_all_thirty_notices(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    done = replay(
+        "skymap-only",
+        [data_dir / "ztf" / "night-20240115"],
+        [data_dir / "notices" / "lvk-2024-01"],
+        tmp_path / "out",
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    check_sums(summary)
+    oracle = json.loads((data_dir / "oracles" / "night_20240115_counts.json").read_text())
+    ours = {row["notice"]: row for row in summary["events"]}
+    assert len(oracle["counts"]) == len(ours) == 30
+    for row in oracle["counts"]:
+        mine = ours[row["notice"]]
+        for key in ("event", "alert_type", "time_created", "alerts_inside", "objects_inside"):
+            assert mine[key] == row[key], (row["notice"], key)
+        assert mine["t0_jd"] == pytest.approx(row["t0_jd"], abs=1e-6)
+
+
+@pytest.mark.realdata
+def test_every_malformed_file_is_a_dead_letter_or_a_record(data_dir: Path, tmp_path: Path) -> None:
+    done = replay("skymap-only", [data_dir / "malformed"], [], tmp_path / "out")
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    alerts = json.loads((tmp_path / "out" / "summary.json").read_text())["alerts"]
+    assert alerts["records_in"] >= 26
+    assert alerts["dead_letters"] >= 15
+    assert alerts["decoded"] >= 5
+
+
+@pytest.mark.realdata
+def test_a_sky_map_can_be_an_event_unless_it_has_no_time(data_dir: Path, tmp_path: Path) -> None:
+    packets = data_dir / "ztf" / "boom"
+    maps = data_dir / "skymaps"
+    good = replay(
+        "skymap-only", [packets], [maps / "GW190425-bayestar-nside256.fits.gz"], tmp_path / "a"
+    )
+    assert good.returncode == 0, good.stderr
+    events = json.loads((tmp_path / "a" / "summary.json").read_text())["events"]
+    assert [(row["event"], row["selected"]) for row in events] == [("G330561", True)]
+    fermi = "fermi-gbm-bn180116026-nside128.fit.gz"
+    bad = replay("skymap-only", [packets], [maps / fermi], tmp_path / "b")
+    assert bad.returncode == 3
+    assert fermi in bad.stderr
+    assert "DATE-OBS" in bad.stderr

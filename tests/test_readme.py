@@ -1,0 +1,100 @@
+"""Every snippet of the README is executed."""
+
+import base64
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ampelstream.simulate import simulate_night
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = re.findall(
+    r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
+
+
+def commands() -> list[str]:
+    """Lines that a user types, without the prompt and the comment."""
+    return [
+        line.removeprefix("$ ").split("  #")[0].strip()
+        for kind, block in BLOCKS
+        if kind == "console"
+        for line in block.splitlines()
+    ]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's directory: the night, the notices and the files that the README speaks of."""
+    here = tmp_path_factory.mktemp("desk")
+    night = simulate_night(here / "simulated", alerts=300)
+    (here / "night").mkdir()
+    (here / "night" / "alerts.tar.gz").symlink_to(night.alerts)
+    (here / "incoming").symlink_to(here / "night")
+    (here / "notices").symlink_to(night.notices)
+    (here / "glade_plus.csv").symlink_to(night.galaxies)
+    (here / "topologies").symlink_to(ROOT / "topologies")
+    notice = next(
+        path for path in sorted(night.notices.iterdir()) if b"skymap" in path.read_bytes()
+    )
+    skymap = base64.b64decode(json.loads(notice.read_text())["event"]["skymap"])
+    (here / "bayestar.fits").write_bytes(skymap)
+    for kind, block in BLOCKS:
+        if kind == "python":
+            (here / "brightness.py").write_text(block)
+        elif kind == "yaml":
+            (here / "bright.yml").write_text(block)
+    return here
+
+
+def test_every_kind_of_block_is_known() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"console", "python", "yaml"}
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^(\w+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {line.split()[1] for line in commands() if line.startswith("make ")}
+    assert named == {"demo", "test"}
+    assert named <= targets
+
+
+def test_the_first_two_commands_are_the_first_two() -> None:
+    assert [line.split()[:2] for line in commands()[:2]] == [["make", "demo"], ["make", "test"]]
+
+
+@pytest.mark.timeout(300)
+def test_every_command_runs(desk: Path) -> None:
+    ran = 0
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(desk),
+        "AMPELSTREAM_CATALOGS": str(desk / "catalogs"),
+    }
+    for line in commands():
+        if not line.startswith("ampelstream "):
+            assert line.startswith(("make ", "python3 -m venv")), line
+            continue
+        # the real files have other formats than those that we can make here
+        typed = line.replace("bayestar.fits.gz", "bayestar.fits")
+        typed = typed.replace("glade_plus.parquet", "glade_plus.csv")
+        more = ["--once"] if " run " in line else []
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(typed), *more],
+            cwd=desk,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        ran += 1
+    assert ran >= 8
+    lines = (desk / "result" / "candidates.ndjson").read_text().splitlines()
+    last = [json.loads(text) for text in lines]
+    assert any(one["name"] == "Brightness" for row in last for one in row["results"])
