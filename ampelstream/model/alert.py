@@ -13,6 +13,10 @@ class History(Protocol):
         """Julian dates [d] of the earlier detections (those with a ``candid``)."""
         ...
 
+    def measured(self) -> Sequence[Mapping[str, Any]]:
+        """Earlier detections and upper limits, with at least the fields of a light curve."""
+        ...
+
     def points(self) -> Sequence[Mapping[str, Any]]:
         """Earlier detections and upper limits (``prv_candidates``), as in the packet."""
         ...
@@ -27,6 +31,10 @@ class NoHistory:
 
     def epochs(self) -> Sequence[float]:
         """No earlier detections."""
+        return ()
+
+    def measured(self) -> Sequence[Mapping[str, Any]]:
+        """No earlier datapoints."""
         return ()
 
     def points(self) -> Sequence[Mapping[str, Any]]:

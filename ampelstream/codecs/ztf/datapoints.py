@@ -83,7 +83,7 @@ def datapoints(alert: Alert) -> list[Datapoint]:
     try:
         points = [
             _point(entry, candid=_int(entry, "candid"), own=False)
-            for entry in alert.history.points()
+            for entry in alert.history.measured()
             if "candid" in entry  # schema 3.5 put forced photometry here
         ]
         points.append(_point(alert.candidate, candid=alert.candid, own=True))

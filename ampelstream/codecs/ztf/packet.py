@@ -28,6 +28,9 @@ class _PacketHistory:
     def epochs(self) -> Sequence[float]:
         return self._plan.epochs(self._body, self._at)
 
+    def measured(self) -> Sequence[Mapping[str, Any]]:
+        return self._plan.measured(self._body, self._at)
+
     def points(self) -> Sequence[Mapping[str, Any]]:
         return self._plan.points(self._body)
 
@@ -57,6 +60,9 @@ class _RowHistory:
     def epochs(self) -> Sequence[float]:
         entries = self._entries("prv_candidates")
         return [float(e["jd"]) for e in entries if e.get("candid") is not None and "jd" in e]
+
+    def measured(self) -> Sequence[Mapping[str, Any]]:
+        return self._entries("prv_candidates")
 
     def points(self) -> Sequence[Mapping[str, Any]]:
         return self._entries("prv_candidates")

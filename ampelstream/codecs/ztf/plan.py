@@ -14,10 +14,10 @@ from fastavro.schema import SchemaParseException
 from ampelstream.codecs.avro.binary import Skip
 from ampelstream.codecs.avro.container import metadata
 from ampelstream.codecs.avro.skip import Names, compile_skip, skip_run
-from ampelstream.codecs.ztf.epochs import Epochs, compile_epochs
+from ampelstream.codecs.ztf.entries import Entries, compile_entries
 from ampelstream.errors import DecodeError
 
-__all__ = ["GARBAGE", "Plan", "plan_of"]
+__all__ = ["GARBAGE", "MEASURED", "Plan", "plan_of"]
 
 GARBAGE = (
     # what fastavro, json and zlib were seen to raise on corrupt packets
@@ -37,6 +37,14 @@ GARBAGE = (
 )
 
 _PLANS_KEPT = 32
+_TIMES = frozenset({"jd", "candid"})
+MEASURED = frozenset(
+    {
+        *("jd", "fid", "pid", "diffmaglim", "programid", "candid", "isdiffpos", "rcid"),
+        *("xpos", "ypos", "ra", "dec", "magpsf", "sigmapsf", "rb", "drb"),
+    }
+)
+"""Fields of a history's entry that a datapoint takes."""
 _NEEDED = ("objectId", "candid", "candidate")
 
 
@@ -63,7 +71,8 @@ class Plan:
         self._head = self._truncated(schema, head)
         self._points: Any = None
         self._forced: Any = None
-        self._epochs: Epochs | None = None
+        self._times: Entries | None = None
+        self._measured: Entries | None = None
         self._between: Skip | None = None
         if "prv_candidates" in names:
             at = names.index("prv_candidates")
@@ -77,7 +86,9 @@ class Plan:
                 compile_skip(field["type"], known)
             if at > head:
                 self._between = skip_run([field["type"] for field in fields[head:at]], known)
-            self._epochs = compile_epochs(fields[at]["type"], known)
+            kind = fields[at]["type"]
+            self._times = compile_entries(kind, _TIMES, dict(known))
+            self._measured = compile_entries(kind, MEASURED, dict(known))
         if "fp_hists" in names:
             self._forced = self._truncated(schema, names.index("fp_hists") + 1)
 
@@ -93,10 +104,27 @@ class Plan:
 
     def epochs(self, body: bytes, behind_head: int) -> list[float]:
         """Julian dates [d] of the earlier detections, without decoding the rest of them."""
-        if self._epochs is None:
+        if self._points is None:
             return []
-        at = self._between(body, behind_head) if self._between else behind_head
-        return self._epochs(body, at)
+        if self._times is None:
+            entries = self.points(body)
+        else:
+            entries = self._times(body, self._history(body, behind_head))
+        return [
+            entry["jd"]
+            for entry in entries
+            if entry.get("candid") is not None and entry.get("jd") is not None
+        ]
+
+    def measured(self, body: bytes, behind_head: int) -> list[dict[str, Any]]:
+        """Earlier datapoints, only the fields of a light curve."""
+        if self._measured is None:
+            return self.points(body)
+        return self._measured(body, self._history(body, behind_head))
+
+    def _history(self, body: bytes, behind_head: int) -> int:
+        """Position of the history."""
+        return self._between(body, behind_head) if self._between else behind_head
 
     def points(self, body: bytes) -> list[dict[str, Any]]:
         """Earlier datapoints."""

@@ -24,6 +24,9 @@ class Decoded:
     def epochs(self) -> list[float]:
         return [row["jd"] for row in self.rows if row.get("candid") is not None]
 
+    def measured(self) -> Sequence[Mapping[str, Any]]:
+        return self.rows
+
     def points(self) -> Sequence[Mapping[str, Any]]:
         return self.rows
 
