@@ -1,5 +1,6 @@
 """``ampelstream replay``: archives through a topology, from beginning to end."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -85,9 +86,14 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
     if sys.stdout.isatty():
         Console().print(candidate_table(report, limit))
     else:
-        for candidate in report.candidates:
-            sys.stdout.buffer.write(msgspec.json.encode(candidate_row(candidate)) + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            for candidate in report.candidates:
+                sys.stdout.buffer.write(msgspec.json.encode(candidate_row(candidate)) + b"\n")
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # the reader (head, less) has seen enough; the rest is for stderr
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not report.summary["records_in"]:
+        typer.echo("nothing was read: the inputs hold no file of a known kind", err=True)
     typer.echo(_numbers(report), err=True)
     typer.echo(f"report: {out / 'report.html'}", err=True)
     letters = int(report.summary["dead_letters"])

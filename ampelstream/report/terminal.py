@@ -1,5 +1,6 @@
 """The ranked candidates as a table for a terminal."""
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -28,14 +29,19 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
         Most rows per channel.
     """
     views = arrange(report)
-    table = Table(title="Simulated data" if report.simulated else None, title_style="bold red")
+    table = Table(
+        title="Simulated data" if report.simulated else None,
+        title_style="bold red",
+        box=box.SIMPLE_HEAD,  # without frames, the table fits into 80 columns
+        padding=0,
+        pad_edge=False,
+    )
     channels = sorted({listing.channel for view in views for listing in view.listings})
     if len(channels) > 1:
         table.add_column("channel", no_wrap=True)
     table.add_column("event", no_wrap=True)
-    table.add_column("#", justify="right")
     table.add_column("object", no_wrap=True)
-    for name in ("score", "RA [deg]", "Dec [deg]", "first [d]", "latest", "level", "z"):
+    for name in ("score", "RA", "Dec", "first", "latest", "level", "z"):
         table.add_column(name, justify="right", no_wrap=True)
     shown = total = 0
     for channel in channels:
@@ -46,7 +52,10 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
             table.add_row(*(Text(part) for part in [*first, *_cells(row)]))
             shown += 1
         table.add_section()
-    table.caption = f"{shown} of {total} active candidates"
+    table.caption = (
+        f"{shown} of {total} active candidates; RA, Dec in deg (ICRS), first detection in d after "
+        "the trigger, latest in AB mag"
+    )
     return table
 
 
@@ -71,7 +80,6 @@ def _cells(row: Row) -> list[str]:
     candidate, facts = row.candidate, row.facts
     return [
         candidate.event_id,
-        str(row.rank),
         candidate.object_id,
         score_text(row),
         DASH if candidate.ra is None else f"{candidate.ra:.5f}",

@@ -44,8 +44,8 @@ class RocksBackend:
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = Rdict(str(path), _options())
         except Exception as error:
             raise StateError(

@@ -139,6 +139,20 @@ def test_two_inputs_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "the same name 'night'" in done.stderr
 
 
+def test_what_is_not_ours_is_left_alone(night: Night, tmp_path: Path) -> None:
+    (tmp_path / "out" / "state").mkdir(parents=True)
+    diary = tmp_path / "out" / "state" / "diary.txt"
+    diary.write_text("dear diary")
+    done = replay("skymap-only", [night.alerts], [], tmp_path / "out")
+    assert done.returncode == 1
+    assert "not ours" in done.stderr
+    assert diary.read_text() == "dear diary"
+    done = replay("skymap-only", [night.alerts], [], diary)
+    assert done.returncode == 1
+    assert "diary.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_usage_errors_are_two() -> None:
     assert ampelstream("replay").returncode == 2
     assert ampelstream("no-such-command").returncode == 2

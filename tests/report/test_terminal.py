@@ -33,16 +33,17 @@ def test_best_first_over_all_events(
         ],
     )
     lines = shown(report)
-    rows = [[cell.strip() for cell in line.split("│")[1:5]] for line in lines if "│" in line]
-    assert rows == [
-        ["S2", "1", "b", "9"],
-        ["S1", "1", "a", "3"],
-        ["S2", "2", "d", "3"],
-        ["S1", "2", "c", "\N{EN DASH}"],
+    listed = [line for line in lines if line.startswith(("S1", "S2", " S1", " S2"))]
+    assert [line.split()[:3] for line in listed] == [
+        ["S2", "b", "9"],
+        ["S1", "a", "3"],
+        ["S2", "d", "3"],
+        ["S1", "c", "\N{EN DASH}"],
     ]
-    assert "4 of 4 active candidates" in lines[-1]
-    assert "197.45000" in lines[3]
-    assert "19.10 r" in lines[3]
+    assert "4 of 4 active candidates" in " ".join(lines)
+    assert "197.45000" in listed[0]
+    assert "19.10 r" in listed[0]
+    assert all(len(line.rstrip()) <= 80 for line in listed)
 
 
 def test_limit_channels_and_markup(
@@ -60,4 +61,4 @@ def test_limit_channels_and_markup(
 
 
 def test_nothing_found(make_report: MakeReport) -> None:
-    assert "0 of 0 active candidates" in shown(make_report())[-1]
+    assert "0 of 0 active candidates" in " ".join(shown(make_report()))

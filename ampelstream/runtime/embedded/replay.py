@@ -89,18 +89,23 @@ class Replay:
         """Open the state of a killed run of the same replay, or an empty one."""
         path = self._out / STATE_DIRECTORY
         wanted = self._identity()
-        if path.exists():
+        if path.exists() and any(path.iterdir()):
+            if not (path / "CURRENT").exists():  # every RocksDB has this file
+                raise StateError(f"{path} holds files that are not ours; name another directory")
             backend = RocksBackend(path)
             book = RunBook(Transaction(backend))
             known = book.identity()
             if known == wanted:
                 return backend, True
             backend.close()
-            if known is None and any(path.iterdir()) and not (path / "CURRENT").exists():
-                raise StateError(f"{path} holds files that are not ours; name another directory")
+            if known is None:
+                raise StateError(f"{path} is a database of something else; name another directory")
             _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
             shutil.rmtree(path)
-        self._out.mkdir(parents=True, exist_ok=True)
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"{self._out} cannot be made: {error.strerror or error}") from error
         backend = RocksBackend(path)
         tables = Transaction(backend)
         RunBook(tables).save_identity(wanted)
