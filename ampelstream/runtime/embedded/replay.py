@@ -27,6 +27,8 @@ from ampelstream.topology import Topology
 __all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult"]
 
 STATE_DIRECTORY = "state"
+_MARKER = "ampelstream-state"
+_DISCARDED = ".discarded-state"
 _LOG = logging.getLogger(__name__)
 
 
@@ -88,29 +90,36 @@ class Replay:
     def _open(self) -> tuple[RocksBackend, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
         path = self._out / STATE_DIRECTORY
-        wanted = self._identity()
-        if path.exists() and any(path.iterdir()):
-            if not (path / "CURRENT").exists():  # every RocksDB has this file
-                raise StateError(f"{path} holds files that are not ours; name another directory")
-            backend = RocksBackend(path)
-            book = RunBook(Transaction(backend))
-            known = book.identity()
-            if known == wanted:
-                return backend, True
-            backend.close()
-            if known is None:
-                raise StateError(f"{path} is a database of something else; name another directory")
-            _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
-            shutil.rmtree(path)
         try:
-            self._out.mkdir(parents=True, exist_ok=True)
+            # a process that was killed while it discarded an old state left this behind
+            shutil.rmtree(self._out / _DISCARDED, ignore_errors=True)
+            self._claim(path)
+            backend = RocksBackend(path / "rocks")
+            known = RunBook(Transaction(backend)).identity()
+            if known == self._identity():
+                return backend, True
+            if known is not None:
+                backend.close()
+                _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
+                path.rename(self._out / _DISCARDED)  # at once, so that a kill leaves no half state
+                shutil.rmtree(self._out / _DISCARDED)
+                self._claim(path)
+                backend = RocksBackend(path / "rocks")
         except OSError as error:
-            raise StateError(f"{self._out} cannot be made: {error.strerror or error}") from error
-        backend = RocksBackend(path)
+            raise StateError(f"{path} cannot be used: {error.strerror or error}") from error
         tables = Transaction(backend)
-        RunBook(tables).save_identity(wanted)
+        RunBook(tables).save_identity(self._identity())
         tables.commit()
         return backend, False
+
+    @staticmethod
+    def _claim(path: Path) -> None:
+        """Make the state's directory, or see that it is one of ours: we may remove it later."""
+        marker = path / _MARKER
+        if path.exists() and any(path.iterdir()) and not marker.exists():
+            raise StateError(f"{path} holds files that are not ours; name another directory")
+        path.mkdir(parents=True, exist_ok=True)
+        marker.touch()
 
     def run(self, watch: Watch) -> ReplayResult:
         """Handle every record, write the outputs, and say what came out.

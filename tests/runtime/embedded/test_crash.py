@@ -74,3 +74,17 @@ def test_kill_nine_at_random_moments(tmp_path: Path) -> None:
     # the kills must have hit what they aim at, or this test shows nothing
     assert killed == ROUNDS
     assert resumed >= ROUNDS * 0.3
+
+
+def test_a_half_made_or_half_discarded_state_does_not_block(tmp_path: Path) -> None:
+    night = simulate_night(tmp_path / "night", seed=5, alerts=200)
+    out = tmp_path / "out"
+    expected, _, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
+    assert undisturbed(night.alerts, night.notices, out)[0] == expected
+    # killed while the finished run's state was being removed, and again before the new one was made
+    (out / "state").rename(out / ".discarded-state")
+    (out / "state" / "rocks").mkdir(parents=True)
+    (out / "state" / "ampelstream-state").touch()
+    (out / "state" / "rocks" / "LOG").write_text("")
+    assert undisturbed(night.alerts, night.notices, out)[::2] == (expected, code)
+    assert not (out / ".discarded-state").exists()
