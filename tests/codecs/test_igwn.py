@@ -1,0 +1,134 @@
+"""IGWN notices of every type, and what is none."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ampelstream.codecs import igwn, notices
+from ampelstream.errors import DecodeError, SkyMapError
+from ampelstream.sky.skymap import SkyMap
+
+GOOD: dict[str, Any] = {
+    "alert_type": "PRELIMINARY",
+    "time_created": "2024-01-14T23:05:24Z",
+    "superevent_id": "MS1",
+    "urls": {"gracedb": "https://example.org/MS1"},
+    "event": {"time": "2024-01-14T22:59:29.900Z", "far": 1e-9, "skymap": "AAAA"},
+    "external_coinc": None,
+}
+
+
+def changed(**changes: Any) -> bytes:
+    return json.dumps({**GOOD, **changes}).encode()
+
+
+def test_a_small_notice() -> None:
+    notice = igwn.decode(changed())
+    assert notice.revision.revision_id == "2024-01-14T23:05:24Z-PRELIMINARY"
+    assert notice.revision.t0_jd == pytest.approx(2460324.457985, abs=1e-6)
+    assert notice.skymap == b"\0\0\0"
+    assert notice.revision.url == "https://example.org/MS1"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"", "not an IGWN alert"),
+        (b"[]", "not an IGWN alert"),
+        (changed(alert_type="RUMOUR"), "alert_type"),
+        (changed(superevent_id=None), "superevent_id"),
+        (changed(superevent_id=""), "superevent_id"),
+        (changed(time_created="yesterday"), "time_created"),
+        (changed(event=None), "no event"),
+        (changed(event={"time": "noon"}), r"event\.time"),
+        (changed(event={"time": "2024-01-14T22:59:29Z", "skymap": "###"}), "base64"),
+        (changed(event={"time": "2024-01-14T22:59:29Z", "far": "often"}), "far"),
+    ],
+)
+def test_what_is_wrong_is_named(value: bytes, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        igwn.decode(value)
+
+
+def test_revisions_are_ordered_by_their_own_time() -> None:
+    times = ["2024-01-14T23:05:24.5Z", "2024-01-14T23:05:24Z", "2024-01-14T23:05:24.25+00:00"]
+    keys = [igwn.decode(changed(time_created=time)).revision.key for time in times]
+    assert sorted(keys) == [keys[1], keys[2], keys[0]]
+    same = igwn.decode(changed(alert_type="RETRACTION", event=None)).revision
+    assert same.key > igwn.decode(changed()).revision.key
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.randoms(use_true_random=False))
+def test_mutated_notices_give_a_notice_or_an_error(dice: random.Random) -> None:
+    data = bytearray(changed())
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(data))
+        if dice.random() < 0.7:
+            data[at] = dice.randrange(256)
+        else:
+            del data[at : at + dice.randint(1, 30)]
+    try:
+        notice = notices.decode(bytes(data), "x.json")
+    except DecodeError:
+        return
+    assert notice.revision.event_id
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_at_all(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        notices.decode(data, "x")
+
+
+@pytest.mark.realdata
+def test_every_real_notice(data_dir: Path) -> None:
+    files = sorted((data_dir / "notices").glob("lvk-*/*.json"))
+    assert len(files) == 38
+    types = set()
+    for path in files:
+        notice = notices.decode(path.read_bytes(), path.name)
+        types.add(notice.revision.alert_type)
+        if notice.revision.is_retraction:
+            assert notice.revision.t0_jd is None
+            assert not notice.skymap
+            continue
+        assert SkyMap.from_fits(notice.skymap).area(0.9) > 1
+        if "ext" in path.name:
+            assert notice.combined_skymap
+            assert notice.revision.external is not None
+            assert notice.revision.external.observatory == "Fermi"
+    assert types == {"EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE", "RETRACTION"}
+
+
+@pytest.mark.realdata
+def test_sky_maps_as_notices(data_dir: Path) -> None:
+    for path in sorted((data_dir / "skymaps").iterdir()):
+        data = path.read_bytes()
+        if "fermi" in path.name:
+            with pytest.raises(DecodeError, match=rf"{path.name}.*DATE-OBS"):
+                notices.decode(data, path.name)
+            continue
+        notice = notices.decode(data, path.name)
+        assert notice.revision.t0_jd is not None
+        assert (notice.revision.group == "CBC") == ("nodistance" not in path.name)
+
+
+@pytest.mark.realdata
+@settings(deadline=None, max_examples=60)
+@given(st.randoms(use_true_random=False))
+def test_mutated_sky_maps(data_dir: Path, dice: random.Random) -> None:
+    path = data_dir / "notices" / "lvk-2024-01" / "S240112y-preliminary-20240112T130540Z.json"
+    data = bytearray(igwn.decode(path.read_bytes()).skymap)
+    for _ in range(dice.randint(1, 20)):
+        data[dice.randrange(len(data))] = dice.randrange(256)
+    try:
+        SkyMap.from_fits(bytes(data), name="mutated")
+    except SkyMapError:
+        return
