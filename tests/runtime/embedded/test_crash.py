@@ -1,6 +1,7 @@
 """A replay that is killed and started again leaves what an undisturbed one leaves."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -88,3 +89,42 @@ def test_a_half_made_or_half_discarded_state_does_not_block(tmp_path: Path) -> N
     (out / "state" / "rocks" / "LOG").write_text("")
     assert undisturbed(night.alerts, night.notices, out)[::2] == (expected, code)
     assert not (out / ".discarded-state").exists()
+
+
+REACTING = """
+name: reacting
+version: 1
+channels: {all: {window: [0, 10], units: [{unit: SkyMapProbability}]}}
+react: [{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{file: near.ndjson}]}]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_killed_run_sends_every_reaction_once(tmp_path: Path) -> None:
+    night = simulate_night(tmp_path / "night", seed=5, alerts=1000)
+    (tmp_path / "reacting.yml").write_text(REACTING)
+    start = [sys.executable, "-m", "ampelstream", "run", str(tmp_path / "reacting.yml"), "--once"]
+    start += ["--alerts", str(night.alerts), "--notices", str(night.notices), "--state"]
+
+    def sent(state: Path) -> list[str]:
+        lines = (state / "near.ndjson").read_text().splitlines()
+        return sorted(json.loads(line)["id"] for line in lines)
+
+    began = time.monotonic()
+    subprocess.run([*start, str(tmp_path / "reference")], capture_output=True, check=True)
+    seconds = time.monotonic() - began
+    expected = sent(tmp_path / "reference")
+    assert len(expected) > 20
+    dice = random.Random(3)  # noqa: S311  (a reproducible test, not a secret)
+    for number in range(4):
+        state = tmp_path / f"state{number}"
+        for _ in range(3):
+            process = subprocess.Popen(
+                [*start, str(state)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            time.sleep(dice.uniform(0.4, 0.95) * seconds)
+            process.kill()
+            process.wait()
+        subprocess.run([*start, str(state)], capture_output=True, check=True)
+        assert sent(state) == expected
