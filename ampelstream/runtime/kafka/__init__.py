@@ -1,0 +1,1 @@
+"""Kafka without Faust: connections, topics, what goes in and what comes out."""
