@@ -5,7 +5,7 @@ Stateless, so that it may run at full stream rate on as many workers as it takes
 
 from dataclasses import dataclass
 
-from ampelstream.codecs.ztf import datapoints
+from ampelstream.codecs.alerts import datapoints
 from ampelstream.model.alert import Alert
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
