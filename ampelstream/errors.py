@@ -12,6 +12,7 @@ __all__ = [
     "SourceError",
     "StateError",
     "UnitError",
+    "UnknownSchema",
 ]
 
 
@@ -29,6 +30,23 @@ class SourceError(AmpelstreamError, OSError):
 
 class DecodeError(AmpelstreamError, ValueError):
     """One record cannot be understood; it goes to the dead letters."""
+
+
+class UnknownSchema(DecodeError):  # noqa: N818  (named for what is unknown)
+    """The record names a writer schema that is not at hand: fetch it, then decode again.
+
+    Attributes
+    ----------
+    schema_id
+        Its identifier in the schema registry.
+    """
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(
+            f"schema {schema_id} is not known: without it the record cannot be read. "
+            "Give the schema registry that its producer uses"
+        )
+        self.schema_id = schema_id
 
 
 class SkyMapError(AmpelstreamError, ValueError):

@@ -18,11 +18,17 @@ class History(Protocol):
         ...
 
     def points(self) -> Sequence[Mapping[str, Any]]:
-        """Earlier detections and upper limits (``prv_candidates``), as in the packet."""
+        """Earlier detections and upper limits, as in the packet.
+
+        ZTF: ``prv_candidates``. Rubin: ``prvDiaSources``, detections only.
+        """
         ...
 
     def forced(self) -> Sequence[Mapping[str, Any]]:
-        """Forced photometry (``fp_hists``), as in the packet; empty before schema 4.01."""
+        """Forced photometry, as in the packet; empty where it has none.
+
+        ZTF: ``fp_hists``, since schema 4.01. Rubin: ``prvDiaForcedSources``.
+        """
         ...
 
 
@@ -52,11 +58,12 @@ class Alert:
     Attributes
     ----------
     survey
-        ``"ztf"``.
+        ``"ztf"`` or ``"lsst"``.
     object_id
-        The survey's object identifier (ZTF: ``objectId``).
+        The survey's object identifier (ZTF: ``objectId``; Rubin: ``diaObjectId``, or ``ss`` and the
+        ``ssObjectId`` of a solar-system object).
     candid
-        Identifier of the detection that raised the alert.
+        Identifier of the detection that raised the alert (Rubin: ``diaSourceId``).
     jd
         Julian date [d, UTC] of that detection.
     ra, dec

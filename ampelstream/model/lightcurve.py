@@ -10,8 +10,11 @@ from ampelstream.model.digest import digest
 
 __all__ = ["BANDS", "Datapoint", "LightCurve", "mean_position"]
 
-BANDS = {1: "g", 2: "r", 3: "i"}
-"""ZTF filter identifiers (``fid``) and the names of their bands."""
+BANDS = {4: "u", 1: "g", 2: "r", 3: "i", 5: "z", 6: "y"}
+"""Filter identifiers and the names of their bands, from blue to red.
+
+The first three are ZTF's ``fid``; Rubin names its bands, and 4 to 6 are our numbers for them.
+"""
 
 
 class Datapoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -20,12 +23,12 @@ class Datapoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes
     ----------
     id
-        Detections: the survey's ``candid``. Upper limits: a number that is the same in every packet
-        that repeats the limit.
+        Detections: the survey's ``candid`` (Rubin: ``diaSourceId``). Upper limits: a number that
+        is the same in every packet that repeats the limit.
     jd
-        Julian date of the exposure's start [d, UTC].
+        Julian date of the exposure [d, UTC]: ZTF its start, Rubin its middle.
     fid
-        Filter: 1 g, 2 r, 3 i.
+        Filter: 1 g, 2 r, 3 i, 4 u, 5 z, 6 y; 0 where it is not told.
     mag, magerr
         PSF magnitude of the difference image and its 1-sigma error [AB mag].
     limmag
@@ -33,17 +36,17 @@ class Datapoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ra, dec
         Position [deg, ICRS].
     positive
-        Whether the source is brighter than in the reference (``isdiffpos``).
+        Whether the source is brighter than in the reference (ZTF: ``isdiffpos``).
     rb, drb
-        Real-bogus scores, 0 (artefact) to 1 (real).
+        Real-bogus scores, 0 (artefact) to 1 (real); of Rubin its ``reliability`` is ``rb``.
     pid
-        Processing identifier of the image.
+        Processing identifier of the image; Rubin: ``visit``.
     rcid
-        Readout channel, 0 to 63.
+        Readout channel, 0 to 63; Rubin: ``detector``.
     xpos, ypos
         Position on the chip [pixel].
     programid
-        0 engineering, 1 public, 2 partnership, 3 Caltech.
+        ZTF only: 0 engineering, 1 public, 2 partnership, 3 Caltech.
     own
         Whether this is an alert's own detection (with all its fields) rather than an entry of a
         later packet's history (which has no ``drb``).

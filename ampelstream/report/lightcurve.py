@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ampelstream.model.lightcurve import BANDS, Datapoint
+from ampelstream.model.lightcurve import Datapoint
 from ampelstream.report.axes import decimals, ticks
 from ampelstream.report.markup import Markup, element, fixed, join
 from ampelstream.report.quantities import jd_text
@@ -13,6 +13,8 @@ __all__ = ["draw_lightcurve"]
 
 _WIDTH, _HEIGHT = 560.0, 370.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 14.0, 58.0, 42.0
+_COLOURED = ("g", "r", "i")
+"""Bands with a colour of their own in style.css."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def _limit(x: float, y: float, class_: str) -> Markup:
 
 
 def _classes(point: Datapoint) -> str:
-    band = point.band if point.band in BANDS.values() else "other"
+    band = point.band if point.band in _COLOURED else "other"
     if not point.is_detection:
         return f"band-{band} open"
     return f"band-{band} negative" if point.positive is False else f"band-{band}"
