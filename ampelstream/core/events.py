@@ -17,9 +17,23 @@ from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Topology
 
-__all__ = ["Event", "EventBook"]
+__all__ = ["Event", "EventBook", "skymap_of"]
 
 _MAPS_IN_MEMORY = 16
+
+
+def skymap_of(topology: Topology, notice: Notice) -> SkyMap | None:
+    """Sky map of a notice that the topology asks for: the combined one or its own; None without.
+
+    Raises
+    ------
+    SkyMapError
+        It is unusable.
+    """
+    fits = notice.skymap
+    if notice.combined_skymap and topology.events.skymap == "combined":
+        fits = notice.combined_skymap
+    return SkyMap.from_fits(fits, name=notice.revision.event_id) if fits else None
 
 
 class Event:
@@ -152,37 +166,36 @@ class EventBook:
             self._regions[key] = {level: Region(skymap.region(level)) for level in self._levels}
         return self._regions[key]
 
-    def add(self, notice: Notice, where: Coordinates, member: str = "") -> Event | None:
-        """Take in a notice.
+    def add(
+        self, revision: EventRevision, skymap: SkyMap | None, where: Coordinates, member: str = ""
+    ) -> Event | None:
+        """Take in what a notice says.
+
+        Parameters
+        ----------
+        revision, skymap
+            What it says, and the sky map that it came with (see ``skymap_of``).
+        where, member
+            The record that it came in.
 
         Returns
         -------
         Event or None
             The event as it is now; None where the notice was known.
-
-        Raises
-        ------
-        SkyMapError
-            Its sky map is unusable; nothing is changed.
         """
-        revision = notice.revision
         known = self._events.get(revision.event_id)
         state = known.state if known else EventState(revision.event_id)
         if any(one.revision.content_digest == revision.content_digest for one in state.revisions):
             return None
-        fits = notice.skymap
-        if notice.combined_skymap and self._topology.events.skymap == "combined":
-            fits = notice.combined_skymap
-        if fits:
-            skymap = SkyMap.from_fits(fits, name=revision.event_id)
+        if skymap is not None:
             key = (revision.event_id, revision.skymap_digest)
             self._tables.put(keys.map_key(*key), skymap.to_bytes())
             self._remember(key, skymap)
         everything = [*state.revisions, KnownRevision(revision, where, member)]
         everything.sort(key=lambda one: one.revision.key)
         state = EventState(revision.event_id, tuple(everything))
+        event = Event(state, self._topology, self)  # first: if it fails, nothing has been changed
         self._tables.put(keys.event_key(state.event_id), encode(state))
-        event = Event(state, self._topology, self)
         self._events[state.event_id] = event
         self._in_order = [self._events[name] for name in sorted(self._events)]
         return event

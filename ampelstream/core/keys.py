@@ -11,7 +11,10 @@ __all__ = [
     "EVENT",
     "INDEX",
     "OBJECT",
+    "SWEEP",
+    "SWEPT",
     "archive_key",
+    "commit_order",
     "event_key",
     "index_key",
     "index_start",
@@ -39,11 +42,32 @@ ARCHIVE = b"a"
 """Event id, object id, channel -> last revision of a candidate whose object has expired."""
 CENSUS = b"s"
 """Event id -> counts of an event that has expired."""
+SWEEP = b"q"
+"""Event id -> last object that was matched against its new revision; until all of them were."""
+SWEPT = b"w"
+"""Day of the last forgetting: a restart must not forget at other times than an undisturbed run."""
+
+_STATES = (OBJECT[0], EVENT[0])
+_MARKS = (SWEEP[0], SWEPT[0])
 
 _SEPARATOR = b"\x00"
 _CELL = struct.Struct(">I")
 _DAY = struct.Struct(">I")
 _SPAN = struct.Struct(">dd")
+
+
+def commit_order(key: bytes, value: bytes | None) -> tuple[int, bytes]:
+    """Sort key of a change, for stores that write a batch one key after the other.
+
+    A store that is killed in the middle of a batch must not hold a state without what finds it, nor
+    a mark that something is done which is not: first what finds states, then states, then removals
+    (the other way round), and marks last. What was left out is done again.
+    """
+    if key[0] in _MARKS:
+        return 4, key
+    if value is not None:
+        return int(key[0] in _STATES), key
+    return (2 if key[0] in _STATES else 3), key
 
 
 def stop_of(prefix: bytes) -> bytes:

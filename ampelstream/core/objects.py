@@ -90,6 +90,12 @@ def merge_detection(
     return merged, tuple(name for name in detection.channels if name in before)
 
 
+def _moved(known: ObjectState | None, state: ObjectState) -> bool:
+    """Whether an alert that was known is now known from an earlier record."""
+    records = {alert.candid: alert.where for alert in state.alerts}
+    return any(records[one.candid] != one.where for one in (known.alerts if known else ()))
+
+
 class ObjectBook:
     """All objects, in the store.
 
@@ -127,7 +133,7 @@ class ObjectBook:
             return Merged(state, duplicate_of, ())
         times = [alert.jd for alert in state.alerts]
         near = self._events.around(min(times), max(times))
-        state, changes = self._match(state, near)
+        state, changes = self._match(state, near, moved=_moved(known, state))
         self._index(known, state)  # last: if matching fails, nothing has been changed
         self._tables.put(keys.object_key(state.object_id), encode(state))
         return Merged(state, duplicate_of, changes)
@@ -138,20 +144,27 @@ class ObjectBook:
         Those inside any of its regions; its candidates so far are among them, since every revision
         keeps its region.
         """
-        for known in self.near(event):
-            state, changes = self._match(known, [event])
-            if changes:
-                self._tables.put(keys.object_key(state.object_id), encode(state))
-                yield from changes
+        for object_id in self.ids_near(event):
+            yield from self.rematch_one(object_id, event)
+
+    def rematch_one(self, object_id: str, event: Event) -> tuple[Change, ...]:
+        """Match one object against an event that is new or has a new revision."""
+        known = self.get(object_id)
+        if known is None:
+            return ()
+        state, changes = self._match(known, [event])
+        if changes:
+            self._tables.put(keys.object_key(object_id), encode(state))
+        return changes
 
     def near(self, event: Event) -> Iterator[ObjectState]:
         """Objects that may have an alert in a region and the widest window of the event."""
-        for object_id in self._near(event):
+        for object_id in self.ids_near(event):
             state = self.get(object_id)
             if state is not None:
                 yield state
 
-    def _near(self, event: Event) -> list[str]:
+    def ids_near(self, event: Event) -> list[str]:
         """Objects with an index entry in a region of the event and in its widest window, sorted."""
         found: set[str] = set()
         first = min(channel.window[0] for channel in self._topology.channels)
@@ -183,9 +196,13 @@ class ObjectBook:
         self._tables.put(keys.time_key(day, state.object_id), b"")
 
     def _match(
-        self, state: ObjectState, events: list[Event]
+        self, state: ObjectState, events: list[Event], *, moved: bool = False
     ) -> tuple[ObjectState, tuple[Change, ...]]:
-        """Evaluate the object for these events in all channels."""
+        """Evaluate the object for these events in all channels.
+
+        Where the record of an alert has moved, candidates count as changed: they name their
+        records.
+        """
         if not events:
             return state, ()
         curve = light_curve(state.object_id, state.datapoints)
@@ -197,7 +214,7 @@ class ObjectBook:
                 key = (event.event_id, state.object_id, channel.name)
                 before = candidates.get(key)
                 after = evaluate(self._topology, channel, state, curve, event, cache)
-                if after == before:
+                if after == before and (after is None or not moved):
                     continue
                 if after is not None:
                     candidates[key] = after

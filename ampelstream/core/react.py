@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from ampelstream.core.objects import Change
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.digest import digest
 from ampelstream.model.reaction import Reaction
@@ -98,7 +97,7 @@ class ReactionLedger:
         self._topology = topology
         self._tables = tables
 
-    def consider(self, change: Change) -> list[LedgerEntry]:
+    def consider(self, candidate: Candidate) -> list[LedgerEntry]:
         """Reactions that a changed candidate asks for and that the ledger has not seen.
 
         A rule fires once for each object, event and channel (class ``new``) when its condition
@@ -107,9 +106,9 @@ class ReactionLedger:
         """
         found: list[LedgerEntry] = []
         for rule in self._topology.reactions:
-            if rule.channel is not None and rule.channel != change.after.channel:
+            if rule.channel is not None and rule.channel != candidate.channel:
                 continue
-            reaction = self._reaction(rule, change.after)
+            reaction = self._reaction(rule, candidate)
             if reaction is not None:
                 entry = LedgerEntry(reaction)
                 self._tables.put(LEDGER + reaction.id.encode(), _encode(entry))

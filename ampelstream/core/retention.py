@@ -20,9 +20,6 @@ from ampelstream.topology import Topology
 
 __all__ = ["Retention"]
 
-SWEPT = b"w"
-"""Day of the last sweep: a restart must not sweep at other times than an undisturbed run."""
-
 
 class Retention:
     """Forgets what is older than the topology keeps it.
@@ -43,7 +40,7 @@ class Retention:
         self._events = events
         self._objects = objects
         self._topology = topology
-        stored = tables.get(SWEPT)
+        stored = tables.get(keys.SWEPT)
         self._swept_day = int(stored) if stored is not None else None
 
     def advance(self, watermark_jd: float) -> int:
@@ -58,7 +55,7 @@ class Retention:
         if self._swept_day is not None and day <= self._swept_day:
             return 0
         self._swept_day = day
-        self._tables.put(SWEPT, str(day).encode())
+        self._tables.put(keys.SWEPT, str(day).encode())
         return self._forget_events(day) + self._forget_objects(day)
 
     def _forget_events(self, day: int) -> int:
@@ -77,6 +74,7 @@ class Retention:
         for key, _ in entries:
             for candidate in self._objects.forget(keys.split_time(key)):
                 self._archive(candidate)
+            self._tables.delete(key)  # also where the object itself has gone already
         return len(entries)
 
     def _archive(self, candidate: Candidate) -> None:

@@ -5,24 +5,18 @@ WriteBatch. A process killed at any moment finds, when started again, a state th
 records up to its offsets, and goes on from there.
 """
 
-from typing import Any
-
-from ampelstream.codecs import notices
-from ampelstream.codecs.ztf import decode as decode_alert
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.events import EventBook
-from ampelstream.core.ingest import ingest
+from ampelstream.core.judge import bury, judge_alert, judge_notice
 from ampelstream.core.objects import Change, ObjectBook
 from ampelstream.core.react import ReactionLedger
 from ampelstream.core.retention import Retention
-from ampelstream.model.alert import Alert
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_iso
 from ampelstream.runtime.dispatch import Dispatcher
 from ampelstream.runtime.embedded.book import RunBook
 from ampelstream.runtime.embedded.counters import ChannelCounts
-from ampelstream.sources import record_bytes
 from ampelstream.state.store import Backend, Transaction
 from ampelstream.topology import Topology
 
@@ -83,7 +77,7 @@ class Engine:
         step = self._alert if record.stream == "alerts" else self._notice
         changes = step(record)
         for change in changes:
-            self._unsent.extend(self.ledger.consider(change))
+            self._unsent.extend(self.ledger.consider(change.after))
         self.book.handled(record.where)
         self._since_commit += 1
         if self._since_commit >= self._commit_every:
@@ -113,48 +107,36 @@ class Engine:
         self.commit()
         return len(self._unsent)
 
-    def _bury(self, record: SourceRecord, step: str, failure: Failure) -> list[Change]:
-        self.counters.stream(record.stream).dead_letters += 1
-        self.book.add_letter(
-            DeadLetter(
-                where=record.where,
-                stream=record.stream,
-                step=step,
-                error=failure.error,
-                reason=failure.reason,
-                member=record.member,
-                value=record_bytes(record),
-            )
-        )
+    def _bury(self, letter: DeadLetter) -> list[Change]:
+        self.counters.stream(letter.stream).dead_letters += 1
+        self.book.add_letter(letter)
         return []
 
     def _alert(self, record: SourceRecord) -> list[Change]:
-        alert: Alert | Failure
-        alert = attempt(decode_alert, record.value) if record.alert is None else record.alert
-        if isinstance(alert, Failure):
-            return self._bury(record, "decode", alert)
-        outcome = attempt(ingest, self.topology, alert, record.where)
-        if isinstance(outcome, Failure):
-            return self._bury(record, "filter", outcome)
+        judged = judge_alert(self.topology, record)
+        if isinstance(judged, DeadLetter):
+            return self._bury(judged)
         duplicate_of: tuple[str, ...] = ()
         changes: list[Change] = []
-        if outcome.detection is not None:
-            merged = attempt(self.objects.add, outcome.detection)
+        if judged.outcome.detection is not None:
+            merged = attempt(self.objects.add, judged.outcome.detection)
             if isinstance(merged, Failure):
-                return self._bury(record, "objects", merged)
+                return self._bury(bury(record, "objects", merged))
             duplicate_of = merged.duplicate_of
             changes = list(merged.changes)
-        self.counters.alert(outcome, duplicate_of)
-        self.retention.advance(alert.jd)
+        self.counters.alert(judged.outcome, duplicate_of)
+        self.retention.advance(judged.alert.jd)
         return changes
 
     def _notice(self, record: SourceRecord) -> list[Change]:
-        notice = attempt(notices.decode, record.value, record.member)
-        if isinstance(notice, Failure):
-            return self._bury(record, "decode", notice)
-        event: Any = attempt(self.events.add, notice, record.where, record.member)
+        notice = judge_notice(self.topology, record)
+        if isinstance(notice, DeadLetter):
+            return self._bury(notice)
+        event = attempt(
+            self.events.add, notice.revision, notice.skymap, record.where, record.member
+        )
         if isinstance(event, Failure):
-            return self._bury(record, "events", event)
+            return self._bury(bury(record, "events", event))
         self.counters.notice(known=event is None)
         if event is None:
             return []
