@@ -1,4 +1,4 @@
-"""Our own streams in Avro: detections, events, candidates, dead letters, reactions.
+"""Our own streams in Avro: detections, events, ticks, candidates, dead letters, reactions.
 
 Each message is in Avro's single-object encoding: two marker bytes, the fingerprint of its schema,
 the record. So a reader knows which schema wrote it, and refuses what it does not know instead of
@@ -14,9 +14,11 @@ import fastavro
 import msgspec
 from fastavro.schema import fingerprint
 
-from ampelstream.codecs.ztf.plan import GARBAGE
+from ampelstream.codecs.avro.garbage import GARBAGE
 from ampelstream.errors import DecodeError
+from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.candidate import Candidate, UnitResult
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
 from ampelstream.model.event import EventRevision
@@ -25,16 +27,19 @@ from ampelstream.model.reaction import Reaction
 from ampelstream.shipped import schema_path
 
 __all__ = [
+    "decode_announcement",
     "decode_candidate",
     "decode_dead_letter",
     "decode_detection",
     "decode_event",
     "decode_reaction",
+    "encode_announcement",
     "encode_candidate",
     "encode_dead_letter",
     "encode_detection",
     "encode_event",
     "encode_reaction",
+    "encode_tick",
 ]
 
 T = TypeVar("T")
@@ -131,6 +136,36 @@ def encode_event(revision: EventRevision) -> bytes:
 def decode_event(data: bytes) -> EventRevision:
     """Decode a revision of an event; DecodeError where it is none."""
     return _struct(_decode("event", data), EventRevision)
+
+
+def encode_announcement(announcement: Announcement) -> bytes:
+    """Encode a revision of an event with its sky map, for one partition of the objects."""
+    where = announcement.where
+    return _encode(
+        "announcement",
+        {
+            "event": encode_event(announcement.revision),
+            "skymap": announcement.skymap,
+            "source": where.source,
+            "partition": where.partition,
+            "offset": where.offset,
+            "member": announcement.member,
+        },
+    )
+
+
+def encode_tick(tick: Tick) -> bytes:
+    """Encode a tick of event time."""
+    return _encode("tick", _plain(tick))
+
+
+def decode_announcement(data: bytes) -> Announcement | Tick:
+    """Decode what stands on the topic of events; DecodeError where it is neither."""
+    if data.startswith(_schema("tick")[1]):
+        return _struct(_decode("tick", data), Tick)
+    record = _decode("announcement", data)
+    where = Coordinates(record["source"], record["partition"], record["offset"])
+    return Announcement(decode_event(record["event"]), record["skymap"], where, record["member"])
 
 
 def _result(one: UnitResult) -> dict[str, Any]:

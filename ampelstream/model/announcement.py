@@ -1,0 +1,39 @@
+"""What every partition of the objects is told: a revision of an event, or the time."""
+
+import msgspec
+
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.event import EventRevision
+
+__all__ = ["Announcement", "Tick"]
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """A revision of an event.
+
+    Attributes
+    ----------
+    revision
+        What the notice said.
+    skymap
+        Its sky map, in the form in which the state keeps it; empty without one.
+    where, member
+        The record of the notice.
+    """
+
+    revision: EventRevision
+    skymap: bytes
+    where: Coordinates
+    member: str = ""
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """How far event time has come.
+
+    Attributes
+    ----------
+    jd
+        Julian date [d, UTC].
+    """
+
+    jd: float
