@@ -7,7 +7,7 @@ import fastavro
 
 from ampelstream.codecs.avro.binary import read_long, span
 from ampelstream.codecs.avro.container import metadata, read_header
-from ampelstream.codecs.ztf.plan import GARBAGE
+from ampelstream.codecs.avro.garbage import GARBAGE
 from ampelstream.errors import DecodeError
 
 __all__ = ["split_container"]

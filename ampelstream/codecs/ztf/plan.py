@@ -2,39 +2,20 @@
 
 import io
 import json
-import struct
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import fastavro
-from fastavro.schema import SchemaParseException
 
 from ampelstream.codecs.avro.binary import Skip
 from ampelstream.codecs.avro.container import metadata
+from ampelstream.codecs.avro.entries import Entries, compile_entries
+from ampelstream.codecs.avro.garbage import GARBAGE
 from ampelstream.codecs.avro.skip import Names, compile_skip, skip_run
-from ampelstream.codecs.ztf.entries import Entries, compile_entries
 from ampelstream.errors import DecodeError
 
-__all__ = ["GARBAGE", "MEASURED", "Plan", "plan_of"]
-
-GARBAGE = (
-    # what fastavro, json and zlib were seen to raise on corrupt packets
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OverflowError,
-    RecursionError,
-    SchemaParseException,
-    StopIteration,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+__all__ = ["MEASURED", "Plan", "plan_of"]
 
 _PLANS_KEPT = 32
 _TIMES = frozenset({"jd", "candid"})
@@ -87,8 +68,8 @@ class Plan:
             if at > head:
                 self._between = skip_run([field["type"] for field in fields[head:at]], known)
             kind = fields[at]["type"]
-            self._times = compile_entries(kind, _TIMES, dict(known))
-            self._measured = compile_entries(kind, MEASURED, dict(known))
+            self._times = compile_entries("prv_candidates", kind, _TIMES, dict(known))
+            self._measured = compile_entries("prv_candidates", kind, MEASURED, dict(known))
         if "fp_hists" in names:
             self._forced = self._truncated(schema, names.index("fp_hists") + 1)
 

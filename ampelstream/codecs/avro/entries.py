@@ -1,4 +1,4 @@
-"""A packet's history, read as far as it is needed.
+"""An array of records in a packet, its history, read as far as it is needed.
 
 The filter asks nearly every alert for the times of its earlier detections, the state asks what
 passes for the fields of a light curve. Both walk over the array once and pick.
@@ -18,41 +18,45 @@ Entries = Callable[[bytes, int], list[dict[str, Any]]]
 """Given the packet's body and the position of the array, gives the picked fields of its records."""
 
 
-def _array(schema: Any) -> tuple[int, Any]:
+def _array(field: str, schema: Any) -> tuple[int, Any]:
     """(branch of the array in its union or -1, schema of its items)."""
     branch = -1
     if isinstance(schema, list):
         arrays = [n for n, one in enumerate(schema) if isinstance(one, Mapping)]
         if len(arrays) != 1:
-            raise DecodeError("prv_candidates is not an array")
+            raise DecodeError(f"{field} is not an array")
         branch = arrays[0]
         schema = schema[branch]
     if not isinstance(schema, Mapping) or "items" not in schema:
-        raise DecodeError("prv_candidates is not an array")
+        raise DecodeError(f"{field} is not an array")
     return branch, schema["items"]
 
 
-def _record(items: Any, names: Names) -> tuple[int, Mapping[str, Any]]:
+def _record(field: str, items: Any, names: Names) -> tuple[int, Mapping[str, Any]]:
     """(branch of the record in a union that Spark made of the items or -1, its schema)."""
     branch = -1
     if isinstance(items, list):
         records = [n for n, one in enumerate(items) if one != "null"]
         if len(records) != 1:
-            raise DecodeError("prv_candidates holds something else than records")
+            raise DecodeError(f"{field} holds something else than records")
         branch = records[0]
         items = items[branch]
     if isinstance(items, str):
         items = names.get(items)
     if not isinstance(items, Mapping) or "fields" not in items:
-        raise DecodeError("prv_candidates holds something else than records")
+        raise DecodeError(f"{field} holds something else than records")
     return branch, items
 
 
-def compile_entries(schema: Any, wanted: frozenset[str], names: Names) -> Entries | None:
-    """Compile the schema of ``prv_candidates``.
+def compile_entries(
+    field: str, schema: Any, wanted: frozenset[str], names: Names
+) -> Entries | None:
+    """Compile the schema of a history.
 
     Parameters
     ----------
+    field
+        Its name, for what is said of it.
     schema
         Of the field.
     wanted
@@ -70,9 +74,9 @@ def compile_entries(schema: Any, wanted: frozenset[str], names: Names) -> Entrie
     DecodeError
         It is not an array of records.
     """
-    branch, items = _array(schema)
+    branch, items = _array(field, schema)
     compile_skip(schema, names)
-    filled, record = _record(items, names)
+    filled, record = _record(field, items, names)
     pick = compile_pick(record["fields"], wanted, names)
     return None if pick is None else _walk(pick, branch, filled)
 
