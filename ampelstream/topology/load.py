@@ -1,16 +1,11 @@
 """Reading a topology file; every mistake is named with file, line, key and mend."""
 
-import difflib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import BaseModel, ValidationError
 
 from ampelstream.errors import ConfigError
 from ampelstream.shipped import topologies, topology_path
 from ampelstream.topology.spec import TopologySpec
+from ampelstream.topology.yamlfile import parse
 
 __all__ = ["load"]
 
@@ -30,75 +25,6 @@ def _text(path: Path | str) -> tuple[Path, str]:
         raise ConfigError(f"topology file {path} cannot be read: {error}") from error
 
 
-def _twice(node: yaml.Node, file: Path) -> None:
-    """Refuse a key that a mapping names twice; YAML would silently keep the last."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(f"{file}:{key.start_mark.line + 1}: key {key.value} stands twice")
-            seen.add(key.value)
-            _twice(value, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            _twice(part, file)
-
-
-def _line(node: yaml.Node | None, path: tuple[Any, ...]) -> int:
-    """Line of the key at that path, or of the last part of the path that is there."""
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part >= len(node.value):
-                break
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-def _fields(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Keys that are allowed where the unknown key at the end of the path stands."""
-    current: type[BaseModel] | None = model
-    for part in path[:-1]:
-        if isinstance(part, int) or current is None or part not in current.model_fields:
-            continue  # an index, or a name the user chose: the model stays
-        current = _model_of(current.model_fields[part].annotation)
-    return sorted(current.model_fields) if current else []
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """First pydantic model inside an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_of(inner)
-        if found:
-            return found
-    return None
-
-
-def _problems(error: ValidationError, file: Path, root: yaml.Node | None) -> Iterator[str]:
-    for one in error.errors():
-        path = tuple(one["loc"])
-        place = f"{file}:{_line(root, path)}: {'.'.join(map(str, path)) or 'the file'}"
-        if one["type"] == "extra_forbidden":
-            allowed = _fields(TopologySpec, path)
-            close = difflib.get_close_matches(str(path[-1]), allowed, 1)
-            mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(allowed)}"
-            yield f"{place}: unknown key; {mend}"
-        elif one["type"] == "missing":
-            yield f"{place}: is missing; add it"
-        else:
-            yield f"{place}: {one['msg'].removeprefix('Value error, ')} (got {one['input']!r:.60})"
-
-
 def load(path: Path | str) -> TopologySpec:
     """Read and validate a topology file.
 
@@ -113,14 +39,4 @@ def load(path: Path | str) -> TopologySpec:
         The file is not there, is not YAML, or says what it may not; all problems are named.
     """
     file, text = _text(path)
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {error}") from error
-    if root is not None:
-        _twice(root, file)
-    try:
-        return TopologySpec.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_problems(error, file, root))) from error
+    return parse(text, file, TopologySpec)

@@ -1,0 +1,129 @@
+"""A YAML file read as a pydantic model; every mistake is named with file, line, key and mend."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ampelstream.errors import ConfigError
+
+__all__ = ["parse"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _twice(node: yaml.Node, file: Path) -> None:
+    """Refuse a key that a mapping names twice; YAML would silently keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{file}:{key.start_mark.line + 1}: key {key.value} stands twice")
+            seen.add(key.value)
+            _twice(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            _twice(part, file)
+
+
+def _line(node: yaml.Node | None, path: tuple[Any, ...]) -> int:
+    """Line of the key at that path, or of the last part of the path that is there."""
+    line = 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                break
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _fields(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Keys that are allowed where the unknown key at the end of the path stands."""
+    current: type[BaseModel] | None = model
+    for part in path[:-1]:
+        if isinstance(part, int) or current is None or part not in current.model_fields:
+            continue  # an index, or a name the user chose: the model stays
+        current = _model_of(current.model_fields[part].annotation)
+    return sorted(current.model_fields) if current else []
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """First pydantic model inside an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_of(inner)
+        if found:
+            return found
+    return None
+
+
+def _problems(
+    error: ValidationError,
+    model: type[BaseModel],
+    file: Path,
+    root: yaml.Node | None,
+    *,
+    quote: bool,
+) -> Iterator[str]:
+    for one in error.errors():
+        path = tuple(one["loc"])
+        place = f"{file}:{_line(root, path)}: {'.'.join(map(str, path)) or 'the file'}"
+        if one["type"] == "extra_forbidden":
+            allowed = _fields(model, path)
+            close = difflib.get_close_matches(str(path[-1]), allowed, 1)
+            mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(allowed)}"
+            yield f"{place}: unknown key; {mend}"
+        elif one["type"] == "missing":
+            yield f"{place}: is missing; add it"
+        else:
+            got = f" (got {one['input']!r:.60})" if quote else ""
+            yield f"{place}: {one['msg'].removeprefix('Value error, ')}{got}"
+
+
+def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
+    """Validate the text of a file.
+
+    Parameters
+    ----------
+    text
+        Its content.
+    file
+        Its path, for the messages.
+    model
+        What it must be.
+    quote
+        Whether messages may repeat values; not where they may be secrets.
+
+    Raises
+    ------
+    ConfigError
+        It is not YAML, or says what it may not; all problems are named.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        if quote:
+            raise ConfigError(f"{file} is not valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}:{mark.line + 1}" if mark is not None else str(file)
+        raise ConfigError(f"{place}: not valid YAML") from None
+    if root is not None:
+        _twice(root, file)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        found = "\n".join(_problems(error, model, file, root, quote=quote))
+        raise ConfigError(found) from (error if quote else None)
