@@ -1,0 +1,1 @@
+"""Operation of a worker process: health, metrics, HTTP, exit codes, incidents."""

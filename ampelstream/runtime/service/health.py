@@ -1,0 +1,150 @@
+"""Whether a worker is alive and ready, from the signs of life of its parts."""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from types import TracebackType
+
+from ampelstream.runtime.service.steps import Steps
+
+__all__ = ["Health"]
+
+
+class _Busy:
+    """A handler at work; a class, since a generator costs more on the way of every record."""
+
+    __slots__ = ("_entered", "_health", "_name")
+
+    def __init__(self, health: "Health", name: str) -> None:
+        self._health = health
+        self._name = name
+        self._entered = -1
+
+    def __enter__(self) -> None:
+        self._entered = self._health.enter(self._name)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._health.leave(self._entered)
+
+
+class Health:
+    """Collects signs of life, from any thread, and judges them.
+
+    A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``); what is told
+    of a step holds for its parts too. A step is *held* while it is rebalanced or not yet ready: the
+    clocks of its lags then stand still, and the hold itself must go on.
+
+    Parameters
+    ----------
+    clock
+        Seconds that never go back.
+    stuck_after
+        How long a handler may take, and how long the event loop may be silent [s]. The silence
+        counts from the making of this object.
+    no_commit_after
+        How long a step may have records to read, or may be held, without going on [s].
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        stuck_after: float = 60.0,
+        no_commit_after: float = 120.0,
+    ) -> None:
+        self.stuck_after = stuck_after
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tokens = count()
+        self._at_work: dict[int, tuple[str, float]] = {}
+        self._beat = clock()
+        self._steps = Steps(no_commit_after)
+
+    def busy(self, name: str) -> _Busy:
+        """Context around a handler, which must not take too long from entry to exit.
+
+        Any number may be open at once, under one name or several, in any thread.
+        """
+        return _Busy(self, name)
+
+    def enter(self, name: str) -> int:
+        """Begin what `busy` wraps, where a context does not fit; gives the token for `leave`."""
+        token = next(self._tokens)
+        with self._lock:
+            self._at_work[token] = (name, self._clock())
+        return token
+
+    def leave(self, token: int) -> None:
+        """End what `enter` began."""
+        with self._lock:
+            self._at_work.pop(token, None)
+
+    def beat(self) -> None:
+        """Tell that the event loop runs; to be called about once a second."""
+        self._beat = self._clock()
+
+    def lag(self, name: str, records: int) -> None:
+        """Tell how many records wait to be read; while there are any, commits must come."""
+        with self._lock:
+            self._steps.lag(name, records, self._clock())
+
+    def commit(self, name: str) -> None:
+        """Tell that offsets were committed."""
+        self.progress(name)
+
+    def progress(self, name: str) -> None:
+        """Tell that it goes on without a commit: a restore, a long sweep, a wait on purpose."""
+        with self._lock:
+            self._steps.progress(name, self._clock())
+
+    def expect(self, name: str) -> None:
+        """Name a step that this worker runs; it is held until `set_ready`."""
+        with self._lock:
+            self._steps.expect(name, self._clock())
+
+    def set_ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
+        """Tell that a step has its state and reads its inputs, or does so no longer."""
+        with self._lock:
+            self._steps.ready(name, self._clock(), ready=ready)
+
+    def rebalancing(self, name: str, active: bool) -> None:  # noqa: FBT001  (a setter's value)
+        """Tell that partitions of a step are being moved, or that they have been."""
+        with self._lock:
+            self._steps.rebalancing(name, self._clock(), active=active)
+
+    def forget(self, name: str) -> None:
+        """Drop what is known of a partition that went elsewhere, or of a step that ended."""
+        with self._lock:
+            self._steps.forget(name)
+
+    def alive(self) -> list[str]:
+        """Give the reasons to end the process; none while all goes on."""
+        with self._lock:
+            now = self._clock()
+            return [*self._stuck(now), *self._steps.standing(now)]
+
+    def ready(self) -> list[str]:
+        """Give the reasons why the worker does not do its whole work; none when it does."""
+        reasons = self.alive()
+        with self._lock:
+            return reasons + self._steps.unready()
+
+    def _stuck(self, now: float) -> list[str]:
+        limit = f"(limit {self.stuck_after:g} s)"
+        oldest: dict[str, float] = {}
+        for name, since in self._at_work.values():
+            oldest[name] = min(since, oldest.get(name, since))
+        reasons = [
+            f"{name}: a handler has been busy for {now - since:.0f} s {limit}"
+            for name, since in sorted(oldest.items())
+            if now - since > self.stuck_after
+        ]
+        if now - self._beat > self.stuck_after:
+            reasons.append(f"the event loop was silent for {now - self._beat:.0f} s {limit}")
+        return reasons
