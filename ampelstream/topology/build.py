@@ -22,6 +22,8 @@ from ampelstream.units.registry import configure
 __all__ = ["build"]
 
 U = TypeVar("U", bound=Unit)
+_NO_SCIENCE = {"description", "kafka"}
+"""Keys that change no result, and so not the hash either."""
 _CANDIDATE = frozenset(
     {"object_id", "event_id", "channel", "status", "rank", "t0_jd", "ra", "dec", "detections"}
 )
@@ -160,7 +162,7 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
     return Topology(
         name=spec.name,
         version=spec.version,
-        hash=digest([spec.model_dump(mode="json", exclude={"description"}), prints]),
+        hash=digest([spec.model_dump(mode="json", exclude=_NO_SCIENCE), prints]),
         spec=spec,
         events=EventSelection(
             spec.events.kinds, _condition(spec.events.where, "events.where"), spec.events.skymap

@@ -15,11 +15,13 @@ __all__ = [
     "AlertsSpec",
     "ChannelSpec",
     "EventsSpec",
+    "KafkaSpec",
     "LightCurveSpec",
     "RankSpec",
     "ReactionSpec",
     "RetentionSpec",
     "SinkSpec",
+    "TopicRetentionSpec",
     "TopologySpec",
     "UnitSpec",
 ]
@@ -127,6 +129,41 @@ class RetentionSpec(_Strict):
     events: Annotated[float, Field(gt=0)] = 60.0
 
 
+_Days = Annotated[float, Field(gt=0)]
+
+
+class TopicRetentionSpec(_Strict):
+    """For how long a topic keeps its records [d since they arrived].
+
+    Candidates, reactions and changelogs keep the last record of each key for ever.
+    """
+
+    alerts: _Days = 7.0
+    notices: _Days = 30.0
+    detections: _Days = 7.0
+    events: _Days = 30.0
+    dead_letters: _Days = 90.0
+    parked: _Days = 90.0
+
+
+class KafkaSpec(_Strict):
+    """The topics of the topology, where it runs on Kafka; no part of its hash.
+
+    Attributes
+    ----------
+    partitions
+        Of each topic whose records are handled in parallel.
+    replication
+        Copies of each partition; None for three, or as many as there are brokers.
+    retention_days
+        For how long records are kept.
+    """
+
+    partitions: Annotated[int, Field(ge=1, le=512)] = 4
+    replication: Annotated[int, Field(ge=1, le=32767)] | None = None
+    retention_days: TopicRetentionSpec = TopicRetentionSpec()
+
+
 class TopologySpec(_Strict):
     """A whole topology file."""
 
@@ -138,3 +175,4 @@ class TopologySpec(_Strict):
     react: tuple[ReactionSpec, ...] = ()
     retention: RetentionSpec = RetentionSpec()
     catalogs: str | None = None
+    kafka: KafkaSpec = KafkaSpec()

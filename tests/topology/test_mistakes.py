@@ -29,6 +29,8 @@ MISTAKES = [
     ("window: [0, 5]", "window: [5, 0]", ["channels.one", "must rise"]),
     ("window: [0, 5]", "region: 1.5", ["channels.one.region", "less than or equal to 1"]),
     ("window: [0, 5]", "window: soon", ["channels.one.window", "soon"]),
+    ("\nchannels:", "\nkafka: {partitions: 0}\nchannels:", ["kafka.partitions", "equal to 1"]),
+    ("\nchannels:", "\nkafka: {partition: 4}\nchannels:", ["did you mean partitions"]),
     ("name: mine\n", "", ["name", "is missing"]),
     ("name: mine", "name: a/b", ["name", "a/b"]),
     ("version: 1", "version: 1\nversion: 2", ["mine.yml:4", "version", "twice"]),

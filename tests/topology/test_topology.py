@@ -83,6 +83,9 @@ def test_hash_tells_content(make: Callable[[str], Any]) -> None:
     )
     assert make(swapped).hash == base
     assert make(text + "description: more words\n").hash == base
+    kafka = "kafka: {partitions: 16, replication: 2, retention_days: {alerts: 1}}\n"
+    assert make(text + kafka).spec.kafka.partitions == 16
+    assert make(text + kafka).hash == base
     assert make(text.replace("0.9", "0.8")).hash != base
     assert make(text.replace("version: 1", "version: 2")).hash != base
 

@@ -1,0 +1,125 @@
+"""The topics of a topology, and what is to be done about them."""
+
+import dataclasses
+
+import pytest
+
+from ampelstream.errors import ConfigError
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.plan import (
+    Action,
+    FoundTopic,
+    WantedTopic,
+    compare,
+    partition_count,
+    wanted_topics,
+)
+from ampelstream.topology.spec import KafkaSpec
+
+NAMES = TopicNames("mine")
+TOGETHER = {
+    "ampel.mine.detections",
+    "ampel.mine.events",
+    "ampel.mine.candidates",
+    "ampel.mine.objects-state-changelog",
+    "ampel.mine.react-state-changelog",
+}
+
+
+def wanted(brokers: int = 1, **spec: object) -> dict[str, WantedTopic]:
+    topics = wanted_topics(NAMES, KafkaSpec.model_validate(spec), brokers)
+    assert len({one.name for one in topics}) == len(topics) == 10
+    return {one.name: one for one in topics}
+
+
+def as_found(topics: dict[str, WantedTopic]) -> dict[str, FoundTopic]:
+    return {
+        one.name: FoundTopic(one.name, one.partitions, one.replication, dict(one.config))
+        for one in topics.values()
+    }
+
+
+def test_what_is_keyed_is_partitioned_alike() -> None:
+    topics = wanted(partitions=8)
+    assert {one.name for one in topics.values() if one.together} == TOGETHER
+    assert {one.partitions for one in topics.values() if one.together} == {8}
+    assert topics[NAMES.alerts].partitions == 8
+    assert topics[NAMES.notices].partitions == topics[NAMES.dead_letters].partitions == 1
+
+
+def test_what_has_a_last_word_is_compacted_and_what_passes_expires() -> None:
+    topics = wanted(retention_days={"alerts": 0.5})
+    compact = {one.name for one in topics.values() if one.config["cleanup.policy"] == "compact"}
+    assert compact == TOGETHER - {NAMES.detections, NAMES.events} | {NAMES.reactions}
+    for one in topics.values():
+        assert ("retention.ms" in one.config) == (one.name not in compact)
+        large = one.config.get("max.message.bytes") == str(16 * 1024 * 1024)
+        assert large == (one.name != NAMES.reactions)
+    assert topics[NAMES.alerts].config["retention.ms"] == str(12 * 3600 * 1000)
+
+
+def test_replication_follows_the_cluster() -> None:
+    def copies(brokers: int, **spec: object) -> tuple[set[int], set[str | None]]:
+        topics = wanted(brokers, **spec).values()
+        return (
+            {one.replication for one in topics},
+            {one.config.get("min.insync.replicas") for one in topics},
+        )
+
+    assert copies(1) == ({1}, {None})
+    assert copies(2) == ({2}, {None})
+    assert copies(5) == ({3}, {"2"})
+    assert copies(5, replication=5) == ({5}, {"2"})
+    with pytest.raises(ConfigError, match="the cluster has 1"):
+        wanted(1, replication=2)
+
+
+def test_a_name_that_kafka_does_not_take() -> None:
+    with pytest.raises(ConfigError, match="shorter name"):
+        wanted_topics(TopicNames("n" * 240), KafkaSpec(), 1)
+
+
+def test_comparison() -> None:
+    topics = wanted(brokers=3)
+    found = as_found(topics)
+    assert {one.action for one in compare(topics.values(), {})} == {Action.CREATE}
+    assert {one.action for one in compare(topics.values(), found)} == {Action.KEEP}
+    found[NAMES.detections] = dataclasses.replace(found[NAMES.detections], partitions=5)
+    found[NAMES.alerts] = dataclasses.replace(found[NAMES.alerts], partitions=5, replication=1)
+    found[NAMES.reactions] = dataclasses.replace(
+        found[NAMES.reactions], config={"cleanup.policy": "delete", "min.insync.replicas": "2"}
+    )
+    del found[NAMES.parked]
+    plan = {one.wanted.name: one for one in compare(topics.values(), found)}
+    assert plan[NAMES.detections].action is Action.CONFLICT
+    assert "5 partitions, not 4" in plan[NAMES.detections].remark
+    assert plan[NAMES.alerts].action is Action.KEEP
+    assert "5 partitions" in plan[NAMES.alerts].remark
+    assert "1 copies, not 3" in plan[NAMES.alerts].remark
+    assert plan[NAMES.reactions].action is Action.ALTER
+    assert plan[NAMES.reactions].changes == {"cleanup.policy": ("delete", "compact")}
+    assert plan[NAMES.parked].action is Action.CREATE
+    assert plan[NAMES.events].action is Action.KEEP
+
+
+def test_a_start_needs_every_topic_and_one_count() -> None:
+    topics = wanted(partitions=3)
+    found = as_found(topics)
+    needed = tuple(topics.values())
+    assert partition_count(needed, found, "create them") == 3
+    found[NAMES.alerts] = dataclasses.replace(found[NAMES.alerts], partitions=7)
+    assert partition_count(needed, found, "create them") == 3
+    del found[NAMES.events], found[NAMES.parked]
+    found[NAMES.candidates] = dataclasses.replace(found[NAMES.candidates], partitions=2)
+    with pytest.raises(ConfigError) as caught:
+        partition_count(needed, found, "create them")
+    text = str(caught.value)
+    for words in (
+        f"{NAMES.events} does not exist",
+        f"{NAMES.parked} does not exist",
+        f"{NAMES.candidates} has 2 partitions",
+        f"{NAMES.detections} has 3 partitions",
+        "create them",
+    ):
+        assert words in text
+    assert NAMES.alerts not in text
