@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ampelstream.codecs.avro.container import first_block, read_header
-from ampelstream.codecs.ztf.plan import Plan, plan_of
+from ampelstream.codecs.avro.container import Header, first_block, read_header
+from ampelstream.codecs.avro.plan import PacketPlan
+from ampelstream.codecs.ztf.plan import PLANS
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
 
-__all__ = ["decode"]
+__all__ = ["decode", "decode_container"]
 
 _FIRST_JD, _LAST_JD = 2_400_000.5, 2_500_000.5
 """1858 to 2132: a time outside is a corrupt packet, and would upset all that sorts by time."""
@@ -20,22 +21,26 @@ class _PacketHistory:
 
     __slots__ = ("_at", "_body", "_plan")
 
-    def __init__(self, plan: Plan, body: bytes, at: int) -> None:
+    def __init__(self, plan: PacketPlan, body: bytes, at: int) -> None:
         self._plan = plan
         self._body = body
         self._at = at
 
     def epochs(self) -> Sequence[float]:
-        return self._plan.epochs(self._body, self._at)
+        return [
+            entry["jd"]
+            for entry in self._plan.times(self._body, 0, self._at)
+            if entry.get("candid") is not None and entry.get("jd") is not None
+        ]
 
     def measured(self) -> Sequence[Mapping[str, Any]]:
-        return self._plan.measured(self._body, self._at)
+        return self._plan.measured(self._body, 0, self._at)
 
     def points(self) -> Sequence[Mapping[str, Any]]:
-        return self._plan.points(self._body)
+        return self._plan.points(self._body, 0)
 
     def forced(self) -> Sequence[Mapping[str, Any]]:
-        return self._plan.forced(self._body)
+        return self._plan.forced(self._body, 0)
 
 
 class _RowHistory:
@@ -121,8 +126,18 @@ def decode(value: bytes | Mapping[str, Any]) -> Alert:
     """
     if not isinstance(value, bytes):
         return _alert(value, _RowHistory(value))
-    header = read_header(value)
-    plan = plan_of(header.key)
-    body = first_block(value, header.body, plan.codec)
-    fields, at = plan.head(body)
+    return decode_container(value, read_header(value))
+
+
+def decode_container(value: bytes, header: Header) -> Alert:
+    """Decode an Avro container whose header was read already.
+
+    Raises
+    ------
+    DecodeError
+        It is no ZTF alert, or a broken one.
+    """
+    plan, codec = PLANS.of_container(header.key)
+    body = first_block(value, header.body, codec)
+    fields, at = plan.head(body, 0)
     return _alert(fields, _PacketHistory(plan, body, at))
