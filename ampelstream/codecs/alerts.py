@@ -1,26 +1,81 @@
 """Alerts of every survey: one way in, whatever carries them."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from ampelstream.codecs import ztf
+import msgspec
+
+from ampelstream.codecs import lsst, ztf
+from ampelstream.codecs.avro.container import read_header
+from ampelstream.codecs.lsst import Schemas
+from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
 
 __all__ = ["Schemas", "datapoints", "decode"]
 
+_SCHEMAS_KEPT = 64
+_RUBIN = b'"diaSource"'
+"""No schema of ZTF has a name like this one, and every schema of Rubin has it."""
 
-class Schemas(Protocol):
-    """Schemas by their id in a registry."""
-
-    def known(self, schema_id: int) -> Any | None:
-        """Parsed schema, or None."""
-        ...
+_row_of = msgspec.json.Decoder().decode
+_is_rubin: OrderedDict[bytes, bool] = OrderedDict()
 
 
-def decode(value: bytes | Mapping[str, Any], schemas: Schemas | None = None) -> Alert:  # noqa: ARG001  (soon)
-    """Decode an alert."""
-    return ztf.decode(value)
+def _from_rubin(key: bytes) -> bool:
+    """Whether a container's schema is Rubin's; found once for each schema."""
+    known = _is_rubin.get(key)
+    if known is None:
+        known = _is_rubin[key] = _RUBIN in key
+        if len(_is_rubin) > _SCHEMAS_KEPT:
+            _is_rubin.popitem(last=False)
+    return known
+
+
+def _row(row: Mapping[str, Any]) -> Alert:
+    return lsst.decode_row(row) if "diaSource" in row else ztf.decode(row)
+
+
+def _json(value: bytes) -> Mapping[str, Any]:
+    try:
+        row = _row_of(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"the row of a table is no JSON: {error}") from error
+    if not isinstance(row, Mapping):
+        raise DecodeError("the row of a table is no JSON object")
+    return row
+
+
+def decode(value: bytes | Mapping[str, Any], schemas: Schemas | None = None) -> Alert:
+    """Decode an alert as far as its own detection; its first bytes tell what it is.
+
+    Parameters
+    ----------
+    value
+        An Avro container with one record (ZTF, Rubin), a message in Confluent's wire format
+        (Rubin), a row of a table as JSON, or such a row decoded already.
+    schemas
+        Writer schemas of messages in the wire format.
+
+    Raises
+    ------
+    UnknownSchema
+        The message's writer schema is not in ``schemas``.
+    DecodeError
+        It is no alert, or a broken one. The history is decoded later, and may raise the same.
+    """
+    if not isinstance(value, bytes):
+        return _row(value)
+    first = value[:1]
+    if first == b"\x00":
+        return lsst.decode_wire(value, schemas)
+    if first == b"{":
+        return _row(_json(value))
+    header = read_header(value)
+    if _from_rubin(header.key):
+        return lsst.decode_container(value, header)
+    return ztf.decode_container(value, header)
 
 
 def datapoints(alert: Alert) -> list[Datapoint]:
@@ -31,4 +86,4 @@ def datapoints(alert: Alert) -> list[Datapoint]:
     DecodeError
         The history is corrupt.
     """
-    return ztf.datapoints(alert)
+    return lsst.datapoints(alert) if alert.survey == "lsst" else ztf.datapoints(alert)
