@@ -14,6 +14,7 @@ __all__ = [
     "FoundTopic",
     "PlannedTopic",
     "WantedTopic",
+    "all_names",
     "compare",
     "partition_count",
     "wanted_topics",
@@ -162,6 +163,11 @@ def wanted_topics(names: TopicNames, spec: KafkaSpec, brokers: int) -> tuple[Wan
         topic(names.changelog(OBJECTS), many, _CHANGELOG, together=True),
         topic(names.changelog(REACT), many, _CHANGELOG, together=True),
     )
+
+
+def all_names(names: TopicNames) -> tuple[str, ...]:
+    """Names of all topics of a topology."""
+    return tuple(one.name for one in wanted_topics(names, KafkaSpec(), 1))
 
 
 def _compared(wanted: WantedTopic, found: FoundTopic) -> PlannedTopic:

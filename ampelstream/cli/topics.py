@@ -1,0 +1,136 @@
+"""``ampelstream topics``: the topics of a topology on Kafka."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
+
+if TYPE_CHECKING:
+    from ampelstream.runtime.kafka.plan import PlannedTopic
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Create, list and fill the topics of a topology.", no_args_is_help=True)
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Write rows: a table on a terminal, else NDJSON."""
+    import msgspec
+    from rich.console import Console
+    from rich.table import Table
+
+    if not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in columns))
+    Console().print(table)
+
+
+def _plan_row(one: "PlannedTopic") -> dict[str, Any]:
+    return {
+        "topic": one.wanted.name,
+        "action": one.action.value,
+        "partitions": one.wanted.partitions,
+        "replication": one.wanted.replication,
+        "config": dict(one.wanted.config),
+        "changes": {key: {"from": old, "to": new} for key, (old, new) in one.changes.items()},
+        "remark": one.remark,
+    }
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the plan for people: settings and changes in words."""
+    changed = [f"{key}: {one['from']} -> {one['to']}" for key, one in row["changes"].items()]
+    settings = "\n".join(f"{key}={value}" for key, value in row["config"].items())
+    return row | {"config": settings, "remark": "\n".join([*changed, row["remark"]]).strip()}
+
+
+@app.command()
+def create(
+    topology: TopologyArgument,
+    broker: BrokerOption,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, max=512, help="Instead of the topology's kafka.partitions.")
+    ] = None,
+    replication: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the topology's kafka.replication.")
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it, instead of only saying what.")] = False,
+) -> None:
+    """Show which topics a topology needs, and with --yes create and alter them.
+
+    Exit code 1 where a topic has a partition count that cannot be mended; nothing is changed then.
+
+    Example: ampelstream topics create kilonova --broker localhost:9092 --yes
+    """
+    import asyncio
+
+    from ampelstream.runtime.kafka.admin import apply, inspect
+    from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.runtime.kafka.plan import Action, all_names, compare, wanted_topics
+    from ampelstream.topology import load
+
+    spec, connection = load(topology), connect(broker)
+    changed = {"partitions": partitions, "replication": replication}
+    kafka = spec.kafka.model_copy(update={k: v for k, v in changed.items() if v is not None})
+    names = TopicNames(spec.name)
+    cluster = asyncio.run(inspect(connection, all_names(names)))
+    plan = compare(wanted_topics(names, kafka, cluster.brokers), cluster.topics)
+    rows = [_plan_row(one) for one in plan]
+    columns = ("topic", "action", "partitions", "replication", "config", "remark")
+    _show([_shown(row) for row in rows] if sys.stdout.isatty() else rows, columns)
+    actions = [one.action for one in plan]
+    if Action.CONFLICT in actions:
+        typer.echo("nothing was changed: see the remarks of the topics in conflict", err=True)
+        raise typer.Exit(1)
+    new, altered = actions.count(Action.CREATE), actions.count(Action.ALTER)
+    if not new and not altered:
+        typer.echo("nothing to do: the topics are as the topology wants them", err=True)
+    elif yes:
+        asyncio.run(apply(connection, plan))
+        typer.echo(f"created {new} topics, altered {altered}", err=True)
+    else:
+        typer.echo(f"to create: {new}, to alter: {altered}; --yes does it", err=True)
+
+
+@app.command("list")
+def list_topics(topology: TopologyArgument, broker: BrokerOption) -> None:
+    """List the topics of a topology: partitions, and records held (end less beginning).
+
+    Example: ampelstream topics list kilonova --broker localhost:9092
+    """
+    import asyncio
+
+    from ampelstream.runtime.kafka.admin import inspect, record_counts
+    from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.runtime.kafka.plan import all_names
+    from ampelstream.topology import load
+
+    names = all_names(TopicNames(load(topology).name))
+    connection = connect(broker)
+
+    async def look() -> list[dict[str, Any]]:
+        cluster = await inspect(connection, names)
+        counts = await record_counts(connection, cluster.topics.values())
+        return [
+            {
+                "topic": name,
+                "partitions": cluster.topics[name].partitions if name in cluster.topics else None,
+                "records": counts.get(name),
+            }
+            for name in names
+        ]
+
+    rows = asyncio.run(look())
+    _show(rows, ("topic", "partitions", "records"))
+    if any(row["partitions"] is None for row in rows):
+        typer.echo(
+            f"some do not exist; create them with: {create_command(topology, broker)}", err=True
+        )

@@ -1,0 +1,74 @@
+"""aiokafka clients that are closed after use, and whose failures say which cluster failed."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from ampelstream.errors import AmpelstreamError, SourceError
+from ampelstream.runtime.kafka.connection import Connection
+
+__all__ = ["open_admin", "open_consumer", "open_producer", "reaching"]
+
+
+@contextmanager
+def reaching(connection: Connection) -> Iterator[None]:
+    """Turn failures of aiokafka into ours.
+
+    Raises
+    ------
+    SourceError
+        The cluster cannot be reached, or refuses.
+    """
+    try:
+        yield
+    except AmpelstreamError:
+        raise
+    except KafkaConnectionError as error:
+        raise SourceError(
+            f"no broker answers at {connection.describe()}; check the address, security and "
+            "credentials, and whether it is up"
+        ) from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise SourceError(
+            f"{connection.describe()}: {type(error).__name__}: {error or 'no answer in time'}"
+        ) from error
+
+
+@asynccontextmanager
+async def open_admin(connection: Connection) -> AsyncIterator[Any]:
+    """Give an admin client; SourceError where the cluster fails."""
+    with reaching(connection):
+        client = AIOKafkaAdminClient(**connection.client_options(), request_timeout_ms=20_000)
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def open_consumer(connection: Connection, **options: Any) -> AsyncIterator[Any]:
+    """Give a consumer; SourceError where the cluster fails."""
+    with reaching(connection):
+        client = AIOKafkaConsumer(**connection.client_options(), **options)
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
+
+
+@asynccontextmanager
+async def open_producer(connection: Connection, **options: Any) -> AsyncIterator[Any]:
+    """Give a producer; what it was given is sent before it closes. SourceError as above."""
+    with reaching(connection):
+        client = AIOKafkaProducer(**connection.client_options(), **options)
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
