@@ -144,7 +144,7 @@ class Supervisor:
         worker.started = self._clock()
         command = self._command(worker.index)
         try:
-            worker.child = Child(command, lambda _, code: self._news.put(_Death(worker, code)))
+            worker.child = Child(command, lambda code: self._news.put(_Death(worker, code)))
         except OSError as error:
             self._again(worker, "cannot be started", command=command[0], error=str(error))
         else:

@@ -32,7 +32,7 @@ class Child:
         It cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], ended: Callable[["Child", int], object]) -> None:
+    def __init__(self, command: Sequence[str], ended: Callable[[int], object]) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -58,4 +58,4 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)  # what is left of its pool of processes
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._ended(self, code)
+        self._ended(code)
