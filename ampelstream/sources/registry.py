@@ -1,0 +1,216 @@
+"""Writer schemas from a Confluent schema registry."""
+
+import asyncio
+import base64
+import json
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from ampelstream.errors import ConfigError
+from ampelstream.sources.schemacache import SchemaCache, parsed_schema
+
+__all__ = ["SchemaRegistry"]
+
+_LOG = logging.getLogger(__name__)
+_TIMEOUT_SECONDS = 10.0
+_BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_MISSES_KEPT = 1000
+"""A flood of garbage names a new identifier in every record; it must not fill the memory."""
+
+
+class _Passing(Exception):  # noqa: N818  (never leaves this module)
+    """A failure that may pass: worth another try."""
+
+
+class _Refused(Exception):  # noqa: N818  (never leaves this module)
+    """An answer that another try would not change."""
+
+
+def _session() -> aiohttp.ClientSession:
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    return aiohttp.ClientSession(timeout=timeout, trust_env=True)
+
+
+class SchemaRegistry:
+    """Schemas by identifier: from memory, from disk, and from the registry when asked to fetch.
+
+    Decoding asks ``known``, which never waits. Whoever gets ``UnknownSchema`` for a record awaits
+    ``fetch`` and decodes again.
+
+    Parameters
+    ----------
+    url
+        Of the registry.
+    cache_dir
+        Directory for schemas that were fetched.
+    user, password
+        For HTTP basic authentication, where the registry asks for it.
+    session
+        Makes the HTTP session of one fetch.
+    clock
+        Monotonic time [s].
+    sleep
+        Waits a number of seconds.
+    retry_seconds
+        How long the answer that a schema cannot be had stands [s].
+    attempts
+        How often one fetch tries a registry that does not answer.
+    first_delay
+        Wait before the second attempt [s]; it doubles each time.
+
+    Raises
+    ------
+    ConfigError
+        The URL is not one of HTTP, or holds a password.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        cache_dir: Path,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        session: Callable[[], aiohttp.ClientSession] = _session,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        retry_seconds: float = 60.0,
+        attempts: int = 4,
+        first_delay: float = 0.5,
+    ) -> None:
+        _check(url)
+        self._url = url.rstrip("/")
+        self._headers = {} if user is None else _basic(user, password or "")
+        self._session = session
+        self._clock = clock
+        self._sleep = sleep
+        self._retry_seconds = retry_seconds
+        self._attempts = attempts
+        self._first_delay = first_delay
+        self._cache = SchemaCache(cache_dir, self._url)
+        self._parsed: dict[int, Mapping[str, Any]] = {}
+        self._ask_at: OrderedDict[int, float] = OrderedDict()
+        self._fetching = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"SchemaRegistry({self._url})"
+
+    def known(self, schema_id: int) -> Mapping[str, Any] | None:
+        """Schema that is in memory or on disk, the same object each time; None where it is not."""
+        schema = self._parsed.get(schema_id)
+        if schema is None and schema_id not in self._ask_at:
+            schema = self._from_disk(schema_id)
+            if schema is None:
+                self._miss(schema_id, -math.inf)  # the disk need not be asked for each record
+        return schema
+
+    async def fetch(self, schema_id: int) -> bool:
+        """Get a schema from the registry, unless it is known or could not be had lately.
+
+        Returns
+        -------
+        bool
+            Whether it is known now. What prevented it is logged, once for each time it was tried.
+        """
+        async with self._fetching:  # who waits for a schema that another asked for finds it known
+            if self.known(schema_id) is not None:
+                return True
+            if self._clock() < self._ask_at.get(schema_id, -math.inf):
+                return False
+            if self._from_disk(schema_id) is not None:  # another process fetched it
+                return True
+            fault = await self._fetch(schema_id)
+            if not fault:
+                return True
+            _LOG.warning(
+                "schema %d cannot be had from %s: %s; asked again in %.0f s",
+                *(schema_id, self._url, fault, self._retry_seconds),
+            )
+            self._miss(schema_id, self._clock() + self._retry_seconds)
+            return False
+
+    def _from_disk(self, schema_id: int) -> Mapping[str, Any] | None:
+        schema = self._cache.read(schema_id)
+        if schema is not None:
+            self._keep(schema_id, schema)
+        return schema
+
+    def _keep(self, schema_id: int, schema: Mapping[str, Any]) -> None:
+        self._parsed[schema_id] = schema
+        self._ask_at.pop(schema_id, None)
+
+    def _miss(self, schema_id: int, ask_at: float) -> None:
+        self._ask_at[schema_id] = ask_at
+        if len(self._ask_at) > _MISSES_KEPT:
+            self._ask_at.popitem(last=False)
+
+    async def _fetch(self, schema_id: int) -> str:
+        """Fetch, keep in memory and on disk; says what is wrong, nothing where all is well."""
+        delay = self._first_delay
+        for attempt in range(1, self._attempts + 1):
+            try:
+                text = await self._get(schema_id)
+            except _Refused as error:
+                return str(error)
+            except (aiohttp.ClientError, TimeoutError, OSError, _Passing) as error:
+                if attempt == self._attempts:
+                    return f"{type(error).__name__.lstrip('_')}: {error} ({attempt} attempts)"
+            else:
+                schema = parsed_schema(text)
+                if schema is None:
+                    return "what it gives is no Avro schema of a record"
+                self._keep(schema_id, schema)
+                self._cache.write(schema_id, text)
+                return ""
+            await self._sleep(delay)
+            delay *= 2
+        return "no attempt was made"
+
+    async def _get(self, schema_id: int) -> str:
+        """Text of a schema."""
+        url = f"{self._url}/schemas/ids/{schema_id}"
+        # headers of the request, which aiohttp does not show to a host that it is redirected to
+        async with self._session() as session, session.get(url, headers=self._headers) as response:
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _BUSY:
+                raise _Passing(f"HTTP status {response.status}")
+            if response.status == HTTPStatus.NOT_FOUND:
+                raise _Refused("it does not have it (HTTP status 404)")
+            if response.status != HTTPStatus.OK:
+                raise _Refused(f"HTTP status {response.status}")
+            body = await response.read()
+        try:
+            text = json.loads(body)["schema"]
+        except (ValueError, LookupError, TypeError):
+            text = None
+        if not isinstance(text, str):
+            raise _Refused("its answer is none of a schema registry")
+        return text
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    """Header of HTTP basic authentication."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def _check(url: str) -> None:
+    """Refuse what is no URL of a registry; the URL is not repeated where it holds a password."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and parts.hostname
+    except ValueError as error:
+        raise ConfigError(f"the URL of the schema registry is none: {error}") from error
+    if parts.password is not None or parts.username is not None:
+        raise ConfigError(
+            "the URL of the schema registry holds a user or password: give them separately"
+        )
+    if not whole:
+        raise ConfigError(f"the URL of the schema registry is {url!r}: it begins with https://")

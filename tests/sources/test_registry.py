@@ -1,0 +1,271 @@
+"""The schema registry's client against a server on this machine."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from ampelstream.errors import ConfigError
+from ampelstream.sources.registry import SchemaRegistry
+
+SCHEMA = {"type": "record", "name": "made.alert", "fields": [{"name": "n", "type": "long"}]}
+
+
+class Registry:
+    """A registry with what it was asked, and what it answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.authorization: list[str | None] = []
+        self.schemas: dict[int, str] = {}
+        self.status: list[int] = []
+        """Answers to the next requests instead of a schema."""
+        self.body: str | None = None
+
+    async def answer(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["number"])
+        self.asked.append(number)
+        self.authorization.append(request.headers.get("Authorization"))
+        if self.status:
+            return web.Response(status=self.status.pop(0))
+        if self.body is not None:
+            return web.Response(text=self.body)
+        if number not in self.schemas:
+            return web.json_response({"error_code": 40403}, status=404)
+        body = json.dumps({"schema": self.schemas[number]})
+        return web.Response(text=body, content_type="application/vnd.schemaregistry.v1+json")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+Story = Callable[[Registry, str], Awaitable[None]]
+
+
+def run(story: Story) -> None:
+    async def serve() -> None:
+        registry = Registry()
+        app = web.Application()
+        app.router.add_get("/api/schemas/ids/{number}", registry.answer)
+        async with TestServer(app) as server:
+            await story(registry, str(server.make_url("/api/")))
+
+    asyncio.run(serve())
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def client(url: str, folder: Path, clock: Clock | None = None, **more: Any) -> SchemaRegistry:
+    clock = clock or Clock()
+    return SchemaRegistry(url, folder, clock=clock, sleep=clock.sleep, **more)
+
+
+def test_fetched_once_then_known(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.schemas[701] = json.dumps(SCHEMA)
+        registry = client(url, tmp_path)
+        assert registry.known(701) is None
+        assert await asyncio.gather(*(registry.fetch(701) for _ in range(5))) == [True] * 5
+        assert server.asked == [701]
+        schema = registry.known(701)
+        assert schema is not None
+        assert schema["name"] == "made.alert"
+        assert registry.known(701) is schema
+
+    run(story)
+
+
+def test_missing_first_then_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(server: Registry, url: str) -> None:
+        clock = Clock()
+        registry = client(url, tmp_path, clock, retry_seconds=60.0)
+        assert not await registry.fetch(900)
+        server.schemas[900] = json.dumps(SCHEMA)
+        clock.now = 59.0
+        for _ in range(10):
+            assert registry.known(900) is None
+            assert not await registry.fetch(900)
+        assert server.asked == [900]
+        clock.now = 60.0
+        assert await registry.fetch(900)
+        assert server.asked == [900, 900]
+        assert clock.slept == []
+
+    with caplog.at_level(logging.WARNING):
+        run(story)
+    lines = [record.getMessage() for record in caplog.records if "schema 900" in record.message]
+    assert len(lines) == 1
+    assert "404" in lines[0]
+
+
+def test_a_server_that_is_down(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    registry = client("http://127.0.0.1:9", tmp_path, clock, attempts=3, first_delay=0.5)
+    with caplog.at_level(logging.WARNING):
+        assert not asyncio.run(registry.fetch(701))
+        assert not asyncio.run(registry.fetch(701))
+    assert clock.slept == [0.5, 1.0]
+    assert len(caplog.records) == 1
+    assert "3 attempts" in caplog.text
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_fault_that_passes(tmp_path: Path, status: int) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.schemas[701] = json.dumps(SCHEMA)
+        server.status = [status, status]
+        clock = Clock()
+        assert await client(url, tmp_path, clock).fetch(701)
+        assert clock.slept == [0.5, 1.0]
+
+    run(story)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_refused_does_not_insist(tmp_path: Path, status: int) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.status = [status] * 9
+        assert not await client(url, tmp_path).fetch(701)
+        assert server.asked == [701]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "<html>", "[1]", "{}", '{"schema": 1}', '{"schema": "{"}', '{"schema": "\\"int\\""}'],
+)
+def test_an_answer_that_is_no_schema(tmp_path: Path, body: str) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.body = body
+        registry = client(url, tmp_path)
+        assert not await registry.fetch(701)
+        assert registry.known(701) is None
+
+    run(story)
+    assert list(tmp_path.rglob("*.avsc")) == []
+
+
+def test_a_second_process_needs_no_network(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        waiting = client(url, tmp_path)
+        assert waiting.known(701) is None  # before the first process fetched it
+        server.schemas[701] = json.dumps(SCHEMA)
+        assert await client(url, tmp_path).fetch(701)
+        second = client(url, tmp_path)
+        schema = second.known(701)
+        assert schema is not None
+        assert schema["fields"][0]["name"] == "n"
+        assert await second.fetch(701)
+        assert await waiting.fetch(701)
+        assert server.asked == [701]
+
+    run(story)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1, 2]", b'"nothing"'])
+def test_a_corrupt_file_is_fetched_again(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.schemas[701] = json.dumps(SCHEMA)
+        assert await client(url, tmp_path).fetch(701)
+        damage()
+        registry = client(url, tmp_path)
+        assert registry.known(701) is None
+        assert await registry.fetch(701)
+        assert server.asked == [701, 701]
+
+    def damage() -> None:
+        (file,) = tmp_path.rglob("*.avsc")
+        file.write_bytes(content)
+
+    run(story)
+    (file,) = tmp_path.rglob("*.avsc")
+    assert json.loads(file.read_text()) == SCHEMA
+    assert list(file.parent.iterdir()) == [file]
+    assert "fetched again" in caplog.text
+
+
+def test_two_registries_do_not_mix(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.schemas[1] = json.dumps(SCHEMA)
+        assert await client(url, tmp_path).fetch(1)
+        assert client("https://registry.example.org", tmp_path).known(1) is None
+
+    run(story)
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.schemas[1] = json.dumps(SCHEMA)
+        blocked = tmp_path / "file"
+        blocked.write_text("")
+        registry = client(url, blocked)
+        assert await registry.fetch(1)
+        assert registry.known(1) is not None
+
+    run(story)
+
+
+def test_basic_authentication_that_nothing_repeats(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(server: Registry, url: str) -> None:
+        registry = client(url, tmp_path, user="reader", password="hush-hush")  # noqa: S106  (made up)
+        assert not await registry.fetch(1)
+        assert server.authorization == ["Basic cmVhZGVyOmh1c2gtaHVzaA=="]
+        assert "hush" not in repr(registry) + caplog.text
+
+    run(story)
+
+
+def test_a_password_is_not_shown_to_another_host(tmp_path: Path) -> None:
+    async def elsewhere(server: Registry, url: str) -> None:
+        server.schemas[1] = json.dumps(SCHEMA)
+
+        async def pointing(request: web.Request) -> web.Response:
+            shown.append(request.headers.get("Authorization"))
+            raise web.HTTPFound(url.rstrip("/") + "/schemas/ids/1")
+
+        shown: list[str | None] = []
+        app = web.Application()
+        app.router.add_get("/schemas/ids/1", pointing)
+        async with TestServer(app) as first:
+            registry = client(str(first.make_url("/")), tmp_path, user="a", password="b")  # noqa: S106  (made up)
+            assert await registry.fetch(1)
+        assert shown == ["Basic YTpi"]
+        assert server.authorization == [None]
+
+    run(elsewhere)
+
+
+@pytest.mark.parametrize("url", ["", "registry:8081", "ftp://a/b", "http://", "http://[::1"])
+def test_what_is_no_url(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="URL"):
+        client(url, tmp_path)
+
+
+def test_a_password_in_the_url_is_refused_unseen(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="separately") as caught:
+        client("https://reader:hush@registry.example.org", tmp_path)
+    assert "hush" not in str(caught.value)
