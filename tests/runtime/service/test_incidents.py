@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.service.incidents import JsonLines, incident, log_as_json
 
 LOG = logging.getLogger("ampelstream.test_incidents")
+VALUE = "hunter2-of-the-broker"
 
 
 @pytest.fixture
@@ -80,3 +82,22 @@ def test_all_logs_of_the_process_as_json() -> None:
         root.setLevel(level)
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line)["message"] == "connection lost"
+
+
+def test_a_secret_does_not_leak_through_a_connection(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_PASSWORD", VALUE)
+    connection = Connection.model_validate(
+        {
+            "bootstrap": "broker:9092",
+            "security": "SASL_SSL",
+            "mechanism": "SCRAM-SHA-512",
+            "username": "ampel",
+            "password": {"env": "BROKER_PASSWORD"},
+        }
+    )
+    assert connection.client_options()["sasl_plain_password"] == VALUE  # it is there
+    incident(LOG, logging.ERROR, "lost", f"{connection!r} {connection}", connection=connection)
+    assert "BROKER_PASSWORD" in lines.getvalue()
+    assert VALUE not in lines.getvalue()
