@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from ampelstream import __version__
-from ampelstream.cli import catalogs, demo, replay, run, skymap, topics, topology, units
+from ampelstream.cli import candidates, catalogs, demo, replay, run, skymap, topics, topology, units
 from ampelstream.errors import AmpelstreamError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.add_typer(topology.app, name="topology")
 app.add_typer(topics.app, name="topics")
+app.add_typer(candidates.app, name="candidates")
 app.add_typer(units.app, name="units")
 app.add_typer(catalogs.app, name="catalogs")
 app.add_typer(skymap.app, name="skymap")

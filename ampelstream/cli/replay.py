@@ -81,7 +81,7 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
     from rich.console import Console
 
     from ampelstream.report.terminal import candidate_table
-    from ampelstream.runtime.embedded.outputs import candidate_row
+    from ampelstream.runtime.outputs import candidate_row
 
     if sys.stdout.isatty():
         Console().print(candidate_table(report, limit))

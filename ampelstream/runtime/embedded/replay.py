@@ -15,7 +15,7 @@ from ampelstream.model.digest import digest
 from ampelstream.model.record import SourceRecord
 from ampelstream.report.html import render
 from ampelstream.report.model import ReplayReport
-from ampelstream.runtime.embedded import outputs
+from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.book import RunBook, RunIdentity
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.summary import collect, listed, reaction_rows

@@ -1,7 +1,7 @@
-"""The files that a replay leaves: sorted, deterministic, written whole or not at all."""
+"""Results as files: sorted, deterministic, written whole or not at all."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["candidate_row", "letter_row", "write_json", "write_lines", "write_text"]
+__all__ = ["candidate_row", "encode_lines", "letter_row", "write_json", "write_lines", "write_text"]
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -55,9 +55,14 @@ def _replace(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def encode_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Rows as lines of NDJSON, keys sorted."""
+    return (_encoder.encode(row) + b"\n" for row in rows)
+
+
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as NDJSON, keys sorted."""
-    _replace(path, b"".join(_encoder.encode(row) + b"\n" for row in rows))
+    _replace(path, b"".join(encode_lines(rows)))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,0 +1,109 @@
+"""The last revision of each candidate, from the topic that holds all revisions."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka.structs import TopicPartition
+
+from ampelstream.codecs.own import decode_candidate
+from ampelstream.errors import ConfigError, DecodeError, SourceError
+from ampelstream.model.candidate import Candidate, CandidateStatus
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.runtime.kafka.admin import inspect
+from ampelstream.runtime.kafka.clients import open_consumer
+from ampelstream.runtime.kafka.connection import Connection
+
+__all__ = ["last_candidates", "last_values"]
+
+_POLL_MS = 500
+_SILENCE_SECONDS = 60.0
+
+
+async def last_candidates(connection: Connection, topic: str, *, mend: str) -> list[Candidate]:
+    """Read the candidates that count: last revisions, rejected ones left out, sorted by their key.
+
+    Parameters
+    ----------
+    connection
+        Our own cluster.
+    topic
+        The topic of candidates.
+    mend
+        The command that creates topics, for the message.
+
+    Raises
+    ------
+    ConfigError
+        The topic is not there.
+    DecodeError
+        A record is no candidate.
+    SourceError
+        The cluster cannot be reached, or stops answering.
+    """
+    values = await last_values(connection, topic, mend=mend)
+    found = (_decoded(where, value) for where, value in values)
+    kept = [one for one in found if one.status is not CandidateStatus.REJECTED]
+    return sorted(kept, key=lambda candidate: candidate.key)
+
+
+def _decoded(where: Coordinates, value: bytes) -> Candidate:
+    try:
+        return decode_candidate(value)
+    except DecodeError as error:
+        raise DecodeError(f"{where}: {error}") from error
+
+
+async def last_values(
+    connection: Connection,
+    topic: str,
+    *,
+    mend: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[tuple[Coordinates, bytes]]:
+    """Last value of each key of a topic, up to where it ends now, with its coordinates.
+
+    No consumer group is joined, so that whoever works on the topic is not disturbed. Only the last
+    value of each key is held in memory, encoded.
+    """
+    cluster = await inspect(connection, [topic])
+    if topic not in cluster.topics:
+        raise ConfigError(f"there is no topic {topic}; create it with: {mend}")
+    places = [TopicPartition(topic, part) for part in range(cluster.topics[topic].partitions)]
+    kept: dict[tuple[int, bytes | None], tuple[Coordinates, bytes]] = {}
+    async with open_consumer(
+        connection, auto_offset_reset="earliest", enable_auto_commit=False
+    ) as client:
+        client.assign(places)
+        first, last = await client.beginning_offsets(places), await client.end_offsets(places)
+        open_ = {place for place in places if first[place] < last[place]}
+        for place in places:
+            client.seek(place, first[place])
+        heard = clock()
+        while open_:
+            batches = await client.getmany(*open_, timeout_ms=_POLL_MS)
+            for place, records in batches.items():
+                for record in records:
+                    if record.offset < last[place]:
+                        _keep(kept, record)
+            # the position also passes what is no record, such as the marks of transactions
+            done = {place for place in open_ if await client.position(place) >= last[place]}
+            client.pause(*done)
+            open_ -= done
+            if batches or done:
+                heard = clock()
+            elif clock() - heard > _SILENCE_SECONDS:
+                raise SourceError(
+                    f"{topic} at {connection.describe()} gave nothing for {_SILENCE_SECONDS:.0f} s "
+                    "before its end; look at the brokers, then try again"
+                )
+    return list(kept.values())
+
+
+def _keep(kept: dict[tuple[int, bytes | None], tuple[Coordinates, bytes]], record: Any) -> None:
+    key = (record.partition, record.key)
+    if record.value is None:  # deleted
+        kept.pop(key, None)
+    else:
+        where = Coordinates(record.topic, record.partition, record.offset)
+        kept[key] = (where, record.value)
