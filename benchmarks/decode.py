@@ -14,12 +14,15 @@ from typing import Any
 import fastavro
 from interleave import interleaved
 
+from ampelstream.codecs.alerts import datapoints, decode
 from ampelstream.codecs.avro.container import first_block, metadata, read_header
-from ampelstream.codecs.ztf import datapoints, decode
+from ampelstream.codecs.lsst import FixedSchemas
 from ampelstream.errors import DecodeError
 from ampelstream.simulate import simulate_packets
 
 Run = Callable[[], object]
+WIRE_REPEATS = 60
+"""There are three messages: each is decoded this often in a round."""
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -63,6 +66,30 @@ def bare_reader(packets: Sequence[bytes]) -> Callable[[], Run]:
     return lambda: run
 
 
+def load_wire() -> tuple[list[bytes], FixedSchemas]:
+    """Rubin alerts in Confluent's wire format, and their schemas; none without the real data."""
+    root = Path(os.environ.get("AMPELSTREAM_DATA", REAL_DATA)) / "lsst"
+    files = sorted((root / "boom-wire").glob("*.avro"))
+    schemas = {
+        int(path.stem): json.loads(path.read_text()) for path in (root / "schemas").glob("*.avsc")
+    }
+    return [path.read_bytes() for path in files], FixedSchemas(schemas)
+
+
+def bare_wire(messages: Sequence[bytes], schemas: FixedSchemas) -> Callable[[], Run]:
+    """Decode whole messages with fastavro, parsed schemas at hand."""
+    parsed: list[tuple[bytes, Any]] = []
+    for message in messages:
+        schema: Any = schemas.known(int.from_bytes(message[1:5], "big"))
+        parsed.append((message[5:], fastavro.parse_schema(dict(schema))))
+
+    def run() -> None:
+        for body, schema in parsed:
+            fastavro.schemaless_reader(io.BytesIO(body), schema, None)
+
+    return lambda: run
+
+
 def each(packets: Sequence[bytes], work: Callable[[bytes], object]) -> Callable[[], Run]:
     """Do something with every packet."""
 
@@ -99,6 +126,17 @@ def main() -> None:
     medians = interleaved(work, rounds=rounds)
     title = f"{len(packets)} {origin}; medians of {rounds} interleaved rounds"
     print(table(medians, bare, len(packets), title))
+    messages, schemas = load_wire()
+    if messages:
+        messages *= WIRE_REPEATS
+        wire = {
+            bare: bare_wire(messages, schemas),
+            "decode": each(messages, lambda m: decode(m, schemas)),
+            "decode + epochs": each(messages, lambda m: decode(m, schemas).history.epochs()),
+            "decode + datapoints": each(messages, lambda m: datapoints(decode(m, schemas))),
+        }
+        title = "real Rubin alerts in Confluent's wire format, schemas 7.1, 7.3 and 9.0"
+        print(table(interleaved(wire, rounds=rounds), bare, len(messages), f"\n{title}"))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ampelstream.codecs.ztf import decode
+from ampelstream.codecs.alerts import decode
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.errors import ConfigError, SourceError
 from ampelstream.model.alert import Alert

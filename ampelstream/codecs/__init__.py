@@ -1,1 +1,1 @@
-"""Bytes to model and back: ZTF alerts, IGWN notices, our own Avro schemas."""
+"""Bytes to model and back: ZTF and Rubin alerts, IGWN notices, our own Avro schemas."""

@@ -2,7 +2,7 @@
 
 import re
 
-from ampelstream.codecs.ztf import decode
+from ampelstream.codecs.alerts import decode
 from ampelstream.errors import DecodeError
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_iso

@@ -61,7 +61,7 @@ class SchemaRegistry:
     sleep
         Waits a number of seconds.
     retry_seconds
-        How long the answer that a schema cannot be had stands [s].
+        How long it stands that a schema cannot be had, or that the registry does not answer [s].
     attempts
         How often one fetch tries a registry that does not answer.
     first_delay
@@ -99,6 +99,7 @@ class SchemaRegistry:
         self._cache = SchemaCache(cache_dir, self._url)
         self._parsed: dict[int, Mapping[str, Any]] = {}
         self._ask_at: OrderedDict[int, float] = OrderedDict()
+        self._down_until = -math.inf
         self._fetching = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -128,6 +129,8 @@ class SchemaRegistry:
                 return False
             if self._from_disk(schema_id) is not None:  # another process fetched it
                 return True
+            if self._clock() < self._down_until:
+                return False  # else each new identifier would wait for all attempts
             fault = await self._fetch(schema_id)
             if not fault:
                 return True
@@ -163,6 +166,7 @@ class SchemaRegistry:
                 return str(error)
             except (aiohttp.ClientError, TimeoutError, OSError, _Passing) as error:
                 if attempt == self._attempts:
+                    self._down_until = self._clock() + self._retry_seconds
                     return f"{type(error).__name__.lstrip('_')}: {error} ({attempt} attempts)"
             else:
                 schema = parsed_schema(text)

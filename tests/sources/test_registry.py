@@ -123,9 +123,27 @@ def test_a_server_that_is_down(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.WARNING):
         assert not asyncio.run(registry.fetch(701))
         assert not asyncio.run(registry.fetch(701))
+        assert not asyncio.run(registry.fetch(702))  # not asked: the registry did not answer
     assert clock.slept == [0.5, 1.0]
     assert len(caplog.records) == 1
     assert "3 attempts" in caplog.text
+
+
+def test_a_server_that_comes_back(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        clock = Clock()
+        registry = client(url, tmp_path, clock, attempts=2, retry_seconds=60.0)
+        server.status = [503, 503]
+        server.schemas = dict.fromkeys((701, 703), json.dumps(SCHEMA))
+        assert not await registry.fetch(701)
+        clock.now = 59.0
+        assert not await registry.fetch(703)
+        assert server.asked == [701, 701]
+        clock.now = 60.0
+        assert await registry.fetch(703)
+        assert await registry.fetch(701)
+
+    run(story)
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
