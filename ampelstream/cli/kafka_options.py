@@ -1,5 +1,6 @@
 """Options that all commands with a Kafka cluster share."""
 
+import logging
 import shlex
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ def connect(broker: str) -> "Connection":
     """Give the connection that ``--broker`` means; ConfigError where it means none."""
     from ampelstream.runtime.kafka.sources import load_connection
 
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        # at INFO it tells of every subscription and login
+        logging.getLogger("aiokafka").setLevel(logging.WARNING)
     return load_connection(broker)
 
 

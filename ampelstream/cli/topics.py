@@ -1,12 +1,12 @@
-"""``ampelstream topics``: the topics of a topology on Kafka."""
+"""``ampelstream topics``: the topics of a topology on Kafka, made and listed."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ampelstream.cli import topics_load
 from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
 
 if TYPE_CHECKING:
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-_SHOWN_REFUSED = 5
+_DAY_MS = 86_400_000
 
 app = typer.Typer(help="Create, list and fill the topics of a topology.", no_args_is_help=True)
+app.command("load")(topics_load.load)
 
 
 def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows: a table on a terminal, else NDJSON."""
+    """Write rows: these columns as a table on a terminal, else all of them as NDJSON."""
     import msgspec
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -29,10 +31,19 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
         for row in rows:
             sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
         return
-    table = Table(*columns)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold", justify="left" if name == "topic" else "right")
     for row in rows:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in columns))
+        table.add_row(*("-" if row[name] is None else str(row[name]) for name in columns))
     Console().print(table)
+
+
+def _keeps(config: Mapping[str, str]) -> str:
+    """What a topic keeps: days of records, or the latest of each key."""
+    if "retention.ms" not in config:
+        return "latest"
+    return f"{int(config['retention.ms']) / _DAY_MS:g} d"
 
 
 def _plan_row(one: "PlannedTopic") -> dict[str, Any]:
@@ -40,18 +51,21 @@ def _plan_row(one: "PlannedTopic") -> dict[str, Any]:
         "topic": one.wanted.name,
         "action": one.action.value,
         "partitions": one.wanted.partitions,
-        "replication": one.wanted.replication,
+        "copies": one.wanted.replication,
+        "keeps": _keeps(one.wanted.config),
         "config": dict(one.wanted.config),
         "changes": {key: {"from": old, "to": new} for key, (old, new) in one.changes.items()},
         "remark": one.remark,
     }
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the plan for people: settings and changes in words."""
-    changed = [f"{key}: {one['from']} -> {one['to']}" for key, one in row["changes"].items()]
-    settings = "\n".join(f"{key}={value}" for key, value in row["config"].items())
-    return row | {"config": settings, "remark": "\n".join([*changed, row["remark"]]).strip()}
+def _remarks(plan: Iterable["PlannedTopic"]) -> Iterator[str]:
+    """What the table has no room for."""
+    for one in plan:
+        for key, (old, new) in one.changes.items():
+            yield f"{one.wanted.name}: {key} is {old}, becomes {new}"
+        if one.remark:
+            yield f"{one.wanted.name}: {one.remark}"
 
 
 @app.command()
@@ -86,9 +100,9 @@ def create(
     names = TopicNames(spec.name)
     cluster = asyncio.run(inspect(connection, all_names(names)))
     plan = compare(wanted_topics(names, kafka, cluster.brokers), cluster.topics)
-    rows = [_plan_row(one) for one in plan]
-    columns = ("topic", "action", "partitions", "replication", "config", "remark")
-    _show([_shown(row) for row in rows] if sys.stdout.isatty() else rows, columns)
+    _show([_plan_row(one) for one in plan], ("topic", "action", "partitions", "copies", "keeps"))
+    for line in _remarks(plan):
+        typer.echo(line, err=True)
     actions = [one.action for one in plan]
     if Action.CONFLICT in actions:
         typer.echo("nothing was changed: see the remarks of the topics in conflict", err=True)
@@ -137,51 +151,3 @@ def list_topics(topology: TopologyArgument, broker: BrokerOption) -> None:
         typer.echo(
             f"some do not exist; create them with: {create_command(topology, broker)}", err=True
         )
-
-
-@app.command()
-def load(
-    topology: TopologyArgument,
-    broker: BrokerOption,
-    alerts: Annotated[
-        list[Path] | None, typer.Option(help="File, directory or archive of alerts; repeatable.")
-    ] = None,
-    notices: Annotated[
-        list[Path] | None, typer.Option(help="File or directory of notices; repeatable.")
-    ] = None,
-) -> None:
-    """Put files of alerts and notices into the topology's input topics, by event time.
-
-    Headers keep where each record came from, so that results name the files. Exit code 1 where a
-    record is larger than its topic takes; the others are loaded.
-
-    Example: ampelstream topics load kilonova --alerts night/ --notices lvk/ --broker localhost:9092
-    """
-    import asyncio
-
-    from ampelstream.cli.progress import watch
-    from ampelstream.cli.workflow import open_inputs
-    from ampelstream.runtime.kafka.load import load as produce
-    from ampelstream.runtime.kafka.names import TopicNames
-    from ampelstream.sources import merge
-    from ampelstream.topology import load as read
-
-    names, connection = TopicNames(read(topology).name), connect(broker)
-    sources = open_inputs(alerts or [], notices or [])
-    if not sources:
-        raise typer.BadParameter("name --alerts or --notices, or both")
-    sizes = [source.estimate() for source in sources]
-    total = None if None in sizes else sum(size for size in sizes if size is not None)
-    records = watch(merge(sources, {}), 0, total)
-    done = asyncio.run(produce(connection, names, records, mend=create_command(topology, broker)))
-    typer.echo(
-        f"loaded {done.counts['alerts']} alerts into {names.alerts}, {done.counts['notices']} "
-        f"notices into {names.notices}: {done.volume / 1e6:.1f} MB",
-        err=True,
-    )
-    for line in done.refused[:_SHOWN_REFUSED]:
-        typer.echo(f"not loaded: {line}", err=True)
-    if len(done.refused) > _SHOWN_REFUSED:
-        typer.echo(f"... and {len(done.refused) - _SHOWN_REFUSED} more", err=True)
-    if done.refused:
-        raise typer.Exit(1)

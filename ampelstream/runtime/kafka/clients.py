@@ -29,8 +29,8 @@ def reaching(connection: Connection) -> Iterator[None]:
         raise
     except KafkaConnectionError as error:
         raise SourceError(
-            f"no broker answers at {connection.describe()}; check the address, security and "
-            "credentials, and whether it is up"
+            f"no broker answers at {connection.describe()}, or none lets us in; check the address, "
+            "security and credentials, and whether it is up"
         ) from error
     except (KafkaError, OSError, TimeoutError) as error:
         raise SourceError(
