@@ -11,6 +11,7 @@ from ampelstream.model.lightcurve import Datapoint
 
 __all__ = ["datapoints"]
 
+_LONG = 1 << 63
 _POSITIVE = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
 
 
@@ -24,7 +25,11 @@ def _float(entry: Mapping[str, Any], name: str) -> float | None:
 
 def _int(entry: Mapping[str, Any], name: str) -> int | None:
     value = entry.get(name)
-    return None if value is None or isinstance(value, str) else int(value)
+    if value is None or isinstance(value, str):
+        return None
+    if not -_LONG <= value < _LONG:
+        raise DecodeError(f"{name} is {value!r:.80}, which is longer than 64 bits")
+    return int(value)
 
 
 def _positive(entry: Mapping[str, Any]) -> bool | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ampelstream.codecs.avro.container import Header, first_block, read_header
@@ -14,6 +15,8 @@ __all__ = ["decode", "decode_container"]
 
 _FIRST_JD, _LAST_JD = 2_400_000.5, 2_500_000.5
 """1858 to 2132: a time outside is a corrupt packet, and would upset all that sorts by time."""
+
+_LONG = 1 << 63
 
 
 class _PacketHistory:
@@ -78,9 +81,10 @@ class _RowHistory:
 
 def _number(candidate: Mapping[str, Any], name: str) -> float:
     value = candidate.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DecodeError(f"candidate.{name} is {value!r}, not a number")
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < math.inf:
+        with suppress(OverflowError):  # JSON may tell an integer of any length
+            return float(value)
+    raise DecodeError(f"candidate.{name} is {value!r:.80}, not a number")
 
 
 def _alert(fields: Mapping[str, Any], history: History) -> Alert:
@@ -91,8 +95,8 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
     object_id, candid = fields.get("objectId"), fields.get("candid")
     if not isinstance(object_id, str) or not object_id:
         raise DecodeError(f"objectId is {object_id!r}, not a name")
-    if isinstance(candid, bool) or not isinstance(candid, int):
-        raise DecodeError(f"candid is {candid!r}, not an integer")
+    if isinstance(candid, bool) or not isinstance(candid, int) or not -_LONG <= candid < _LONG:
+        raise DecodeError(f"candid is {candid!r:.80}, not an integer of 64 bits")
     jd = _number(candidate, "jd")
     ra, dec = _number(candidate, "ra"), _number(candidate, "dec")
     if not _FIRST_JD <= jd <= _LAST_JD:

@@ -96,6 +96,9 @@ def test_everything_nullable() -> None:
         (row(candidate={"jd": 1e10}), "Julian date"),
         (row(objectId=None), "objectId"),
         (row(candid="9"), "candid"),
+        (row(candid=1 << 63), "64 bits"),
+        (row(candid=10**400), "64 bits"),
+        (row(candidate={"ra": 10**400}), "candidate.ra"),
         ({"objectId": "a", "candid": 1}, "no candidate"),
     ],
 )
@@ -104,7 +107,9 @@ def test_what_is_wrong_is_named(value: Any, words: str) -> None:
         decode(value)
 
 
-@pytest.mark.parametrize("history", ["text", [1, 2], [{"candid": 1, "jd": "x"}], {"a": 1}])
+@pytest.mark.parametrize(
+    "history", ["text", [1, 2], [{"candid": 1, "jd": "x"}], [{"candid": 1 << 64}], {"a": 1}]
+)
 def test_a_row_with_an_odd_history(history: Any) -> None:
     alert = decode(row(prv_candidates=history))
     with pytest.raises(DecodeError):
