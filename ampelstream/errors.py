@@ -5,9 +5,13 @@ A message says what is wrong, where, and what to do about it.
 
 __all__ = [
     "AmpelstreamError",
+    "BrokerError",
     "CatalogError",
     "ConfigError",
     "DecodeError",
+    "LostRecords",
+    "ProduceError",
+    "RecoveryError",
     "SkyMapError",
     "SourceError",
     "StateError",
@@ -63,3 +67,19 @@ class UnitError(AmpelstreamError):
 
 class StateError(AmpelstreamError):
     """The state on disk does not fit what is asked of it."""
+
+
+class ProduceError(AmpelstreamError, OSError):
+    """A record was not acknowledged by the brokers; what it belongs to is not committed."""
+
+
+class LostRecords(AmpelstreamError):  # noqa: N818  (named for what is lost)
+    """Records of a partition did not reach us; the worker ends and reads them again."""
+
+
+class RecoveryError(AmpelstreamError):
+    """State could not be restored from its changelog; the worker ends and tries again."""
+
+
+class BrokerError(AmpelstreamError):
+    """A Kafka on this machine cannot be fetched, started or ended."""

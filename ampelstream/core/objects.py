@@ -130,6 +130,7 @@ class ObjectBook:
         known = self.get(detection.object_id)
         state, duplicate_of = merge_detection(known, detection)
         if known is not None and state == known:
+            self._mend_index(state)
             return Merged(state, duplicate_of, ())
         times = [alert.jd for alert in state.alerts]
         near = self._events.around(min(times), max(times))
@@ -177,6 +178,12 @@ class ObjectBook:
                     if earliest <= t0 + last and latest >= t0 + first:
                         found.add(object_id)
         return sorted(found)
+
+    def _mend_index(self, state: ObjectState) -> None:
+        """Put in again what finds the object, where a store that failed in a batch has lost it."""
+        cells = {alert.pixel >> CELL_BITS for alert in state.alerts}
+        if any(self._tables.get(keys.index_key(cell, state.object_id)) is None for cell in cells):
+            self._index(None, state)
 
     def _index(self, known: ObjectState | None, state: ObjectState) -> None:
         """Bring the object's index entries up to date."""

@@ -66,8 +66,8 @@ def plain(body: Mapping[str, Any] | msgspec.Struct) -> dict[str, Any]:
     return data
 
 
-def _compute(unit: ObjectUnit, inputs: Inputs) -> dict[str, Any]:
-    return plain(unit.compute(inputs))
+def _compute(bound: BoundUnit[ObjectUnit], inputs: Inputs) -> dict[str, Any]:
+    return plain((bound.compute or bound.unit.compute)(inputs))
 
 
 def _wanted(
@@ -141,7 +141,7 @@ def _run(
             Dependency(kind, one.name, one.body) for kind, one in wanted if one.body is not None
         ),
     )
-    outcome = attempt(_compute, bound.unit, inputs)
+    outcome = attempt(_compute, bound, inputs)
     if isinstance(outcome, Failure):
         return failed_result(bound, input_digest, outcome)
     return _result(bound, input_digest, body=outcome)

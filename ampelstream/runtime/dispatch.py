@@ -23,6 +23,14 @@ class Dispatcher:
     def __init__(self, sinks: Mapping[str, Sequence[Sink]]) -> None:
         self._sinks = sinks
 
+    def unsent(self, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+        """Those that a sink of their rule has not taken."""
+        return [entry for entry in entries if self._missing(entry)]
+
+    def _missing(self, entry: LedgerEntry) -> list[Sink]:
+        known = self._sinks.get(entry.reaction.rule, ())
+        return [sink for sink in known if sink.name not in entry.sent]
+
     def send(self, ledger: ReactionLedger, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
         """Send what has not been sent.
 
@@ -36,9 +44,7 @@ class Dispatcher:
         """
         still_open: list[LedgerEntry] = []
         for entry in entries:
-            sinks = [
-                s for s in self._sinks.get(entry.reaction.rule, ()) if s.name not in entry.sent
-            ]
+            sinks = self._missing(entry)
             taken = [sink.name for sink in sinks if self._deliver(sink, entry)]
             marked = ledger.mark_sent(entry, taken) if taken else entry
             if len(taken) < len(sinks):

@@ -11,12 +11,20 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["candidate_row", "encode_lines", "letter_row", "write_json", "write_lines", "write_text"]
+__all__ = [
+    "candidate_row",
+    "encode_lines",
+    "letter_row",
+    "point_row",
+    "write_json",
+    "write_lines",
+    "write_text",
+]
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def _point(point: Datapoint) -> dict[str, Any]:
+def point_row(point: Datapoint) -> dict[str, Any]:
     """A datapoint under its field names, without what is not known."""
     fields = zip(point.__struct_fields__, msgspec.structs.astuple(point), strict=True)
     return {"band": point.band} | {name: value for name, value in fields if value is not None}
@@ -25,7 +33,7 @@ def _point(point: Datapoint) -> dict[str, Any]:
 def candidate_row(candidate: Candidate) -> dict[str, Any]:
     """A candidate as plain data, its datapoints and coordinates with named fields."""
     row: dict[str, Any] = msgspec.to_builtins(candidate)
-    row["lightcurve"] = [_point(point) for point in candidate.lightcurve]
+    row["lightcurve"] = [point_row(point) for point in candidate.lightcurve]
     row["provenance"]["records"] = [
         {"source": where.source, "partition": where.partition, "offset": where.offset}
         for where in candidate.provenance.records

@@ -10,18 +10,19 @@ from ampelstream.errors import StateError
 __all__ = ["RocksBackend"]
 
 _CACHE_BYTES = 64 << 20
+_WRITE_BUFFER_BYTES = 32 << 20
 _BLOOM_BITS = 10
 
 
-def _options() -> Options:
+def _options(cache_bytes: int, write_buffer_bytes: int) -> Options:
     """Options with a bounded cache: a store's memory must not grow with its size."""
     table = BlockBasedOptions()
     table.set_bloom_filter(_BLOOM_BITS, block_based=False)
-    table.set_block_cache(Cache(_CACHE_BYTES))
+    table.set_block_cache(Cache(cache_bytes))
     options = Options(raw_mode=True)
     options.create_if_missing(True)  # noqa: FBT003  (rocksdict's own signature)
     options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(32 << 20)
+    options.set_write_buffer_size(write_buffer_bytes)
     return options
 
 
@@ -36,17 +37,27 @@ class RocksBackend:
         Whether a commit waits for the disk. With False a commit survives the death of the process
         but not of the machine.
 
+    cache_bytes, write_buffer_bytes
+        Memory for blocks read and for writes that are not yet in a file [byte].
+
     Raises
     ------
     StateError
         The directory is in use by another process, or is not readable.
     """
 
-    def __init__(self, path: Path, *, sync: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: bool = True,
+        cache_bytes: int = _CACHE_BYTES,
+        write_buffer_bytes: int = _WRITE_BUFFER_BYTES,
+    ) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = Rdict(str(path), _options())
+            self._db = Rdict(str(path), _options(cache_bytes, write_buffer_bytes))
         except Exception as error:
             raise StateError(
                 f"cannot open the state in {path}: {error}. Is another ampelstream process using "
@@ -72,14 +83,25 @@ class RocksBackend:
             cursor.next()
 
     def write(self, batch: Mapping[bytes, bytes | None]) -> None:
-        """Apply the batch as one RocksDB WriteBatch; None deletes."""
+        """Apply the batch as one RocksDB WriteBatch; None deletes.
+
+        Raises
+        ------
+        StateError
+            The disk did not take it; nothing of it is applied.
+        """
         out = WriteBatch(raw_mode=True)
         for key, value in batch.items():
             if value is None:
                 out.delete(key)
             else:
                 out.put(key, value)
-        self._db.write(out, self._write_options)
+        try:
+            self._db.write(out, self._write_options)
+        except Exception as error:
+            raise StateError(
+                f"cannot write the state in {self.path}: {error}. Is the disk full?"
+            ) from error
 
     def close(self) -> None:
         """Flush and close; the directory is free afterwards."""

@@ -93,6 +93,10 @@ class Transaction:
         """Number of keys that the next commit changes."""
         return len(self._pending)
 
+    def changes(self) -> dict[bytes, bytes | None]:
+        """What the next commit writes; None deletes."""
+        return dict(self._pending)
+
     def commit(self) -> None:
         """Write all of it as one atomic batch."""
         if self._pending:

@@ -1,12 +1,16 @@
 """A topology ready to run: conditions parsed, units configured and opened."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from ampelstream.model.event import EventRevision
 from ampelstream.topology.conditions import Condition
 from ampelstream.topology.spec import RetentionSpec, SinkSpec, TopologySpec
 from ampelstream.units.base import AlertFilter, MatchFilter, ObjectUnit, Unit
+from ampelstream.units.inputs import Inputs
 
 __all__ = [
     "BoundUnit",
@@ -22,11 +26,22 @@ U = TypeVar("U", bound=Unit)
 
 @dataclass(frozen=True, slots=True)
 class BoundUnit(Generic[U]):
-    """A configured unit under its name in the channel; ``config_hash`` is its fingerprint."""
+    """A configured unit under its name in the channel.
+
+    Attributes
+    ----------
+    name, unit
+        The name, and what it names.
+    config_hash
+        Fingerprint of the configuration.
+    compute
+        How the runtime has the unit compute (timed, in another process); None: by calling it.
+    """
 
     name: str
     unit: U
     config_hash: str
+    compute: Callable[[Inputs], Mapping[str, Any] | msgspec.Struct] | None = None
 
 
 @dataclass(frozen=True, slots=True)

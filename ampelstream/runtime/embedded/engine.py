@@ -5,12 +5,11 @@ WriteBatch. A process killed at any moment finds, when started again, a state th
 records up to its offsets, and goes on from there.
 """
 
+from ampelstream.core.books import Books
 from ampelstream.core.boundary import Failure, attempt
-from ampelstream.core.events import EventBook
 from ampelstream.core.judge import bury, judge_alert, judge_notice
-from ampelstream.core.objects import Change, ObjectBook
+from ampelstream.core.objects import Change
 from ampelstream.core.react import ReactionLedger
-from ampelstream.core.retention import Retention
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_iso
@@ -51,15 +50,14 @@ class Engine:
         self.topology = topology
         self.tables = Transaction(backend)
         self.book = RunBook(self.tables)
-        self.events = EventBook(topology, self.tables)
-        self.objects = ObjectBook(topology, self.tables, self.events)
+        books = Books(topology, self.tables)
+        self.events, self.objects, self.retention = books.events, books.objects, books.retention
         self.ledger = ReactionLedger(topology, self.tables)
-        self.retention = Retention(topology, self.tables, self.events, self.objects)
         self.counters = self.book.counters()
         for channel in topology.channels:
             self.counters.channels.setdefault(channel.name, ChannelCounts())
         self._dispatcher = dispatcher
-        self._unsent = self.ledger.entries() if dispatcher else []
+        self._unsent = dispatcher.unsent(self.ledger.entries()) if dispatcher else []
         self._commit_every = commit_every
         self._since_commit = 0
 

@@ -1,0 +1,277 @@
+"""One broker of Apache Kafka in a directory, which outlives the program that starts it."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ampelstream.errors import BrokerError
+from ampelstream.runtime.broker import record
+from ampelstream.runtime.broker.jars import DEFAULT_VERSION, fetch, find_java
+from ampelstream.runtime.broker.ping import answers
+from ampelstream.runtime.broker.ports import LOOPBACK, free_port
+from ampelstream.runtime.broker.properties import as_text, server_settings
+from ampelstream.runtime.broker.storage import check_users, format_storage
+
+__all__ = ["JAVA_OPTIONS", "Broker"]
+
+# A small heap, and no second compiler: the first one alone starts a broker a quarter sooner.
+JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_LOG_OPTIONS = (
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)
+_PAUSE = 0.03  # seconds between two looks at the process
+_LINES = 25
+
+
+class Broker:
+    """One Kafka broker in KRaft mode, its own controller, on the loopback interface only.
+
+    Any number of objects may stand for the same directory, also in other processes: what runs is
+    found through a record in the directory. As a context manager it starts and stops.
+
+    Parameters
+    ----------
+    directory
+        Where settings, log and data are; made where it is missing.
+    version
+        Kafka's version; fetched with Maven at the first start.
+    port
+        Port of the listener without login; by default the one the directory had before, else a
+        free one.
+    settings
+        Settings of ``server.properties`` that replace or add to ours.
+    listeners
+        Further listeners, from name to security protocol, such as ``{"LOGIN": "SASL_PLAINTEXT"}``;
+        each gets a free port (see `listener_address`), and those with SASL take SCRAM.
+    scram_users
+        Passwords of the users that SCRAM knows; they are stored when the directory is new.
+    java_options
+        Options of the Java machine.
+    clock, sleep
+        Seconds that pass, and how to let them pass.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        version: str = DEFAULT_VERSION,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = JAVA_OPTIONS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.directory = directory.resolve()
+        self.version = version
+        known = record.read(self.directory)
+        self.port = port or (known.port if known else free_port())
+        self._settings = dict(settings or {})
+        self._listeners = {
+            name: (protocol, free_port()) for name, protocol in (listeners or {}).items()
+        }
+        self._users = dict(scram_users or {})
+        check_users(self._users)
+        self._java_options = tuple(java_options)
+        self._clock = clock
+        self._sleep = sleep
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port for clients without login."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def listener_address(self, name: str) -> str:
+        """Host and port of a further listener."""
+        return f"{LOOPBACK}:{self._listeners[name][1]}"
+
+    @property
+    def log(self) -> Path:
+        """File of everything the broker says."""
+        return self.directory / "broker.log"
+
+    @property
+    def data(self) -> Path:
+        """Directory of topics and metadata."""
+        return self.directory / "data"
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process; None where it does not run."""
+        if self._child is not None:
+            self._child.poll()  # take note of its end, lest it stay as a zombie
+        return record.pid_of(self.directory, record.read(self.directory))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there; a paused one is."""
+        return self.pid is not None
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the broker and wait until it serves clients; nothing happens where it runs.
+
+        Parameters
+        ----------
+        timeout
+            Longest wait, in seconds.
+
+        Raises
+        ------
+        BrokerError
+            Java or Kafka is missing, the port is taken, or the broker did not come up: then with
+            the end of its log.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            known = record.read(self.directory)
+            if known is not None and record.pid_of(self.directory, known) is not None:
+                self.port = known.port
+                self.version = known.version
+                begin = 0
+            else:
+                self._check_port()
+                begin = self.log.stat().st_size if self.log.exists() else 0
+                self._launch()
+            self._wait_until_it_serves(timeout, begin)
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Ask the broker to end (SIGTERM) and wait; nothing happens where it does not run.
+
+        Raises
+        ------
+        BrokerError
+            It runs still after `timeout` seconds.
+        """
+        self.resume()  # a paused process would not hear it
+        self._end(signal.SIGTERM, timeout)
+
+    def kill(self, timeout: float = 10.0) -> None:
+        """End the broker as a crash would (SIGKILL).
+
+        Raises
+        ------
+        BrokerError
+            It is there still after `timeout` seconds.
+        """
+        self._end(signal.SIGKILL, timeout)
+
+    def pause(self) -> None:
+        """Freeze the broker (SIGSTOP): its connections stay open and nothing answers."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen broker go on (SIGCONT)."""
+        self._send(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        except BrokerError:
+            self.kill()
+            raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from starting a broker in the directory meanwhile."""
+        with (self.directory / ".starting").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _check_port(self) -> None:
+        if answers(LOOPBACK, self.port):
+            raise BrokerError(
+                f"another Kafka broker serves {self.address} already; stop it or name another port"
+            )
+
+    def _java(self) -> list[str]:
+        """Command that runs a class of Kafka, without the class."""
+        jars = fetch(self.version)
+        return [find_java(), *self._java_options, "-cp", f"{jars}{os.sep}*"]
+
+    def _launch(self) -> None:
+        java = self._java()
+        properties = self.directory / "server.properties"
+        # a single voter may change its port: nobody else has to find it
+        settings = server_settings(
+            self.data, self.port, free_port(), self._listeners, self._settings
+        )
+        properties.touch(mode=0o600)  # settings may hold passwords
+        properties.write_text(as_text(settings))
+        format_storage([*java, _QUIET], properties, Path(settings["log.dirs"]), self._users)
+        command = [*java, *_LOG_OPTIONS, record.marker(self.directory), "kafka.Kafka"]
+        with self.log.open("ab") as log:
+            # a session of its own: Ctrl-C in the terminal is for the program, not for the broker
+            self._child = subprocess.Popen(  # noqa: S603  (our own argument list)
+                [*command, str(properties)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                start_new_session=True,
+            )
+        known = record.Record(pid=self._child.pid, port=self.port, version=self.version)
+        record.write(self.directory, known)
+
+    def _wait_until_it_serves(self, timeout: float, begin: int) -> None:
+        """Wait; `begin` is where the log of this start begins, in bytes."""
+        end = self._clock() + timeout
+        while not answers(LOOPBACK, self.port):
+            if not self.alive:
+                raise BrokerError(
+                    f"Kafka {self.version} on {self.address} ended while it started; the end of "
+                    f"{self.log}:\n{self._tail(begin)}"
+                )
+            if self._clock() > end:
+                raise BrokerError(
+                    f"Kafka {self.version} on {self.address} does not answer after {timeout:g} s; "
+                    f"it runs still (stop it, or wait). The end of {self.log}:\n{self._tail(begin)}"
+                )
+            self._sleep(_PAUSE)
+
+    def _tail(self, begin: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(begin)
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-_LINES:])
+
+    def _send(self, number: signal.Signals) -> int | None:
+        """Send a signal; the process's id, or None where there is none."""
+        pid = self.pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return pid
+
+    def _end(self, number: signal.Signals, timeout: float) -> None:
+        pid = self._send(number)
+        end = self._clock() + timeout
+        while pid is not None and self.pid == pid:
+            if self._clock() > end:
+                raise BrokerError(
+                    f"Kafka on {self.address} (process {pid}) runs still {timeout:g} s after "
+                    f"{number.name}; see {self.log}"
+                )
+            self._sleep(_PAUSE)
+
+
+_QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"

@@ -1,0 +1,106 @@
+"""From a file of sources to what reads them: one consumer for each cluster and stream."""
+
+import re
+from collections.abc import Iterable
+
+from ampelstream.errors import ConfigError
+from ampelstream.model.record import Stream
+from ampelstream.runtime.faust.config import WorkerSettings
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.ingest import Ingest
+from ampelstream.runtime.kafka.intake import Intake
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.outbox import Outbox
+from ampelstream.runtime.kafka.schemas import WireSchemas
+from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
+from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.topology import Topology
+
+__all__ = ["intakes"]
+
+
+def _registry(sources: SourcesSpec, settings: WorkerSettings) -> SchemaRegistry | None:
+    """The registry of the sources; its cache is shared by the workers of this machine."""
+    spec = sources.registry
+    if spec is None:
+        return None
+    user = None if spec.username is None else spec.username.read(f"username for {spec.url}")
+    password = None if spec.password is None else spec.password.read(f"password for {spec.url}")
+    return SchemaRegistry(
+        spec.url,
+        settings.state / "schemas",
+        user=user,
+        password=password,
+        retry_seconds=settings.park_seconds / 2,  # asked anew each time a record is due
+    )
+
+
+def _by_cluster(inputs: Iterable[InputSpec]) -> dict[str | None, list[InputSpec]]:
+    found: dict[str | None, list[InputSpec]] = {}
+    for one in inputs:
+        found.setdefault(one.cluster, []).append(one)
+    return found
+
+
+def _pattern(inputs: Iterable[InputSpec]) -> str | None:
+    """One expression for all topics; None where each is named."""
+    inputs = list(inputs)
+    if all(one.pattern is None for one in inputs):
+        return None
+    parts = [f"(?:{one.pattern})" for one in inputs if one.pattern is not None]
+    parts += [re.escape(topic) for one in inputs for topic in one.topics]
+    return "|".join(parts)
+
+
+async def intakes(
+    topology: Topology,
+    names: TopicNames,
+    settings: WorkerSettings,
+    outbox: Outbox,
+    metrics: Metrics,
+    health: Health,
+) -> list[Intake]:
+    """Make what reads the sources of a worker.
+
+    Raises
+    ------
+    ConfigError
+        A secret is not there.
+    """
+    sources = settings.sources
+    registry = _registry(sources, settings)
+
+    def intake(name: str, stream: Stream, where: Connection, inputs: list[InputSpec]) -> Intake:
+        schemas = WireSchemas(registry, metrics, retry_seconds=settings.park_seconds)
+        return Intake(
+            name,
+            where.client_options,
+            f"{names.ingest_group}.{name.removeprefix('ingest-')}",
+            [topic for one in inputs for topic in one.topics],
+            _pattern(inputs),
+            Ingest(topology, names, stream, settings.partitions, schemas, metrics),
+            outbox,
+            metrics,
+            health,
+            session_seconds=settings.times.session,
+            refresh_seconds=settings.refresh_seconds,
+        )
+
+    streams: tuple[tuple[Stream, tuple[InputSpec, ...]], ...] = (
+        ("alerts", sources.alerts),
+        ("notices", sources.notices),
+    )
+    made: list[Intake] = []
+    for stream, specs in streams:
+        for cluster, inputs in _by_cluster(specs).items():
+            where = settings.connection if cluster is None else sources.clusters[cluster]
+            name = f"ingest-{stream}" if cluster is None else f"ingest-{stream}-{cluster}"
+            made.append(intake(name, stream, where, inputs))
+    if registry is not None:
+        parked = [InputSpec(topics=(names.parked,))]
+        made.append(intake("ingest-parked", "alerts", settings.connection, parked))
+    if not made:
+        raise ConfigError("the sources name nothing to read")
+    return made

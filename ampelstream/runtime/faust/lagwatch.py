@@ -1,0 +1,99 @@
+"""How far a group is behind, asked of the brokers over a connection of its own.
+
+A consumer that has died inside does not notice new records: its own idea of the lag stays at zero.
+So the watchdog must not rely on it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.metrics import Metrics
+
+__all__ = ["LagWatch"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class LagWatch:
+    """Reports the lag of the partitions that this worker has.
+
+    Parameters
+    ----------
+    name
+        Of the step.
+    options
+        Connection, as keyword arguments of aiokafka.
+    group
+        Consumer group.
+    assigned
+        Gives the source partitions of this worker now.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Callable[[], dict[str, Any]],
+        group: str,
+        assigned: Callable[[], set[TopicPartition]],
+        metrics: Metrics,
+        health: Health,
+        *,
+        every_seconds: float = 5.0,
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._group = group
+        self._assigned = assigned
+        self._metrics = metrics
+        self._health = health
+        self._every_seconds = every_seconds
+        self._known: set[TopicPartition] = set()
+
+    async def run(self) -> None:
+        """Ask again and again, until cancelled."""
+        while True:
+            try:
+                await self._watch()
+            except (KafkaError, OSError, TimeoutError) as error:
+                _LOG.debug("%s: the lag is not known: %r", self._name, error)
+            await asyncio.sleep(self._every_seconds)
+
+    async def _watch(self) -> None:
+        ends = AIOKafkaConsumer(**self._options())
+        admin = AIOKafkaAdminClient(**self._options())
+        try:
+            await ends.start()
+            await admin.start()
+            while True:
+                await self._look(ends, admin)
+                await asyncio.sleep(self._every_seconds)
+        finally:
+            await ends.stop()
+            await admin.close()
+
+    async def _look(self, ends: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        ours = self._assigned()
+        for gone in self._known - ours:
+            self._metrics.forget_lag(self._name, gone.topic, gone.partition)
+        self._known = ours
+        if not ours:
+            self._health.lag(self._name, 0)
+            return
+        last = await ends.end_offsets(list(ours))
+        first = await ends.beginning_offsets(list(ours))
+        committed = await admin.list_consumer_group_offsets(self._group)
+        total = 0
+        for tp in ours:
+            done = committed.get(tp)
+            at = done.offset if done is not None and done.offset >= 0 else first[tp]
+            behind = max(0, last[tp] - max(at, first[tp]))
+            self._metrics.lag(self._name, tp.topic, tp.partition, behind)
+            total += behind
+        self._health.lag(self._name, total)

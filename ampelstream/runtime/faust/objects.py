@@ -1,0 +1,136 @@
+"""The objects step: detections and events of one partition become candidates."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from faust.types import Message
+
+from ampelstream.codecs import own
+from ampelstream.core.books import Books
+from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.objects import Change
+from ampelstream.model.announcement import Announcement
+from ampelstream.model.candidate import Candidate
+from ampelstream.runtime.kafka.letters import dead_letter, letter_of
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.outbox import Outgoing
+from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.state.store import Backend, Transaction
+from ampelstream.topology import Topology
+
+__all__ = ["ObjectsTask", "candidate_key"]
+
+_SLICE = 40
+"""Objects of one slice of a sweep: some ten milliseconds, which alerts may have to wait."""
+
+
+def candidate_key(candidate: Candidate) -> bytes:
+    """Key of a candidate on its topic: the last record of a key is its last revision."""
+    return "\x1f".join(candidate.key).encode()
+
+
+class ObjectsTask:
+    """Objects and events of one partition.
+
+    Parameters
+    ----------
+    topology, names
+        The workflow and its topics.
+    partition, backend
+        Which one, and its database.
+    metrics
+        Told how long sweeps take.
+    clock
+        Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        names: TopicNames,
+        partition: int,
+        backend: Backend,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tables = Transaction(backend)
+        self.books = Books(topology, self.tables)
+        self._names = names
+        self._partition = partition
+        self._metrics = metrics
+        self._clock = clock
+        self._sweep_began: float | None = clock() if len(self.books.sweeps) else None
+
+    def handle(self, messages: Sequence[Message]) -> list[Outgoing]:
+        """Merge detections, take in events and ticks; give candidates and dead letters."""
+        out: list[Outgoing] = []
+        duplicates = 0
+        for message in messages:
+            if message.topic == self._names.detections:
+                merged = attempt(self._detection, message)
+                if isinstance(merged, Failure):
+                    out.append(self._bury(message, "detections", "objects", merged))
+                    continue
+                records, known = merged
+                duplicates += known
+                out.extend(self._fitting(message, "detections", records))
+            else:
+                done = attempt(self._event, message)
+                if isinstance(done, Failure):
+                    out.append(self._bury(message, "events", "events", done))
+        self._metrics.duplicates(duplicates)
+        return out
+
+    def _detection(self, message: Message) -> tuple[list[Outgoing], int]:
+        detection = own.decode_detection(message.value or b"")
+        merged = self.books.detection(detection)
+        known = len(merged.duplicate_of) == len(detection.channels)
+        return self._candidates(merged.changes), int(known)
+
+    def _event(self, message: Message) -> None:
+        told = own.decode_announcement(message.value or b"")
+        if isinstance(told, Announcement):
+            self.books.announcement(told)
+            self._sweep_began = self._sweep_began or self._clock()
+        else:
+            self.books.tick(told.jd)
+
+    def background(self) -> list[Outgoing] | None:
+        """Match some objects against events that are new."""
+        if not len(self.books.sweeps):
+            return None
+        records = self._candidates(self.books.sweep(_SLICE))
+        if not len(self.books.sweeps) and self._sweep_began is not None:
+            self._metrics.sweep_seconds(self._clock() - self._sweep_began)
+            self._sweep_began = None
+        return [record for record in records if not record.too_large]
+
+    def _candidates(self, changes: Iterable[Change]) -> list[Outgoing]:
+        records = [
+            Outgoing(
+                self._names.candidates,
+                candidate_key(change.after),
+                own.encode_candidate(change.after),
+                self._partition,
+            )
+            for change in changes
+        ]
+        self._metrics.candidates(len(records))
+        return records
+
+    def _fitting(
+        self, message: Message, stream: str, records: Iterable[Outgoing]
+    ) -> Iterable[Outgoing]:
+        """Candidates that a topic takes; a dead letter for one that none would."""
+        for record in records:
+            if record.too_large:
+                size = len(record.value or b"")
+                failure = Failure("ProduceError", f"a candidate of {size} bytes is too large")
+                yield self._bury(message, stream, "objects", failure)
+            else:
+                yield record
+
+    def _bury(self, message: Message, stream: str, step: str, failure: Failure) -> Outgoing:
+        self._metrics.dead_letter(step)
+        return dead_letter(self._names, letter_of(message, stream, step, failure))

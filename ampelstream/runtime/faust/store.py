@@ -1,0 +1,159 @@
+"""The store of a Faust table: one RocksDB for each partition, its changelog offset inside.
+
+Instead of Faust's own (``stores/rocksdb.py``), which takes 2 GiB of cache for each partition,
+writes data and offset apart, never closes a database, and deletes a key without an index entry in
+all partitions. State and offset go in with one WriteBatch, so that they always tell the same.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from faust.stores.base import Store
+from faust.types import TP, EventT
+
+from ampelstream.errors import RecoveryError, StateError
+from ampelstream.state.rocks import RocksBackend
+
+__all__ = ["PartitionStore"]
+
+_OFFSET = b"\x00changelog-offset"
+"""Sorts before every key of the core, so that no scan meets it."""
+_LOG = logging.getLogger(__name__)
+
+
+class PartitionStore(Store):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+    """Databases of the partitions that this worker has or had.
+
+    Parameters
+    ----------
+    directory
+        Holds a directory for each partition.
+    cache_bytes, write_buffer_bytes
+        Memory of each partition's database [byte].
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        directory: Path,
+        cache_bytes: int,
+        write_buffer_bytes: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._directory = directory
+        self._memory = {"cache_bytes": cache_bytes, "write_buffer_bytes": write_buffer_bytes}
+        self._open: dict[int, RocksBackend] = {}
+        self.failure: BaseException | None = None
+        self.restored = 0
+
+    def backend(self, partition: int) -> RocksBackend:
+        """Database of a partition, opened on first use.
+
+        Raises
+        ------
+        StateError
+            Another process has it open.
+        """
+        if partition not in self._open:
+            path = self._directory / f"partition-{partition:04d}"
+            # the changelog is the durable copy: a commit need not wait for this disk
+            self._open[partition] = RocksBackend(path, sync=False, **self._memory)
+        return self._open[partition]
+
+    def opened(self, partition: int) -> RocksBackend | None:
+        """Database of a partition if it is open."""
+        return self._open.get(partition)
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Offset of the last changelog record that the database holds; None for a new one."""
+        value = self.backend(tp.partition).get(_OFFSET)
+        return None if value is None else int(value)
+
+    def write(self, partition: int, changes: Mapping[bytes, bytes | None], offset: int) -> None:
+        """Write changes and the changelog offset that they reach, as one batch."""
+        self.backend(partition).write({**changes, _OFFSET: str(offset).encode()})
+
+    def apply_changelog_batch(
+        self,
+        batch: Iterable[EventT],
+        to_key: object = None,  # noqa: ARG002  (Faust's signature; our keys are bytes)
+        to_value: object = None,  # noqa: ARG002
+    ) -> None:
+        """Apply records of the changelog; a failure is kept, since Faust swallows it."""
+        parts: dict[int, dict[bytes, bytes | None]] = {}
+        last: dict[int, int] = {}
+        for event in batch:
+            message = event.message
+            if message.topic == self.table.changelog_topic_name and message.key is not None:
+                parts.setdefault(message.partition, {})[message.key] = message.value
+                last[message.partition] = message.offset
+        try:
+            for partition, changes in parts.items():
+                self.write(partition, changes, last[partition])
+                self.restored += len(changes)
+        except StateError as error:
+            self.failure = self.failure or error
+            raise
+
+    async def on_rebalance(
+        self,
+        assigned: set[TP],
+        revoked: set[TP],
+        newly_assigned: set[TP],
+        generation_id: int = 0,
+    ) -> None:
+        """Close the databases of partitions that went elsewhere, so that their files are free."""
+        del revoked, newly_assigned, generation_id
+        ours = {tp.partition for tp in assigned if tp.topic == self.table.changelog_topic_name}
+        for partition in set(self._open) - ours:
+            self._open.pop(partition).close()
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """See that all went in before anything is built on it."""
+        del standby_tps
+        if self.failure is not None:
+            raise RecoveryError(f"the changelog could not be applied: {self.failure}")
+        for tp in active_tps:
+            self.backend(tp.partition)
+
+    def reset_state(self) -> None:
+        """Refuse: what Faust would remove here, an operator removes by hand.
+
+        Raises
+        ------
+        StateError
+            Always.
+        """
+        raise StateError(f"stop the worker and remove {self._directory}; it is restored")
+
+    async def backup_partition(self, *_args: Any, **_kwargs: Any) -> None:
+        """Refuse: the changelog is the copy.
+
+        Raises
+        ------
+        StateError
+            Always.
+        """
+        raise StateError("the changelog is the copy of a partition; there is no other backup")
+
+    def restore_backup(self, *_args: Any, **_kwargs: Any) -> None:
+        """Refuse: the changelog is the copy.
+
+        Raises
+        ------
+        StateError
+            Always.
+        """
+        raise StateError("the changelog is the copy of a partition; there is no other backup")
+
+    def close(self) -> None:
+        """Close all databases."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    async def on_stop(self) -> None:
+        """Close all databases when the application stops."""
+        self.close()

@@ -1,0 +1,63 @@
+"""The table of a stateful step: a Faust table whose writes are whole batches, acknowledged first.
+
+The order of a commit is: outputs, changelog, database, source offsets. Each waits for the one
+before. So the database never holds what the changelog lacks (it may vanish at any time), and the
+changelog never holds what was not sent on.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from faust import Table
+
+from ampelstream.core.keys import commit_order
+from ampelstream.runtime.faust.store import PartitionStore
+from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
+
+__all__ = ["StateTable"]
+
+
+class StateTable(Table):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+    """Partitioned state with a changelog; not used as a dictionary."""
+
+    state_directory: Path
+    cache_bytes: int = 16 << 20
+    write_buffer_bytes: int = 8 << 20
+
+    def _new_store(self) -> PartitionStore:
+        return PartitionStore(
+            "ampelstream://",
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=bytes,
+            value_type=bytes,
+            loop=self.loop,
+            directory=self.state_directory,
+            cache_bytes=self.cache_bytes,
+            write_buffer_bytes=self.write_buffer_bytes,
+        )
+
+    @property
+    def partitions_store(self) -> PartitionStore:
+        """The databases."""
+        return cast("PartitionStore", self.data)
+
+    async def write(
+        self, partition: int, changes: Mapping[bytes, bytes | None], outbox: Outbox
+    ) -> None:
+        """Write a batch: to the changelog, and when that is acknowledged, to the database.
+
+        Raises
+        ------
+        ProduceError
+            The changelog did not take it; the database is as it was.
+        """
+        if not changes:
+            return
+        topic = self.changelog_topic_name
+        ordered = sorted(changes.items(), key=lambda change: commit_order(*change))
+        sent = await outbox.send([Outgoing(topic, key, value, partition) for key, value in ordered])
+        last = max(one.offset for one in sent)
+        self.partitions_store.write(partition, dict(ordered), last)

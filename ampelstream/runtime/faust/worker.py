@@ -1,0 +1,215 @@
+"""A worker: the steps that it was given, what watches them, and an end in order."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from ampelstream.errors import AmpelstreamError, ConfigError
+from ampelstream.runtime.faust.app import StepApp
+from ampelstream.runtime.faust.config import INGEST, WorkerSettings
+from ampelstream.runtime.faust.inputs import intakes
+from ampelstream.runtime.faust.lagwatch import LagWatch
+from ampelstream.runtime.faust.queries import StateQueries
+from ampelstream.runtime.faust.steps import objects_app, react_app
+from ampelstream.runtime.faust.units import UnitPool, in_production
+from ampelstream.runtime.kafka.intake import Intake
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.outbox import Outbox
+from ampelstream.runtime.service.exitcodes import ExitCode
+from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.runtime.service.server import Answer, Server
+from ampelstream.runtime.service.watchdog import Watchdog
+from ampelstream.topology import Topology
+
+__all__ = ["Worker"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs until it is told to stop, or until something ends it.
+
+    It does not repair itself. Whatever goes wrong ends the process, as a kill would, and a new one
+    goes on where the last commit was: the one path of recovery is the one that is proved.
+
+    Parameters
+    ----------
+    topology
+        The workflow.
+    settings
+        Where and what.
+    exit_process
+        Ends the process at once.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        settings: WorkerSettings,
+        *,
+        exit_process: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._exit = exit_process
+        self._settings = settings
+        self._names = TopicNames(topology.name)
+        self._metrics = Metrics()
+        self._health = Health(
+            stuck_after=settings.stuck_seconds, no_commit_after=settings.no_commit_seconds
+        )
+        self._pool = UnitPool(settings.pool_processes)
+        self._topology = in_production(topology, self._pool, self._metrics)
+        self._stop = asyncio.Event()
+        self._tasks: dict[asyncio.Task[Any], str] = {}
+        self._apps: list[StepApp] = []
+        self._intakes: list[Intake] = []
+        self._restored: dict[str, int] = {}
+
+    async def run(self) -> int:
+        """Work until SIGTERM, SIGINT or a failure; give the exit code.
+
+        After a failure the process ends here: what is left of it could still commit.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        options = self._settings.connection.client_options()
+        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_seconds)
+        Watchdog(self._health).start()
+        self._begin("heartbeat", self._beat())
+        await outbox.start()
+        server = await self._build(outbox)
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stop.is_set():
+            code = self._failed()
+            self._pool.close()
+            logging.shutdown()
+            self._exit(code)
+            return code
+        incident(_LOG, logging.INFO, "stopping", "stopping: what is in hand is finished first")
+        return await self._end(outbox, server)
+
+    async def _build(self, outbox: Outbox) -> Server:
+        """Make and start everything; gives the server."""
+        s = self._settings
+        server, url = await self._serve(outbox)
+        if INGEST in s.steps:
+            self._intakes = await intakes(
+                self._topology, self._names, s, outbox, self._metrics, self._health
+            )
+            for intake in self._intakes:
+                await intake.start()
+                self._begin(intake.name, intake.run())
+                self._watch_lag(intake.name, intake.group, intake.assigned, intake.options)
+        for app in self._apps:
+            self._begin(app.name, app.step.run())
+            self._begin(f"{app.name} (start)", app.start(), lasting=False)
+            self._begin(f"{app.name} (crash)", app.crashed())
+            self._watch_lag(app.name, app.group, app.assigned, s.connection.client_options)
+        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=sorted(s.steps))
+        return server
+
+    async def _serve(self, outbox: Outbox) -> tuple[Server, str]:
+        """Start the HTTP server; the applications are made first, since it asks them."""
+        s = self._settings
+        holder = _LateQueries()
+        server = Server(self._health, self._metrics, holder, host=s.host, port=s.port)
+        port = await server.start()
+        url = f"http://{s.host}:{port}"
+        common = (self._topology, self._names, s, url, outbox, self._metrics, self._health)
+        if OBJECTS in s.steps:
+            objects = objects_app(*common)
+            holder.queries = StateQueries(objects, url, s.partitions)
+            self._apps.append(objects)
+        if REACT in s.steps:
+            self._apps.append(react_app(*common))
+        return server, url
+
+    def _begin(self, what: str, work: Coroutine[Any, Any, None], *, lasting: bool = True) -> None:
+        """Run something beside the rest; that it ends, or fails, ends the worker."""
+        task = asyncio.create_task(work if lasting else _then_wait(work), name=what)
+        self._tasks[task] = what
+
+    def _watch_lag(
+        self,
+        name: str,
+        group: str,
+        assigned: Callable[[], set[TopicPartition]],
+        options: Callable[[], dict[str, Any]],
+    ) -> None:
+        watch = LagWatch(name, options, group, assigned, self._metrics, self._health)
+        self._begin(f"{name} (lag)", watch.run())
+
+    async def _beat(self) -> None:
+        """Tell once a second that the event loop runs, and how restores go on."""
+        while True:
+            self._health.beat()
+            for app in self._apps:
+                self._health.rebalancing(app.name, app.rebalancing)
+                fresh = app.restored - self._restored.get(app.name, 0)
+                if fresh:
+                    self._restored[app.name] = app.restored
+                    self._metrics.restored(app.name, fresh)
+                    self._health.progress(app.name)
+            await asyncio.sleep(1.0)
+
+    def _failed(self) -> int:
+        """Say what ended, and give its exit code."""
+        for task, what in self._tasks.items():
+            if not task.done():
+                continue
+            error = task.exception()
+            known = isinstance(error, AmpelstreamError)
+            _LOG.error("%s ended: %r", what, error, exc_info=None if known else error)
+            if isinstance(error, ConfigError):
+                return ExitCode.CONFIGURATION
+            return ExitCode.FAILED if known else ExitCode.CRASHED
+        return ExitCode.CRASHED
+
+    async def _end(self, outbox: Outbox, server: Server) -> int:
+        """Finish what is in hand, commit, leave the groups; within the grace."""
+        try:
+            async with asyncio.timeout(self._settings.grace_seconds):
+                for intake in self._intakes:
+                    await intake.stop()
+                for app in self._apps:
+                    await app.stop()
+                await outbox.stop()
+                await server.stop()
+        except TimeoutError:
+            _LOG.error(
+                "not stopped within %g s; what is not committed is done again by the next start",
+                self._settings.grace_seconds,
+            )
+            return ExitCode.FAILED
+        self._pool.close()
+        incident(_LOG, logging.INFO, "stopped", "stopped; everything is committed")
+        return ExitCode.DONE
+
+
+class _LateQueries:
+    """Questions to a step that is made after the server."""
+
+    queries: StateQueries | None = None
+
+    async def object(self, object_id: str) -> Answer:
+        if self.queries is None:
+            return Answer(404, {"error": "this worker does not run the objects step"})
+        return await self.queries.object(object_id)
+
+    async def candidates(self, event_id: str, local: bool) -> Answer:  # noqa: FBT001  (the server's interface)
+        if self.queries is None:
+            return Answer(404, {"error": "this worker does not run the objects step"})
+        return await self.queries.candidates(event_id, local)
+
+
+async def _then_wait(work: Coroutine[Any, Any, None]) -> None:
+    await work
+    await asyncio.Event().wait()

@@ -1,0 +1,107 @@
+"""Packets that name a schema which the registry does not know (yet): parked, tried again, kept.
+
+A telescope may send its first packets before somebody has told the registry. Such a packet goes to
+a topic of its own, where it is read again after a while, as often as it takes. The others go on.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiokafka.structs import ConsumerRecord
+
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.runtime.kafka.headers import decode_origin, encode_origin
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.outbox import Outgoing
+from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.sources.registry import SchemaRegistry
+
+__all__ = ["DUE", "WireSchemas"]
+
+DUE = "ampelstream-due"
+"""Header of a parked record: when it is to be tried again, Unix time [s] as text."""
+_MAGIC = b"\x00"
+_HEAD = 5
+
+
+def _schema_id(value: bytes | None) -> int | None:
+    """Number of the schema that a packet names; None where it is not in Confluent's format."""
+    if value is None or len(value) < _HEAD or value[:1] != _MAGIC:
+        return None
+    return int.from_bytes(value[1:_HEAD], "big")
+
+
+def _due(record: ConsumerRecord) -> float:
+    for name, value in record.headers:
+        if name == DUE:
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 0.0
+
+
+class WireSchemas:
+    """Sees to it that the schemas of a batch are at hand, and parks what has to wait.
+
+    Parameters
+    ----------
+    registry
+        Where they come from; without one nothing is parked, and such packets are dead letters.
+    metrics
+        Told how many wait.
+    retry_seconds
+        How long a parked record is left alone [s].
+    now
+        Unix time [s].
+    sleep
+        Waits a number of seconds.
+    """
+
+    def __init__(
+        self,
+        registry: SchemaRegistry | None,
+        metrics: Metrics,
+        *,
+        retry_seconds: float = 60.0,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.registry = registry
+        self._metrics = metrics
+        self._retry_seconds = retry_seconds
+        self._now = now
+        self._sleep = sleep
+        self._waiting: dict[Coordinates, None] = {}
+
+    async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
+        """Wait until parked records are due, and fetch the schemas that are not at hand."""
+        if self.registry is None:
+            return
+        wait = max((_due(record) for record in records), default=0.0) - self._now()
+        if wait > 0:
+            await self._sleep(min(wait, self._retry_seconds))
+        wanted = {_schema_id(record.value) for record in records} - {None}
+        for schema_id in sorted(one for one in wanted if one is not None):
+            if self.registry.known(schema_id) is None:
+                await self.registry.fetch(schema_id)
+
+    def parked(self, record: ConsumerRecord, names: TopicNames) -> Outgoing | None:
+        """Record to park instead of decoding; None where its schema is at hand."""
+        schema_id = _schema_id(record.value)
+        if self.registry is None or schema_id is None:
+            return None
+        where, member = decode_origin(record.headers) or (
+            Coordinates(record.topic, record.partition, record.offset),
+            "",
+        )
+        if self.registry.known(schema_id) is not None:
+            if self._waiting.pop(where, 0) is None:
+                self._metrics.parked(len(self._waiting))
+            return None
+        self._waiting[where] = None
+        self._metrics.parked(len(self._waiting))
+        due = str(self._now() + self._retry_seconds).encode()
+        headers = (*encode_origin(where, member), (DUE, due))
+        return Outgoing(names.parked, str(where).encode(), record.value, headers=headers)
