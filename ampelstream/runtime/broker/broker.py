@@ -109,8 +109,9 @@ class Broker:
     @property
     def pid(self) -> int | None:
         """Id of the process; None where it does not run."""
-        if self._child is not None:
-            self._child.poll()  # take note of its end, lest it stay as a zombie
+        # the kernel shows the arguments of a new process a moment late: trust our own child
+        if self._child is not None and self._child.poll() is None:
+            return self._child.pid
         return record.pid_of(self.directory, record.read(self.directory))
 
     @property
@@ -221,7 +222,7 @@ class Broker:
         command = [*java, *_LOG_OPTIONS, record.marker(self.directory), "kafka.Kafka"]
         with self.log.open("ab") as log:
             # a session of its own: Ctrl-C in the terminal is for the program, not for the broker
-            self._child = subprocess.Popen(  # noqa: S603  (our own argument list)
+            self._child = subprocess.Popen(
                 [*command, str(properties)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

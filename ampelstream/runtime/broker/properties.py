@@ -23,6 +23,9 @@ _ONE_NODE = {
     "transaction.state.log.num.partitions": "5",
     "num.network.threads": "2",
     "num.io.threads": "4",
+    # a killed broker is let in again when the session of its former self has ended: 9 s by default
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",  # a test need not wait 6 s for a dead consumer
@@ -74,7 +77,7 @@ def server_settings(
     for name, (protocol, _) in listeners.items():
         if protocol.startswith("SASL_"):
             result |= _scram(f"listener.name.{name.lower()}")
-    return result | settings
+    return {**result, **settings}
 
 
 def _scram(listener: str) -> dict[str, str]:
