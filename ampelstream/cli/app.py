@@ -14,7 +14,18 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from ampelstream import __version__
-from ampelstream.cli import candidates, catalogs, demo, replay, run, skymap, topics, topology, units
+from ampelstream.cli import (
+    candidates,
+    catalogs,
+    demo,
+    dev,
+    replay,
+    run,
+    skymap,
+    topics,
+    topology,
+    units,
+)
 from ampelstream.errors import AmpelstreamError
 
 __all__ = ["app", "main"]
@@ -34,6 +45,7 @@ app.add_typer(candidates.app, name="candidates")
 app.add_typer(units.app, name="units")
 app.add_typer(catalogs.app, name="catalogs")
 app.add_typer(skymap.app, name="skymap")
+app.add_typer(dev.app, name="dev")
 
 
 def _version(*, wanted: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ampelstream.errors import BrokerError
 
-__all__ = ["DEFAULT_VERSION", "cache_root", "fetch", "find_java"]
+__all__ = ["DEFAULT_VERSION", "cache_root", "cached", "fetch", "find_java"]
 
 DEFAULT_VERSION = "4.3.0"
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -42,6 +42,11 @@ def cache_root() -> Path:
     """Directory of fetched jars: ``ampelstream`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "ampelstream"
+
+
+def cached(version: str, root: Path | None = None) -> bool:
+    """Whether the jars of a version have been fetched."""
+    return ((cache_root() if root is None else root) / f"kafka-{version}").is_dir()
 
 
 def find_java() -> str:
