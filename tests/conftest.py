@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,18 @@ def data_dir() -> Path:
     if not (path / "oracles").is_dir():
         pytest.skip(f"no real data in {path} (set AMPELSTREAM_DATA to its directory)")
     return path.resolve()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested for want of a Kafka broker: a skip is easily overlooked."""
+    reasons = Counter(
+        str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+        if report.nodeid.startswith("tests/kafka/")
+    )
+    if not reasons:
+        return
+    count = reasons.total()
+    terminalreporter.section(f"{count} TESTS ON KAFKA DID NOT RUN", sep="!", red=True, bold=True)
+    for reason, times in reasons.most_common():
+        terminalreporter.line(f"{times} x {reason.removeprefix('Skipped: ')}", red=True)

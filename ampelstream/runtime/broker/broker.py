@@ -1,12 +1,11 @@
 """One broker of Apache Kafka in a directory, which outlives the program that starts it."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from typing import Self
 from ampelstream.errors import BrokerError
 from ampelstream.runtime.broker import record
 from ampelstream.runtime.broker.jars import DEFAULT_VERSION, fetch, find_java
+from ampelstream.runtime.broker.locks import alone
 from ampelstream.runtime.broker.ping import answers
 from ampelstream.runtime.broker.ports import LOOPBACK, free_port
 from ampelstream.runtime.broker.properties import as_text, server_settings
@@ -27,6 +27,7 @@ _LOG_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
+_QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 _PAUSE = 0.03  # seconds between two looks at the process
 _LINES = 25
 
@@ -134,7 +135,7 @@ class Broker:
             the end of its log.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with alone(self.directory / ".starting"):
             known = record.read(self.directory)
             if known is not None and record.pid_of(self.directory, known) is not None:
                 self.port = known.port
@@ -190,13 +191,6 @@ class Broker:
         except BrokerError:
             self.kill()
             raise
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep others from starting a broker in the directory meanwhile."""
-        with (self.directory / ".starting").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _check_port(self) -> None:
         if answers(LOOPBACK, self.port):
@@ -273,6 +267,3 @@ class Broker:
                     f"{number.name}; see {self.log}"
                 )
             self._sleep(_PAUSE)
-
-
-_QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"

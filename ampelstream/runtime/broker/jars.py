@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ampelstream.errors import BrokerError
+from ampelstream.runtime.broker.locks import alone
 
 __all__ = ["DEFAULT_VERSION", "cache_root", "cached", "fetch", "find_java"]
 
@@ -96,14 +97,12 @@ def fetch(version: str = DEFAULT_VERSION, root: Path | None = None) -> Path:
             "install Maven (on Debian: apt install maven)"
         )
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".kafka-", dir=root) as scratch:
-        _copy_jars(maven, version, Path(scratch))
-        try:
-            (Path(scratch) / "libs").rename(target)
-        except OSError:
-            # another process was quicker: its directory is as whole as ours
-            if not target.is_dir():
-                raise
+    # one at a time: two Mavens that fill one local repository get in each other's way
+    with alone(root / f".fetching-{version}"):
+        if not target.is_dir():
+            with tempfile.TemporaryDirectory(prefix=".kafka-", dir=root) as scratch:
+                _copy_jars(maven, version, Path(scratch))
+                (Path(scratch) / "libs").rename(target)
     return target
 
 
