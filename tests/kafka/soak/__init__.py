@@ -1,0 +1,1 @@
+"""The soak: a long stream under faults, and whether anything was lost or sent twice."""

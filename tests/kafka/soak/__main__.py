@@ -1,0 +1,57 @@
+"""``python -m tests.kafka.soak``: the long soak; exit code 1 where anything was lost or doubled."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.kafka.soak.faults import FAULTS
+from tests.kafka.soak.packets import TOPOLOGY, Stream
+from tests.kafka.soak.reference import undisturbed
+from tests.kafka.soak.run import Soak
+from tests.kafka.soak.table import table
+
+__all__ = ["main"]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.kafka.soak", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="of each fault")
+    parser.add_argument("--packets", type=int, default=20_000, help="in all rounds of a fault")
+    parser.add_argument("--faults", default="all", help=f"with commas, of: {', '.join(FAULTS)}")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=100.0, help="packets per second")
+    parser.add_argument("--out", type=Path, help="file of the table")
+    parser.add_argument("--work", type=Path, help="directory for logs, kept; else a temporary one")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the faults one after another, and tell after each."""
+    args = _arguments()
+    faults = list(FAULTS) if args.faults == "all" else args.faults.split(",")
+    work = args.work or Path(tempfile.mkdtemp(prefix="soak-"))
+    work.mkdir(parents=True, exist_ok=True)
+    stream = Stream(args.packets)
+    (work / "soak.yml").write_text(TOPOLOGY)
+    expected = undisturbed(stream, work / "soak.yml")
+    results = []
+    for fault in faults:
+        soak = Soak(fault, stream, work / fault, seed=args.seed, rate=args.rate)
+        results.append(soak.run(args.rounds, expected))
+        text = table(results)
+        sys.stderr.write(text)
+        if args.out is not None:
+            args.out.write_text(text)
+        if results[-1].ok:
+            shutil.rmtree(work / fault / "broker")
+    sys.stdout.write(table(results))
+    good = all(one.ok for one in results)
+    if good and args.work is None:
+        shutil.rmtree(work)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The last value of each key of a topic, as a restore would find it."""
+
+from collections.abc import Iterator
+
+import msgspec
+from aiokafka.structs import TopicPartition
+
+from ampelstream.codecs import own
+from ampelstream.core import keys
+from ampelstream.core.react import LEDGER, LedgerEntry
+from ampelstream.core.state import ObjectState, decode
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.runtime.kafka.clients import open_consumer
+from ampelstream.runtime.kafka.connection import Connection
+
+__all__ = ["Fold", "ledger", "letters", "objects", "open_sweeps"]
+
+
+class Fold:
+    """Reads on from where the last look ended; keeps one value for each partition and key."""
+
+    def __init__(self, topic: str, partitions: int) -> None:
+        self.topic = topic
+        self._places = [TopicPartition(topic, number) for number in range(partitions)]
+        self._next: dict[TopicPartition, int] = {}
+        self.values: dict[tuple[int, bytes], bytes] = {}
+
+    async def read(self, connection: Connection) -> None:
+        """Read to where the topic ends now."""
+        async with open_consumer(connection, enable_auto_commit=False) as client:
+            client.assign(self._places)
+            first = await client.beginning_offsets(self._places)
+            last = await client.end_offsets(self._places)
+            for place in self._places:
+                client.seek(place, self._next.get(place, first[place]))
+            left = {one for one in self._places if await client.position(one) < last[one]}
+            while left:
+                for place, records in (await client.getmany(*left, timeout_ms=500)).items():
+                    for record in records:
+                        self._take(place.partition, record.key, record.value)
+                for place in list(left):
+                    self._next[place] = await client.position(place)
+                    if self._next[place] >= last[place]:
+                        left.discard(place)
+
+    def _take(self, partition: int, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self.values.pop((partition, key), None)
+        else:
+            self.values[partition, key] = value
+
+
+def objects(fold: Fold) -> Iterator[ObjectState]:
+    """Objects of a changelog; one that is in two partitions comes twice."""
+    for (_, key), value in fold.values.items():
+        if key.startswith(keys.OBJECT):
+            yield decode.object(value)
+
+
+def open_sweeps(fold: Fold) -> list[str]:
+    """Events whose objects are not all matched yet."""
+    return [key[1:].decode() for _, key in fold.values if key.startswith(keys.SWEEP)]
+
+
+def ledger(fold: Fold) -> Iterator[LedgerEntry]:
+    """Entries of the ledgers of all partitions."""
+    for (_, key), value in fold.values.items():
+        if key.startswith(LEDGER):
+            yield msgspec.msgpack.decode(value, type=LedgerEntry)
+
+
+def letters(fold: Fold) -> Iterator[DeadLetter]:
+    """Dead letters, one for each record."""
+    for value in fold.values.values():
+        yield own.decode_dead_letter(value)

@@ -1,0 +1,27 @@
+"""What an undisturbed run of the same stream gives."""
+
+from pathlib import Path
+
+from ampelstream.model.candidate import Candidate
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.summary import listed
+from ampelstream.sky.catalogs import CatalogStore
+from ampelstream.state.memory import MemoryBackend
+from ampelstream.topology import build, load
+from ampelstream.units.inputs import Resources
+from tests.kafka.soak.packets import Stream
+
+__all__ = ["undisturbed"]
+
+
+def undisturbed(stream: Stream, topology: Path) -> list[Candidate]:
+    """Final candidates of the embedded engine, sorted by their key."""
+    built = build(load(topology), Resources(catalogs=CatalogStore(topology.parent / "catalogs")))
+    engine = Engine(built, MemoryBackend())
+    due = stream.notices()
+    for number in range(1, stream.packets + 1):
+        engine.process(stream.record(number))
+        while due and due[0][0] <= number:
+            engine.process(due.pop(0)[1])
+    engine.commit()
+    return listed(engine)
