@@ -1,6 +1,9 @@
 """Where reactions go: the console and a file. Services come with a later release."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -69,6 +72,8 @@ class ConsoleSink:
 class FileSink:
     """Appends reactions to an NDJSON file, each id once, whatever happened before.
 
+    Several processes may share the file: each looks at what the others wrote before it writes.
+
     Parameters
     ----------
     path
@@ -84,36 +89,60 @@ class FileSink:
         self.name = f"file:{path.name}"
         self._path = path
         self._ids: set[str] = set()
+        self._read = self._lines = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._recover()
-            self._file = path.open("ab")
+            self._file = path.open("a+b")
         except OSError as error:
             raise ConfigError(f"reactions cannot be written to {path}: {error}") from error
+        try:
+            with self._alone():
+                self._catch_up()
+        except ConfigError:
+            self._file.close()
+            raise
 
-    def _recover(self) -> None:
-        if not self._path.exists():
-            return
-        data = self._path.read_bytes()
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep the other processes out; a lock goes with the process that holds it."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _catch_up(self) -> None:
+        """Take note of what stands behind the part that is known; cut off an unfinished line."""
+        self._file.seek(self._read)
+        data = self._file.read()
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
-            os.truncate(self._path, len(whole))
-        for number, line in enumerate(whole.splitlines(), 1):
+            self._file.truncate(self._read + len(whole))
+        for number, line in enumerate(whole.splitlines(), self._lines + 1):
             try:
                 self._ids.add(str(msgspec.json.decode(line)["id"]))
             except (msgspec.DecodeError, KeyError, TypeError) as error:
                 raise ConfigError(
                     f"{self._path}:{number} is not a reaction; name another file for them"
                 ) from error
+        self._read += len(whole)
+        self._lines += whole.count(b"\n")
 
     def send(self, reaction: Reaction) -> None:
         """Append one line and wait until it is on the disk."""
         if reaction.id in self._ids:
             return
-        self._file.write(msgspec.json.encode(reaction) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._ids.add(reaction.id)
+        with self._alone():
+            self._catch_up()
+            if reaction.id in self._ids:
+                return
+            line = msgspec.json.encode(reaction) + b"\n"
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._read += len(line)
+            self._lines += 1
+            self._ids.add(reaction.id)
 
     def close(self) -> None:
         """Close the file."""

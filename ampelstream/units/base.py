@@ -87,8 +87,8 @@ class ObjectUnit(Unit):
     needs_event: ClassVar[bool] = False
     """Whether the result depends on the event (and its revision)."""
     heavy: ClassVar[bool] = False
-    """Whether it computes for longer than some tens of milliseconds: the production runtime then runs
-    it in a process of a pool. Such a unit must be picklable after ``open``."""
+    """Whether it computes for longer than some tens of milliseconds: the production runtime runs it
+    in a process of a pool then. Such a unit must be picklable after ``open``."""
 
     def compute(self, inputs: Inputs) -> Mapping[str, Any] | msgspec.Struct:
         """Give the result; plain data or a struct, documented with units of measure.

@@ -73,3 +73,16 @@ def test_console_says_what_where_and_why() -> None:
 
 def test_headline_without_any_measurement() -> None:
     assert "RA unknown" in headline(reaction())
+
+
+def test_two_processes_may_share_a_file(tmp_path: Path) -> None:
+    one, other = FileSink(tmp_path / "out.ndjson"), FileSink(tmp_path / "out.ndjson")
+    one.send(reaction("a"))
+    other.send(reaction("a"))
+    other.send(reaction("b"))
+    one.send(reaction("b"))
+    one.send(reaction("c"))
+    one.close()
+    other.close()
+    lines = (tmp_path / "out.ndjson").read_bytes().splitlines()
+    assert [msgspec.json.decode(line)["id"] for line in lines] == ["a", "b", "c"]

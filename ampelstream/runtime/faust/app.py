@@ -68,7 +68,8 @@ class StepApp:
         self._metrics = metrics
         self._health = health
         Path(settings["datadir"]).mkdir(parents=True, exist_ok=True)
-        self.app: Any = faust.App(**settings)
+        app: Any = faust.App(**settings)
+        self.app = app
         self.app.in_worker = True
         self.app.bury = self._bury
         table: Any = self.app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)

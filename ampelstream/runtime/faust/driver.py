@@ -20,14 +20,14 @@ Mends, each against a way in which faust-streaming 0.15.3 loses records:
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from faust.exceptions import ProducerSendError
-from faust.transport.consumer import ConsumerCallback
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as stock
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP, ConsumerMessage, FutureMessage, Message
+from faust.types.transports import ConsumerCallback
 
 from ampelstream.errors import ProduceError
 
@@ -55,7 +55,7 @@ class _Buffer(ProducerBuffer):
             await asyncio.sleep(0.002)
 
 
-class Producer(stock.Producer):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class Producer(stock.Producer):
     """A producer that remembers a failure."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,13 +73,13 @@ class Producer(stock.Producer):  # type: ignore[misc]  # (Faust's classes are un
     async def send(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
         """Send, and watch what becomes of it."""
         try:
-            future = await super().send(*args, **kwargs)
+            future: Any = await super().send(*args, **kwargs)
         except ProducerSendError as error:
             self.failure = self.failure or error
             raise
         self._sending.add(future)
         future.add_done_callback(self._sent)
-        return future
+        return cast("Awaitable[Any]", future)
 
     async def flush(self) -> None:
         """Wait until everything that was sent is acknowledged or has failed."""
@@ -88,7 +88,7 @@ class Producer(stock.Producer):  # type: ignore[misc]  # (Faust's classes are un
             await asyncio.wait(list(self._sending))
 
 
-class Consumer(stock.Consumer):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class Consumer(stock.Consumer):
     """A consumer that commits only what is done."""
 
     def __init__(
@@ -143,11 +143,11 @@ class Consumer(stock.Consumer):  # type: ignore[misc]  # (Faust's classes are un
         self._delivered.clear()
         self._highest.clear()
 
-    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+    async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go back to the committed offset of every partition, or to its beginning without one."""
         thread = self._thread
-        committed: Mapping[TP, int | None] = await thread.call_thread(_rewind, thread)
-        return committed
+        committed: Any = await thread.call_thread(_rewind, thread)  # None without one, as in stock
+        return cast("Mapping[TP, int]", committed)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget the account of partitions that are no longer ours."""
@@ -196,7 +196,7 @@ async def _rewind(thread: Any) -> dict[TP, int | None]:
     return committed
 
 
-class Transport(stock.Transport):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class Transport(stock.Transport):
     """The transport of all our Faust applications."""
 
     Consumer = Consumer

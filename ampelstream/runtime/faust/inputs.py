@@ -73,17 +73,20 @@ async def intakes(
     registry = _registry(sources, settings)
 
     def intake(name: str, stream: Stream, where: Connection, inputs: list[InputSpec]) -> Intake:
+        ours = where is settings.connection
         schemas = WireSchemas(registry, metrics, retry_seconds=settings.park_seconds)
         return Intake(
             name,
             where.client_options,
             f"{names.ingest_group}.{name.removeprefix('ingest-')}",
-            [topic for one in inputs for topic in one.topics],
-            _pattern(inputs),
-            Ingest(topology, names, stream, settings.partitions, schemas, metrics),
-            outbox,
-            metrics,
-            health,
+            topics=[topic for one in inputs for topic in one.topics],
+            pattern=_pattern(inputs),
+            worker=Ingest(
+                topology, names, stream, settings.partitions, schemas, metrics, ours=ours
+            ),
+            outbox=outbox,
+            metrics=metrics,
+            health=health,
             session_seconds=settings.times.session,
             refresh_seconds=settings.refresh_seconds,
         )

@@ -25,7 +25,7 @@ from ampelstream.errors import RecoveryError
 __all__ = ["SafeRecovery", "SafeTableManager"]
 
 
-class SafeRecovery(Recovery):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class SafeRecovery(Recovery):
     """Faust's recovery in a safe order."""
 
     _rebalance = 0
@@ -68,7 +68,8 @@ class SafeRecovery(Recovery):  # type: ignore[misc]  # (Faust's classes are unty
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """Rewind, then let the records flow."""
-        app, consumer = self.app, self.app.consumer
+        app: Any = self.app
+        consumer = app.consumer
         if self._overtaken(generation_id):
             return
         await app.on_rebalance_complete.send()
@@ -94,7 +95,7 @@ class SafeRecovery(Recovery):  # type: ignore[misc]  # (Faust's classes are unty
         app.on_rebalance_end()
 
 
-class SafeTableManager(TableManager):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class SafeTableManager(TableManager):
     """Faust's table manager with our recovery."""
 
     @property

@@ -10,8 +10,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from faust.streams import Stream
+from faust.tables.manager import TableManager
 from faust.types import TP, EventT, StreamT
 
 from ampelstream.runtime.faust.continuity import Continuity
@@ -72,7 +74,7 @@ class Step:
         self._health = health
         self._clock = clock
         self._tasks: dict[int, PartitionTask] = {}
-        self._waiting: dict[int, list[EventT]] = {}
+        self._waiting: dict[int, list[EventT[bytes]]] = {}
         self._count = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -89,8 +91,7 @@ class Step:
 
     @property
     def _consumer(self) -> Consumer:
-        consumer: Consumer = self.table.app.consumer
-        return consumer
+        return cast("Consumer", self.table.app.consumer)
 
     def _committed(self, tp: TP) -> int | None:
         offset: int | None = self._consumer._committed_offset[tp]  # noqa: SLF001  (no public way)
@@ -101,7 +102,7 @@ class Step:
         first: int | None = offsets.get(tp)
         return first
 
-    async def receive(self, stream: StreamT[bytes]) -> None:
+    async def receive(self, stream: StreamT[Any]) -> None:
         """Body of the agent: put records where the loop finds them.
 
         Raises
@@ -109,7 +110,7 @@ class Step:
         LostRecords
             A record was passed over.
         """
-        async for event in stream.noack().events():
+        async for event in cast("Stream[Any]", stream).noack().events():
             message = event.message
             if self._continuity is not None:
                 await self._continuity.check(message.tp, message.offset)
@@ -139,7 +140,7 @@ class Step:
         except TimeoutError:
             return
 
-    def _take(self) -> tuple[int, list[EventT]]:
+    def _take(self) -> tuple[int, list[EventT[bytes]]]:
         """Records of the partition that has waited longest."""
         partition = next(iter(self._waiting))
         events = self._waiting.pop(partition)
@@ -169,7 +170,7 @@ class Step:
             self._consumer.settle(event.message)
         return True
 
-    def _owned(self, event: EventT) -> bool:
+    def _owned(self, event: EventT[bytes]) -> bool:
         """Whether the record belongs to the assignment that is in force."""
         generation = getattr(event.message, "generation_id", None)
         return bool(generation == self.table.app.consumer_generation_id)
@@ -200,7 +201,7 @@ class Step:
         partition: int,
         task: PartitionTask,
         outputs: Sequence[Outgoing],
-        events: Sequence[EventT],
+        events: Sequence[EventT[bytes]],
     ) -> None:
         """Make durable what the task did.
 
@@ -220,7 +221,7 @@ class Step:
     async def on_revoked(self, _revoked: set[TP]) -> None:
         """Rebalancing has begun: finish the slice in hand, and forget the partitions."""
         self._paused = True
-        self._health.set_ready(self.name, False)
+        self._health.set_ready(self.name, ready=False)
         async with self._in_work:
             self._tasks.clear()
 
@@ -230,8 +231,9 @@ class Step:
             self._continuity.restart()
         async with self._in_work:
             self._tasks.clear()
-            for tp in self.table.app.tables.recovery.actives_for_table[self.table]:
+            tables = cast("TableManager", self.table.app.tables)
+            for tp in tables.recovery.actives_for_table[self.table]:
                 await self._task(tp.partition)
         self._paused = False
         self._wake.set()
-        self._health.set_ready(self.name, True)
+        self._health.set_ready(self.name, ready=True)

@@ -23,7 +23,7 @@ _OFFSET = b"\x00changelog-offset"
 _LOG = logging.getLogger(__name__)
 
 
-class PartitionStore(Store):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class PartitionStore(Store[bytes, bytes]):
     """Databases of the partitions that this worker has or had.
 
     Parameters
@@ -48,6 +48,10 @@ class PartitionStore(Store):  # type: ignore[misc]  # (Faust's classes are untyp
         self._open: dict[int, RocksBackend] = {}
         self.failure: BaseException | None = None
         self.restored = 0
+
+    @property
+    def _changelog(self) -> str:
+        return str(self.table.changelog_topic.get_topic_name())
 
     def backend(self, partition: int) -> RocksBackend:
         """Database of a partition, opened on first use.
@@ -78,16 +82,16 @@ class PartitionStore(Store):  # type: ignore[misc]  # (Faust's classes are untyp
 
     def apply_changelog_batch(
         self,
-        batch: Iterable[EventT],
+        batch: Iterable[EventT[Any]],
         to_key: object = None,  # noqa: ARG002  (Faust's signature; our keys are bytes)
-        to_value: object = None,  # noqa: ARG002
+        to_value: object = None,  # noqa: ARG002  (the same)
     ) -> None:
         """Apply records of the changelog; a failure is kept, since Faust swallows it."""
         parts: dict[int, dict[bytes, bytes | None]] = {}
         last: dict[int, int] = {}
         for event in batch:
             message = event.message
-            if message.topic == self.table.changelog_topic_name and message.key is not None:
+            if message.topic == self._changelog and message.key is not None:
                 parts.setdefault(message.partition, {})[message.key] = message.value
                 last[message.partition] = message.offset
         try:
@@ -107,7 +111,7 @@ class PartitionStore(Store):  # type: ignore[misc]  # (Faust's classes are untyp
     ) -> None:
         """Close the databases of partitions that went elsewhere, so that their files are free."""
         del revoked, newly_assigned, generation_id
-        ours = {tp.partition for tp in assigned if tp.topic == self.table.changelog_topic_name}
+        ours = {tp.partition for tp in assigned if tp.topic == self._changelog}
         for partition in set(self._open) - ours:
             self._open.pop(partition).close()
 

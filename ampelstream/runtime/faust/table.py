@@ -18,7 +18,7 @@ from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 __all__ = ["StateTable"]
 
 
-class StateTable(Table):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class StateTable(Table[bytes, bytes]):
     """Partitioned state with a changelog; not used as a dictionary."""
 
     state_directory: Path

@@ -20,7 +20,7 @@ __all__ = ["SafeTopic"]
 Bury = Callable[[Message, BaseException], Awaitable[None]]
 
 
-class SafeTopic(Topic):  # type: ignore[misc]  # (Faust's classes are untyped to mypy)
+class SafeTopic(Topic):
     """A topic whose unreadable records become dead letters.
 
     Attributes
@@ -41,8 +41,8 @@ class SafeTopic(Topic):  # type: ignore[misc]  # (Faust's classes are untyped to
         bury: Bury | None = getattr(self.app, "bury", None)
         if bury is None:
             lost = LostRecords(
-                f"{message.topic}[{message.partition}]@{message.offset} cannot be read ({exc}), and "
-                "nobody takes dead letters; give the application a `bury`"
+                f"{message.topic}[{message.partition}]@{message.offset} cannot be read ({exc}) "
+                "and nobody takes dead letters; give the application a `bury`"
             )
             await self.app.crash(lost)
             return

@@ -1,4 +1,4 @@
-"""Our mends stand on private parts of four libraries: other versions than the proved are refused."""
+"""Our mends stand on private parts of four libraries: other versions are refused."""
 
 from importlib.metadata import PackageNotFoundError, version
 

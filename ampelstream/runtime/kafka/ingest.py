@@ -42,6 +42,9 @@ class Ingest:
         Schemas of packets that name theirs by a number.
     metrics
         Told what came in and what became of it.
+    ours
+        Whether the input lies on our own cluster: only there headers are believed that say where a
+        record came from first.
     now
         Unix time [s].
     """
@@ -55,6 +58,7 @@ class Ingest:
         schemas: WireSchemas,
         metrics: Metrics,
         *,
+        ours: bool,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._topology = topology
@@ -63,6 +67,7 @@ class Ingest:
         self._partitions = partitions
         self._schemas = schemas
         self._metrics = metrics
+        self._ours = ours
         self._now = now
         self._day = 0
 
@@ -82,11 +87,12 @@ class Ingest:
         rejected: Counter[tuple[str, str]] = Counter()
         latest = 0.0
         for record in records:
-            parked = self._schemas.parked(record, self._names)
+            source = self._source(record)
+            parked = self._schemas.parked(source, self._names)
             if parked is not None:
                 out.append(parked)
                 continue
-            judged = judge_alert(self._topology, self._source(record), self._schemas.registry)
+            judged = judge_alert(self._topology, source, self._schemas.registry)
             if isinstance(judged, DeadLetter):
                 out.append(self._bury(judged))
                 continue
@@ -100,10 +106,9 @@ class Ingest:
         return out
 
     def _source(self, record: ConsumerRecord) -> SourceRecord:
-        where, member = decode_origin(record.headers) or (
-            Coordinates(record.topic, record.partition, record.offset),
-            "",
-        )
+        where, member = Coordinates(record.topic, record.partition, record.offset), ""
+        if self._ours:
+            where, member = decode_origin(record.headers) or (where, member)
         return SourceRecord(where, self._stream, record.value or b"", member)
 
     def _accepted(self, judged: Judged, out: list[Outgoing]) -> bool:

@@ -78,13 +78,13 @@ class Intake:
         name: str,
         options: Callable[[], dict[str, Any]],
         group: str,
+        *,
         topics: Sequence[str],
         pattern: str | None,
         worker: Worker,
         outbox: Outbox,
         metrics: Metrics,
         health: Health,
-        *,
         session_seconds: float = 12.0,
         refresh_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -130,7 +130,7 @@ class Intake:
             self._consumer.subscribe(pattern=f"^(?:{self._pattern})$", listener=listener)
         else:
             self._consumer.subscribe(self._topics, listener=listener)
-        self._health.set_ready(self.name, True)
+        self._health.set_ready(self.name, ready=True)
 
     def assigned(self) -> set[TopicPartition]:
         """Partitions that this worker has."""

@@ -1,7 +1,7 @@
 """Producing, and knowing that it is done: what is returned is acknowledged by all replicas."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from ampelstream.errors import ProduceError
+from ampelstream.runtime.kafka.plan import MAX_MESSAGE_BYTES
 
-__all__ = ["MAX_RECORD_BYTES", "Outbox", "Outgoing"]
+__all__ = ["Outbox", "Outgoing"]
 
-MAX_RECORD_BYTES = 16 << 20
-"""Largest record [byte]: sky maps and notices pass; topics are made with the same limit."""
+_AT_ONCE_BYTES = 32 << 20
+"""How much may be on its way at once [byte]: one request holds a batch of every partition, and a
+broker closes the connection on a request of more than 100 MiB."""
 _OVERHEAD_BYTES = 1024
 """What a batch adds to a record [byte], rounded up."""
 
@@ -42,7 +44,12 @@ class Outgoing:
     @property
     def too_large(self) -> bool:
         """Whether no broker of ours would take it."""
-        return len(self.value or b"") + len(self.key or b"") + _OVERHEAD_BYTES > MAX_RECORD_BYTES
+        return self.size + _OVERHEAD_BYTES > MAX_MESSAGE_BYTES
+
+    @property
+    def size(self) -> int:
+        """Of key and value [byte]."""
+        return len(self.value or b"") + len(self.key or b"")
 
 
 class Outbox:
@@ -71,7 +78,7 @@ class Outbox:
             compression_type="lz4",
             linger_ms=int(linger_seconds * 1000),
             max_batch_size=1 << 19,
-            max_request_size=MAX_RECORD_BYTES,
+            max_request_size=MAX_MESSAGE_BYTES,
             request_timeout_ms=int(request_timeout_seconds * 1000),
         )
 
@@ -111,8 +118,12 @@ class Outbox:
         ProduceError
             At least one was not acknowledged. Others may have been.
         """
-        if not records:
-            return []
+        results: list[RecordMetadata] = []
+        for part in _parts(records):
+            results.extend(await self._send(part))
+        return results
+
+    async def _send(self, records: Sequence[Outgoing]) -> list[RecordMetadata]:
         try:
             futures = [
                 await self._producer.send(
@@ -136,3 +147,15 @@ class Outbox:
                 ) from result
             results.append(result)
         return results
+
+
+def _parts(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    """Records in parts of bounded size, in order."""
+    begin = size = 0
+    for at, record in enumerate(records):
+        if at > begin and size + record.size > _AT_ONCE_BYTES:
+            yield records[begin:at]
+            begin, size = at, 0
+        size += record.size
+    if begin < len(records):
+        yield records[begin:]

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiokafka.structs import ConsumerRecord
 
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.runtime.kafka.headers import decode_origin, encode_origin
+from ampelstream.model.record import SourceRecord
+from ampelstream.runtime.kafka.headers import encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing
 from ampelstream.runtime.service.metrics import Metrics
@@ -87,15 +88,12 @@ class WireSchemas:
             if self.registry.known(schema_id) is None:
                 await self.registry.fetch(schema_id)
 
-    def parked(self, record: ConsumerRecord, names: TopicNames) -> Outgoing | None:
+    def parked(self, record: SourceRecord, names: TopicNames) -> Outgoing | None:
         """Record to park instead of decoding; None where its schema is at hand."""
-        schema_id = _schema_id(record.value)
-        if self.registry is None or schema_id is None:
+        value, where = record.value, record.where
+        schema_id = _schema_id(value) if isinstance(value, bytes) else None
+        if self.registry is None or schema_id is None or not isinstance(value, bytes):
             return None
-        where, member = decode_origin(record.headers) or (
-            Coordinates(record.topic, record.partition, record.offset),
-            "",
-        )
         if self.registry.known(schema_id) is not None:
             if self._waiting.pop(where, 0) is None:
                 self._metrics.parked(len(self._waiting))
@@ -103,5 +101,5 @@ class WireSchemas:
         self._waiting[where] = None
         self._metrics.parked(len(self._waiting))
         due = str(self._now() + self._retry_seconds).encode()
-        headers = (*encode_origin(where, member), (DUE, due))
-        return Outgoing(names.parked, str(where).encode(), record.value, headers=headers)
+        headers = (*encode_origin(where, record.member), (DUE, due))
+        return Outgoing(names.parked, str(where).encode(), value, headers=headers)
