@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -119,9 +120,14 @@ def test_users_log_in_with_scram(local_kafka: str, tmp_path: Path, unique: str) 
 
 
 def test_a_failure_shows_the_end_of_the_log(local_kafka: str, tmp_path: Path) -> None:
-    broker = Broker(tmp_path, version=local_kafka, settings={"num.io.threads": "none"})
-    with pytest.raises(BrokerError, match=r"num\.io\.threads"):
-        broker.start()
+    with socket.socket() as other:
+        other.bind((LOOPBACK, 0))
+        other.listen()
+        broker = Broker(tmp_path, version=local_kafka, port=other.getsockname()[1])
+        # the process may end, or hang on to what it has: either way it says why
+        with pytest.raises(BrokerError, match="Address already in use"):
+            broker.start(timeout=20.0)
+    broker.kill()
     assert not broker.alive
 
 

@@ -31,6 +31,9 @@ _QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 _PAUSE = 0.03  # seconds between two looks at the process
 _LINES = 25
 
+# A broker may outlive its object, and Popen complains where a process does: so none is forgotten.
+_STARTED: list[subprocess.Popen[bytes]] = []
+
 
 class Broker:
     """One Kafka broker in KRaft mode, its own controller, on the loopback interface only.
@@ -203,12 +206,18 @@ class Broker:
         jars = fetch(self.version)
         return [find_java(), *self._java_options, "-cp", f"{jars}{os.sep}*"]
 
+    def _controller_port(self) -> int:
+        taken = {self.port, *(port for _, port in self._listeners.values())}
+        while (port := free_port()) in taken:
+            pass
+        return port
+
     def _launch(self) -> None:
         java = self._java()
         properties = self.directory / "server.properties"
         # a single voter may change its port: nobody else has to find it
         settings = server_settings(
-            self.data, self.port, free_port(), self._listeners, self._settings
+            self.data, self.port, self._controller_port(), self._listeners, self._settings
         )
         properties.touch(mode=0o600)  # settings may hold passwords
         properties.write_text(as_text(settings))
@@ -224,6 +233,7 @@ class Broker:
                 cwd=self.directory,
                 start_new_session=True,
             )
+        _STARTED.append(self._child)
         known = record.Record(pid=self._child.pid, port=self.port, version=self.version)
         record.write(self.directory, known)
 
@@ -244,10 +254,13 @@ class Broker:
             self._sleep(_PAUSE)
 
     def _tail(self, begin: int) -> str:
+        """End of the log, or what follows the first error: an orderly end says much after it."""
         with self.log.open("rb") as log:
             log.seek(begin)
             lines = log.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-_LINES:])
+        errors = [number for number, line in enumerate(lines) if "] ERROR " in line]
+        first = errors[0] if errors else max(0, len(lines) - _LINES)
+        return "\n".join(lines[first : first + _LINES])
 
     def _send(self, number: signal.Signals) -> int | None:
         """Send a signal; the process's id, or None where there is none."""
