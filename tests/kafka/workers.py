@@ -1,0 +1,126 @@
+"""Real workers for tests: started by the command line, waited for, stopped."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from ampelstream.runtime.kafka.names import TopicNames
+
+QUICK = ("--session", "6", "--produce-timeout", "10", "--grace", "20", "--port", "0")
+
+
+def ampelstream(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """One command, to its end."""
+    command = [sys.executable, "-m", "ampelstream", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=check, timeout=110)
+
+
+class Running:
+    """A worker process (or a supervisor of several) and its log."""
+
+    def __init__(self, arguments: Sequence[str | Path], log: Path, index: int = 0) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ampelstream", "run", *map(str, arguments), *QUICK],
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "AMPELSTREAM_WORKER_INDEX": str(index)},
+            )
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+    def said(self, text: str) -> bool:
+        """Whether its log holds that."""
+        return text in self.log.read_text()
+
+
+@contextmanager
+def workers(
+    count: int, arguments: Sequence[str | Path], directory: Path
+) -> Iterator[list[Running]]:
+    """So many workers of one topology; killed at the end if they still run."""
+    directory.mkdir(exist_ok=True)
+    running = [
+        Running(arguments, directory / f"worker-{index}.log", index) for index in range(count)
+    ]
+    try:
+        yield running
+    finally:
+        for worker in running:
+            worker.process.kill()
+            worker.process.wait()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Until it holds; AssertionError where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.25)
+
+
+async def lags(address: str, topology: str) -> dict[str, int]:
+    """Records that each step has not yet committed."""
+    names = TopicNames(topology)
+    groups = {
+        f"{names.ingest_group}.alerts": [names.alerts],
+        f"{names.ingest_group}.notices": [names.notices],
+        names.app("objects"): [names.detections, names.events],
+        names.app("react"): [names.candidates],
+    }
+    consumer = AIOKafkaConsumer(bootstrap_servers=address)
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await consumer.start()
+    await admin.start()
+    try:
+        found: dict[str, int] = {}
+        for group, topics in groups.items():
+            parts = [
+                TopicPartition(topic, part)
+                for topic in topics
+                for part in await _partitions(consumer, topic)
+            ]
+            ends = await consumer.end_offsets(parts)
+            done = await admin.list_consumer_group_offsets(group)
+            found[group] = sum(
+                end - (done[tp].offset if tp in done else 0) for tp, end in ends.items()
+            )
+        return found
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    await consumer._client.add_topic(topic)
+    return sorted(consumer.partitions_for_topic(topic) or ())
+
+
+def wait_for_work(address: str, topology: str, seconds: float = 90.0) -> None:
+    """Until all steps have committed all that there is, twice in a row."""
+    quiet = 0
+
+    def done() -> bool:
+        nonlocal quiet
+        try:
+            left = any(asyncio.run(lags(address, topology)).values())
+        except KafkaError:  # a group that has no coordinator yet has not committed either
+            left = True
+        quiet = 0 if left else quiet + 1
+        return quiet > 1
+
+    wait_until(done, seconds, f"{topology}: all steps have committed all records")
