@@ -193,6 +193,8 @@ def test_each_worker_of_objects_has_a_name_and_a_volume(
     state = str(parse(worker["args"])["state"])
     assert {"name": claim["metadata"]["name"], "mountPath": state} in worker["volumeMounts"]
     assert parse(worker["args"])["workers"] == 1
+    assert "IP" not in parse(worker["args"])["host"]  # a static member keeps its address
+    assert parse(worker["args"])["port"] != 0
     assert f".{one['spec']['serviceName']}." in parse(worker["args"])["host"]
 
 

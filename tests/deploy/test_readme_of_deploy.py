@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from ampelstream.cli.app import app
+from ampelstream.model.deadletter import DeadLetter
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.service.exitcodes import ExitCode
@@ -90,11 +93,7 @@ def test_topics(text: str) -> None:
 
 
 def test_options_in_the_text_exist(text: str) -> None:
-    from typer.main import get_command  # noqa: PLC0415  (only here)
-
-    from ampelstream.cli.app import app  # noqa: PLC0415
-
-    command: Any = get_command(app)
+    command: Any = typer.main.get_command(app)
     known = {name for one in command.commands["run"].params for name in one.opts}
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     said = set(re.findall(r"`(--[\w-]+)[^`]*`", prose))
@@ -109,7 +108,5 @@ def test_the_script_uses_what_there_is(readme_blocks: list[tuple[str, str]]) -> 
             module = importlib.import_module(str(node.module))
             assert all(hasattr(module, alias.name) for alias in node.names)
     fields = set(re.findall(r"letter\.(\w+)", script))
-    from ampelstream.model.deadletter import DeadLetter  # noqa: PLC0415  (only here)
-
     assert fields <= set(DeadLetter.__struct_fields__)
     assert fields

@@ -1,5 +1,6 @@
 """The container's health check."""
 
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -115,8 +116,6 @@ def test_a_command_without_workers_is_healthy(tmp_path: Path) -> None:
 
 
 def test_it_needs_only_the_standard_library() -> None:
-    import subprocess  # noqa: PLC0415  (only here)
-
     listing = "import sys, ampelstream.runtime.service.probe; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", listing], capture_output=True, text=True, check=True
