@@ -108,10 +108,10 @@ class Consumer(stock.Consumer):
             self._highest[tp] = offset
             # Faust acknowledges what it cannot decode before anybody has taken it
             self._delivering[tp].add(offset)
-            try:
-                return await callback(message)
-            finally:
-                self._delivering[tp].discard(offset)
+            delivered = await callback(message)
+            # not where that failed or was cancelled: nobody has the record then, until a seek
+            self._delivering[tp].discard(offset)
+            return delivered
 
         super().__init__(transport, tracked, *args, **kwargs)
 
@@ -141,6 +141,7 @@ class Consumer(stock.Consumer):
         """Go back to the committed offsets: what was delivered after them comes again."""
         await super().perform_seek()
         self._delivered.clear()
+        self._delivering.clear()
         self._highest.clear()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -154,6 +155,7 @@ class Consumer(stock.Consumer):
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self._delivered.pop(tp, None)
+            self._delivering.pop(tp, None)
             self._highest.pop(tp, None)
 
     def _new_offset(self, tp: TP) -> int | None:

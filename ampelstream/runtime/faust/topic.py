@@ -40,10 +40,8 @@ class SafeTopic(Topic):
     async def _bury(self, exc: BaseException, message: Message) -> None:
         bury: Bury | None = getattr(self.app, "bury", None)
         if bury is None:
-            lost = LostRecords(
+            raise LostRecords(
                 f"{message.topic}[{message.partition}]@{message.offset} cannot be read ({exc}) "
                 "and nobody takes dead letters; give the application a `bury`"
             )
-            await self.app.crash(lost)
-            return
         await bury(message, exc)
