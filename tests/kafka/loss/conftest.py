@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata
 
+R = TypeVar("R")
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -44,11 +45,19 @@ class Scenario:
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end; TimeoutError where it does not come."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError from error
+
     def result(self) -> dict[str, Any]:
         """Wait for its end; gives its result."""
         out, _ = self._process.communicate(timeout=60)
         lines = out.strip().splitlines()
-        assert self._process.returncode == 0 and lines, self._log.read_text()[-4000:]
+        assert lines, self._log.read_text()[-4000:]
+        assert self._process.returncode == 0
         result: dict[str, Any] = json.loads(lines[-1])
         return result
 
@@ -136,8 +145,8 @@ class Lab:
 
         self._with_consumer(commit)
 
-    def _with_consumer(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        async def run() -> Any:
+    def _with_consumer(self, work: Callable[[Any], Coroutine[Any, Any, R]]) -> R:
+        async def run() -> R:
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self.address, group_id=self.name, enable_auto_commit=False
             )

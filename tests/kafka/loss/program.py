@@ -14,7 +14,9 @@ from pathlib import Path
 
 def main(scenario: str, variant: str, address: str, name: str, directory: str, told: str) -> None:
     """Run a scenario; ``module.function`` of this folder."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
+    )
     if variant == "stock":
         import faust  # noqa: F401, PLC0415  (before ours, which switches its compiled loop off)
     from tests.kafka.loss.variants import Setup, finish  # noqa: PLC0415  (after that)

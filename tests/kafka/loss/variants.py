@@ -13,6 +13,8 @@ from typing import Any
 
 __all__ = ["Setup", "finish", "make_app", "say", "start", "until", "wait_for_end"]
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -98,6 +100,6 @@ def say(line: str) -> None:
 
 def finish(result: dict[str, Any]) -> None:
     """Give the result, and end as a kill would."""
-    logging.info("result: %s", result)
+    _LOG.info("result: %s", result)
     say(json.dumps(result))
     os._exit(0)
