@@ -86,7 +86,13 @@ class PartitionStore(Store[bytes, bytes]):
         to_key: object = None,  # noqa: ARG002  (Faust's signature; our keys are bytes)
         to_value: object = None,  # noqa: ARG002  (the same)
     ) -> None:
-        """Apply records of the changelog; a failure is kept, since Faust swallows it."""
+        """Apply records of the changelog.
+
+        A failure is kept, and nothing more is applied: Faust would swallow it, and for ever try the
+        same batch again. `on_recovery_completed` raises it.
+        """
+        if self.failure is not None:
+            return
         parts: dict[int, dict[bytes, bytes | None]] = {}
         last: dict[int, int] = {}
         for event in batch:
@@ -99,8 +105,7 @@ class PartitionStore(Store[bytes, bytes]):
                 self.write(partition, changes, last[partition])
                 self.restored += len(changes)
         except StateError as error:
-            self.failure = self.failure or error
-            raise
+            self.failure = error
 
     async def on_rebalance(
         self,
