@@ -15,6 +15,10 @@ Mends, each against a way in which faust-streaming 0.15.3 loses records:
 - ``seek_to_committed`` leaves partitions without a committed offset where they are
   (``aiokafka/consumer/consumer.py:896-903``): what was fetched and dropped before is not read
   again. Here they go to their beginning.
+- A fetch waits up to a second while the set of partitions that it may read changes under it, and
+  aiokafka takes an empty set for "all" (``aiokafka/consumer/fetcher.py``, ``fetched_records``). So
+  at the end of a recovery it reads records of partitions that are still paused, after they were
+  rewound, and ``getmany`` skips these (``transport/consumer.py:756-760``). Here they are put back.
 """
 
 import asyncio
@@ -88,6 +92,25 @@ class Producer(stock.Producer):
             await asyncio.wait(list(self._sending))
 
 
+class _Thread(stock.AIOKafkaConsumerThread):
+    """The thread of the client; a fetch gives records only of partitions that are being read."""
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  (Faust's signature)
+        max_records: int | None = None,
+    ) -> Mapping[TP, list[Any]]:
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        wanted = active_partitions | self.consumer._buffered_partitions  # noqa: SLF001  (what getmany passes on)
+        kept = {tp: records for tp, records in fetched.items() if tp in wanted}
+        for tp in fetched.keys() - kept.keys():
+            # whoever rewound the partition did so in this thread, and before: go back to there
+            consumer.seek(tp, fetched[tp][0].offset)
+        return kept
+
+
 class Consumer(stock.Consumer):
     """A consumer that commits only what is done."""
 
@@ -114,6 +137,9 @@ class Consumer(stock.Consumer):
             return delivered
 
         super().__init__(transport, tracked, *args, **kwargs)
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     def ack(self, message: Message) -> bool:
         """Acknowledge, unless it is a stream that skips a record during a rebalance."""

@@ -112,6 +112,11 @@ class Step:
         """
         async for event in cast("Stream[Any]", stream).noack().events():
             message = event.message
+            if not self._owned(event):
+                # on its way here when its partition was taken: it comes again to whoever has that
+                # now, and after the records that were dropped before it
+                self._consumer.settle(message)
+                continue
             if self._continuity is not None:
                 await self._continuity.check(message.tp, message.offset)
             self._waiting.setdefault(message.partition, []).append(event)
