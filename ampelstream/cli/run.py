@@ -91,6 +91,14 @@ def run(
         int,
         typer.Option(min=0, help="Port of the first worker; 0 takes any.", rich_help_panel=_KAFKA),
     ] = 6066,
+    advertise: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AMPELSTREAM_ADVERTISE",
+            help="Host under which other workers reach this one, if not that of --host.",
+            rich_help_panel=_KAFKA,
+        ),
+    ] = None,
     instance_id: Annotated[
         str | None,
         typer.Option(
@@ -185,6 +193,7 @@ def run(
             workers=workers,
             host=host,
             port=port,
+            advertise=advertise,
             instance=instance_id,
             stuck_after=stuck_after,
             no_commit_after=no_commit_after,

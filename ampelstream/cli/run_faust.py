@@ -28,6 +28,7 @@ class FaustOptions:
     workers: int
     host: str
     port: int
+    advertise: str | None
     instance: str | None
     stuck_after: float
     no_commit_after: float
@@ -120,6 +121,7 @@ async def _worker(options: FaustOptions, steps: frozenset[str], index: int) -> i
         partitions=partitions,
         host=options.host,
         port=options.port + index if options.port else 0,
+        advertise=options.advertise,
         instance=options.instance and f"{options.instance}-{index}",
         times=GroupTimes(session=options.session, heartbeat=min(3.0, options.session / 4)),
         stuck_seconds=options.stuck_after,

@@ -7,7 +7,9 @@ misreading it.
 
 import io
 import json
+from collections.abc import Iterable
 from functools import cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import fastavro
@@ -57,16 +59,21 @@ def _schema(name: str) -> tuple[Any, bytes]:
     return fastavro.parse_schema(schema), _MARKER + int(print_hex, 16).to_bytes(8, "little")
 
 
-def _plain(value: Any) -> Any:
-    """Structs as mappings, also those that the state keeps as arrays."""
-    if isinstance(value, msgspec.Struct):
-        names, values = value.__struct_fields__, msgspec.structs.astuple(value)
-        return {name: _plain(one) for name, one in zip(names, values, strict=True)}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return value
+_fields = msgspec.structs.astuple
+
+
+def _named(names: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A struct as a mapping, also one that the state keeps as an array; its values stay."""
+    return dict(zip(names, _fields(value), strict=True))
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return _named(value.__struct_fields__, value)
+
+
+def _points(points: Iterable[Datapoint]) -> list[dict[str, Any]]:
+    names = Datapoint.__struct_fields__
+    return [_named(names, point) for point in points]
 
 
 def _encode(name: str, record: dict[str, Any]) -> bytes:
@@ -96,41 +103,37 @@ def _decode(name: str, data: bytes) -> dict[str, Any]:
 def _struct(record: dict[str, Any], kind: type[T]) -> T:
     """Build a struct; its parts that are arrays in the state are given as such."""
     try:
-        return msgspec.convert(_arrays(record), kind)
+        return msgspec.convert(record, kind)
     except msgspec.ValidationError as error:
         raise DecodeError(f"not a {kind.__name__}: {error}") from error
 
 
-def _arrays(value: Any) -> Any:
-    """Coordinates and datapoints as the arrays that their structs read."""
-    if isinstance(value, dict):
-        if value.keys() == _COORDINATES:
-            return [value["source"], value["partition"], value["offset"]]
-        if value.keys() == _DATAPOINT:
-            return [value[name] for name in Datapoint.__struct_fields__]
-        return {key: _arrays(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_arrays(one) for one in value]
-    return value
-
-
-_COORDINATES = {"source", "partition", "offset"}
-_DATAPOINT = set(Datapoint.__struct_fields__)
+_coordinates = itemgetter(*Coordinates.__struct_fields__)
+_datapoint = itemgetter(*Datapoint.__struct_fields__)
 
 
 def encode_detection(detection: Detection) -> bytes:
     """Encode a detection."""
-    return _encode("detection", _plain(detection))
+    record = _plain(detection)
+    record["where"] = _plain(detection.where)
+    record["datapoints"] = _points(detection.datapoints)
+    return _encode("detection", record)
 
 
 def decode_detection(data: bytes) -> Detection:
     """Decode a detection; DecodeError where it is none."""
-    return _struct(_decode("detection", data), Detection)
+    record = _decode("detection", data)
+    record["where"] = _coordinates(record["where"])
+    record["datapoints"] = [_datapoint(one) for one in record["datapoints"]]
+    return _struct(record, Detection)
 
 
 def encode_event(revision: EventRevision) -> bytes:
     """Encode a revision of an event."""
-    return _encode("event", _plain(revision))
+    record = _plain(revision)
+    if revision.external is not None:
+        record["external"] = _plain(revision.external)
+    return _encode("event", record)
 
 
 def decode_event(data: bytes) -> EventRevision:
@@ -175,11 +178,14 @@ def _result(one: UnitResult) -> dict[str, Any]:
 
 def encode_candidate(candidate: Candidate) -> bytes:
     """Encode a revision of a candidate."""
-    results = [_result(one) for one in candidate.results]
-    return _encode(
-        "candidate",
-        {**_plain(candidate), "status": candidate.status.value, "results": results},
-    )
+    provenance = _plain(candidate.provenance)
+    provenance["records"] = [_plain(one) for one in candidate.provenance.records]
+    record = _plain(candidate)
+    record["status"] = candidate.status.value
+    record["provenance"] = provenance
+    record["results"] = [_result(one) for one in candidate.results]
+    record["lightcurve"] = _points(candidate.lightcurve)
+    return _encode("candidate", record)
 
 
 def decode_candidate(data: bytes) -> Candidate:
@@ -187,6 +193,9 @@ def decode_candidate(data: bytes) -> Candidate:
     record = _decode("candidate", data)
     for one in record["results"]:
         one["body"] = None if one["body"] is None else _json(one["body"])
+    provenance = record["provenance"]
+    provenance["records"] = [_coordinates(one) for one in provenance["records"]]
+    record["lightcurve"] = [_datapoint(one) for one in record["lightcurve"]]
     return _struct(record, Candidate)
 
 
@@ -199,12 +208,13 @@ def _json(text: str) -> Any:
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:
     """Encode a dead letter."""
-    return _encode("dead_letter", _plain(letter))
+    return _encode("dead_letter", {**_plain(letter), "where": _plain(letter.where)})
 
 
 def decode_dead_letter(data: bytes) -> DeadLetter:
     """Decode a dead letter; DecodeError where it is none."""
-    return _struct(_decode("dead_letter", data), DeadLetter)
+    record = _decode("dead_letter", data)
+    return _struct({**record, "where": _coordinates(record["where"])}, DeadLetter)
 
 
 def encode_reaction(reaction: Reaction) -> bytes:

@@ -13,6 +13,7 @@ from ampelstream.runtime.faust.driver import Consumer
 from ampelstream.runtime.faust.step import Step
 from ampelstream.runtime.faust.table import StateTable
 from ampelstream.runtime.faust.tasks import PartitionTask
+from ampelstream.runtime.kafka.intake import still_coordinates
 from ampelstream.runtime.kafka.letters import dead_letter, letter_of
 from ampelstream.runtime.kafka.names import STATE_TABLE, TopicNames
 from ampelstream.runtime.kafka.outbox import Outbox
@@ -37,6 +38,8 @@ class StepApp:
         Topics of the topology.
     settings
         Keyword arguments of ``faust.App``.
+    options
+        Gives the connection, as keyword arguments of aiokafka.
     sources
         Topics that the agent reads; all have the partitions of the table.
     make_task
@@ -52,6 +55,7 @@ class StepApp:
         name: str,
         names: TopicNames,
         settings: dict[str, Any],
+        options: Callable[[], dict[str, Any]],
         *,
         sources: Sequence[str],
         make_task: Callable[[int, Backend], PartitionTask],
@@ -74,6 +78,7 @@ class StepApp:
         self.app.bury = self._bury
         table: Any = self.app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
         table.state_directory = state
+        table.client_options = options
         self.table: StateTable = table
         self.step = Step(
             name, self.table, make_task, outbox, metrics, health, contiguous=contiguous
@@ -100,6 +105,15 @@ class StepApp:
         await self.app._crashed.wait()  # noqa: SLF001  (mode has no public way to wait for it)
         reason = self.app.crash_reason
         raise reason if reason is not None else RuntimeError("Faust crashed without a reason")
+
+    def coordinates(self) -> bool:
+        """Whether the consumer still takes part in its group.
+
+        An unforeseen error ends aiokafka's coordinator task with a log line, and the consumer would
+        never get a partition again.
+        """
+        thread = self._consumer._thread  # noqa: SLF001  (there is no public way to the client)
+        return still_coordinates(getattr(thread, "_consumer", None))
 
     @property
     def group(self) -> str:

@@ -34,6 +34,8 @@ class WorkerSettings:
         Of the objects.
     host, port
         Where it answers over HTTP.
+    advertise
+        Name under which other workers reach this one; by default that of ``host``.
     instance
         Static member id in the consumer groups; None for a new one each time.
     times
@@ -61,6 +63,7 @@ class WorkerSettings:
     partitions: int
     host: str = "127.0.0.1"
     port: int = 0
+    advertise: str | None = None
     instance: str | None = None
     times: GroupTimes = field(default_factory=GroupTimes)
     stuck_seconds: float = 60.0

@@ -20,8 +20,9 @@ from ampelstream.topology import Topology
 
 __all__ = ["ObjectsTask", "candidate_key"]
 
-_SLICE = 40
-"""Objects of one slice of a sweep: some ten milliseconds, which alerts may have to wait."""
+_SLICE = 25
+_SLICE_SECONDS = 0.1
+"""How long a sweep goes on at a time [s]: alerts may have to wait for it."""
 
 
 def candidate_key(candidate: Candidate) -> bytes:
@@ -100,7 +101,10 @@ class ObjectsTask:
         """Match some objects against events that are new."""
         if not len(self.books.sweeps):
             return None
-        records = self._candidates(self.books.sweep(_SLICE))
+        until = self._clock() + _SLICE_SECONDS
+        records: list[Outgoing] = []
+        while len(self.books.sweeps) and self._clock() < until:
+            records.extend(self._candidates(self.books.sweep(_SLICE)))
         if not len(self.books.sweeps) and self._sweep_began is not None:
             self._metrics.sweep_seconds(self._clock() - self._sweep_began)
             self._sweep_began = None

@@ -4,23 +4,26 @@ Mends, each against a way in which faust-streaming 0.15.3 loses records or state
 
 - ``tables/recovery.py:649-660`` lets source partitions flow before it rewinds them: records fetched
   in between are dropped with the agents' queues and committed. Here: rewind, clear, flow.
-- A step of the recovery that takes longer than the request timeout is taken for done
-  (``_wait``, which ignores that ``wait_first`` timed out): a worker with an empty picture of the
-  changelog would start on an empty state. Here it ends the worker.
+- A step of the recovery that takes longer than the request timeout is taken for a stop of the
+  service (``_wait``: ``wait_first`` says the same of both): the recovery ends without a word, and
+  the worker waits for ever. Here it ends the worker, unless it makes progress.
 - A recovery that ends while the next rebalance has begun lets the flow go on partitions that are
   being handed over. Here it gives up, and the next assignment starts it again.
 - Errors while applying a changelog are swallowed (``tables/recovery.py:915-916``). Our table keeps
   the first one (``table.py``), and here it is looked for before anything flows.
 """
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 from faust.tables.manager import TableManager
-from faust.tables.recovery import Recovery
+from faust.tables.recovery import Recovery, ServiceStopped
 from faust.types import TP
 
 from ampelstream.errors import RecoveryError
+from ampelstream.runtime.faust.restore import restore
+from ampelstream.runtime.faust.table import StateTable
 
 __all__ = ["SafeRecovery", "SafeTableManager"]
 
@@ -29,6 +32,7 @@ class SafeRecovery(Recovery):
     """Faust's recovery in a safe order."""
 
     _rebalance = 0
+    _progress = 0
 
     async def on_rebalance(
         self,
@@ -45,19 +49,50 @@ class SafeRecovery(Recovery):
         if timeout is None or not isinstance(coro, Coroutine):
             await super()._wait(coro, timeout=timeout)
             return
-        finished = False
+        work = asyncio.ensure_future(coro)
+        try:
+            while not work.done():
+                before = self._progress
+                try:
+                    await super()._wait(_done(work), timeout=timeout)
+                except ServiceStopped:  # so Faust takes it that the time is over
+                    if self.should_stop:
+                        raise
+                if not work.done() and self._progress == before:
+                    raise RecoveryError(
+                        f"the brokers did not answer within {timeout} s while state was restored; "
+                        "see that they are up. Nothing is lost: the worker starts again."
+                    )
+            work.result()
+        finally:
+            work.cancel()
 
-        async def watched() -> None:
-            nonlocal finished
-            await coro
-            finished = True
+    async def _build_highwaters(
+        self, consumer: Any, tps: set[TP], destination: Any, title: str
+    ) -> None:
+        """Restore our partitions, before Faust looks what is left to restore."""
+        if title == "active":
+            for table in self.tables.values():
+                if isinstance(table, StateTable):
+                    await self._restore(table, {tp for tp in tps if self.tp_to_table[tp] is table})
+        await super()._build_highwaters(consumer, tps, destination, title)
 
-        await super()._wait(watched(), timeout=timeout)
-        if not finished:
-            raise RecoveryError(
-                f"the brokers did not answer within {timeout} s while state was restored; "
-                "see that they are up. Nothing is lost: the worker starts again."
-            )
+    async def _restore(self, table: StateTable, tps: set[TP]) -> None:
+        store = table.partitions_store
+
+        def progress(count: int) -> None:
+            store.restored += count
+            self._progress += count
+
+        await restore(
+            table.client_options(),
+            table.changelog_topic_name,
+            {tp.partition: store.persisted_offset(tp) for tp in tps},
+            store.write,
+            progress,
+        )
+        for tp in tps:
+            self.active_offsets[tp] = store.persisted_offset(tp)  # type: ignore[assignment]  # (None as in Faust: nothing yet)
 
     def _overtaken(self, generation_id: int) -> bool:
         """Whether another rebalance has begun since this recovery did."""
@@ -93,6 +128,10 @@ class SafeRecovery(Recovery):
         if not app.assignor.assigned_standbys():
             self.tables.on_standbys_ready()
         app.on_rebalance_end()
+
+
+async def _done(work: "asyncio.Future[Any]") -> None:
+    await asyncio.wait([work])
 
 
 class SafeTableManager(TableManager):

@@ -111,6 +111,7 @@ def faust_settings(
         "processing_guarantee": "at_least_once",
         "agent_supervisor": CrashingSupervisor,  # the default acknowledges what failed, and goes on
         "TableManager": "ampelstream.runtime.faust.recovery:SafeTableManager",
+        "PartitionAssignor": "ampelstream.runtime.faust.assignor:SafeAssignor",
         "Topic": "ampelstream.runtime.faust.topic:SafeTopic",
         "Table": "ampelstream.runtime.faust.table:StateTable",
         "stream_wait_empty": True,  # a batch in hand is finished before its partition goes

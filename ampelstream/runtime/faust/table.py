@@ -5,9 +5,9 @@ before. So the database never holds what the changelog lacks (it may vanish at a
 changelog never holds what was not sent on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from faust import Table
 
@@ -19,9 +19,20 @@ __all__ = ["StateTable"]
 
 
 class StateTable(Table[bytes, bytes]):
-    """Partitioned state with a changelog; not used as a dictionary."""
+    """Partitioned state with a changelog; not used as a dictionary.
+
+    Attributes
+    ----------
+    state_directory
+        For the databases.
+    client_options
+        Gives the connection, as keyword arguments of aiokafka.
+    cache_bytes, write_buffer_bytes
+        Memory of each partition's database [byte].
+    """
 
     state_directory: Path
+    client_options: Callable[[], dict[str, Any]]
     cache_bytes: int = 16 << 20
     write_buffer_bytes: int = 8 << 20
 

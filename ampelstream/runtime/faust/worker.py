@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiokafka import TopicPartition
 
-from ampelstream.errors import AmpelstreamError, ConfigError
+from ampelstream.errors import AmpelstreamError, ConfigError, LostRecords
 from ampelstream.runtime.faust.app import StepApp
 from ampelstream.runtime.faust.config import INGEST, WorkerSettings
 from ampelstream.runtime.faust.inputs import intakes
@@ -122,7 +123,7 @@ class Worker:
         holder = _LateQueries()
         server = Server(self._health, self._metrics, holder, host=s.host, port=s.port)
         port = await server.start()
-        url = f"http://{s.host}:{port}"
+        url = f"http://{_in_url(s.advertise or s.host)}:{port}"
         common = (self._topology, self._names, s, url, outbox, self._metrics, self._health)
         if OBJECTS in s.steps:
             objects = objects_app(*common)
@@ -151,6 +152,10 @@ class Worker:
         """Tell once a second that the event loop runs, and how restores go on."""
         while True:
             self._health.beat()
+            parts: list[StepApp | Intake] = [*self._apps, *self._intakes]
+            for part in parts:
+                if not part.coordinates() and not self._stop.is_set():
+                    raise LostRecords(f"{part.name}: its consumer has left its group for good")
             for app in self._apps:
                 self._health.rebalancing(app.name, app.rebalancing)
                 fresh = app.restored - self._restored.get(app.name, 0)
@@ -192,6 +197,13 @@ class Worker:
         self._pool.close()
         incident(_LOG, logging.INFO, "stopped", "stopped; everything is committed")
         return ExitCode.DONE
+
+
+def _in_url(host: str) -> str:
+    """A host as it stands in a URL; where we listen everywhere, this machine's name."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not listened on)
+        return socket.getfqdn()
+    return f"[{host}]" if ":" in host else host
 
 
 class _LateQueries:

@@ -20,7 +20,7 @@ from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
 
-__all__ = ["Intake", "Worker"]
+__all__ = ["Intake", "Worker", "still_coordinates"]
 
 _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
@@ -52,6 +52,13 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # (aiokafka's
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         del assigned
+
+
+def still_coordinates(consumer: AIOKafkaConsumer | None) -> bool:
+    """Whether a client's coordinator task runs; one that has not been started will."""
+    coordinator = getattr(consumer, "_coordinator", None)
+    task = getattr(coordinator, "_coordination_task", None)
+    return task is None or not task.done()
 
 
 class Intake:
@@ -131,6 +138,10 @@ class Intake:
         else:
             self._consumer.subscribe(self._topics, listener=listener)
         self._health.set_ready(self.name, ready=True)
+
+    def coordinates(self) -> bool:
+        """Whether the consumer still takes part in its group."""
+        return still_coordinates(self._consumer)
 
     def assigned(self) -> set[TopicPartition]:
         """Partitions that this worker has."""
