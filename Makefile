@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench bench-kafka soak clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,6 +36,9 @@ format: $(READY) ## put the code into the project's format
 
 bench: $(READY) ## measure the cost per alert as ratios to bare fastavro
 	cd benchmarks && ../$(BIN)/python decode.py && ../$(BIN)/python replay.py
+
+bench-kafka: $(READY) ## measure speed, restore and sweeps on a Kafka of its own
+	cd benchmarks && ../$(BIN)/python kafka_speed.py && ../$(BIN)/python kafka_state.py
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
