@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -149,8 +150,20 @@ class Worker:
         self._begin(f"{name} (lag)", watch.run())
 
     async def _beat(self) -> None:
-        """Tell once a second that the event loop runs, and how restores go on."""
+        """Tell once a second that the event loop runs, and how restores go on.
+
+        A process that was frozen for so long that its groups have given its partitions away must
+        not go on with what it had in hand.
+        """
+        times = self._settings.times
+        last = time.monotonic()
         while True:
+            now = time.monotonic()
+            if now - last > times.session - times.heartbeat:
+                text = "this process was frozen, and others may have its partitions; it ends"
+                incident(_LOG, logging.ERROR, "frozen", text, seconds=round(now - last, 1))
+                self._exit(ExitCode.HUNG)
+            last = now
             self._health.beat()
             parts: list[StepApp | Intake] = [*self._apps, *self._intakes]
             for part in parts:
