@@ -152,6 +152,9 @@ class Lab:
             )
             await consumer.start()
             try:
+                while not consumer._client.cluster.brokers():  # one that was paused is out a moment
+                    await asyncio.sleep(0.1)
+                    await consumer._client.force_metadata_update()
                 return await work(consumer)
             finally:
                 await consumer.stop()

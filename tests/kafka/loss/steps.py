@@ -54,6 +54,7 @@ def step_app(setup: Setup, outbox: Outbox) -> StepApp:
         "copy",
         TopicNames(setup.name),
         our_settings(setup),
+        lambda: {"bootstrap_servers": [setup.address]},
         sources=[f"{setup.name}-source"],
         make_task=lambda _partition, backend: CopyTask(setup, backend),
         state=setup.directory / "databases",

@@ -37,7 +37,7 @@ def make_consumer(kind: type[Any] = Consumer) -> Any:
     )
     consumer._committed_offset = defaultdict(lambda: None)
     consumer._acked, consumer._acked_index = defaultdict(list), defaultdict(set)
-    consumer._gap = defaultdict(stock_consumer.IntervalTree)
+    consumer._gap = defaultdict(vars(stock_consumer)["IntervalTree"])
     consumer._unacked_messages, consumer._waiting_for_ack = WeakSet(), None
     consumer._n_acked = 0
     consumer._delivered, consumer._delivering = defaultdict(set), defaultdict(set)
