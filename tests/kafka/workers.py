@@ -26,16 +26,17 @@ def ampelstream(*arguments: str | Path, check: bool = True) -> subprocess.Comple
 
 
 class Running:
-    """A worker process (or a supervisor of several) and its log."""
+    """A worker process (or, without an index, a supervisor of several) and its log."""
 
-    def __init__(self, arguments: Sequence[str | Path], log: Path, index: int = 0) -> None:
+    def __init__(self, arguments: Sequence[str | Path], log: Path, index: int | None = 0) -> None:
         self.log = log
+        numbered = {} if index is None else {"AMPELSTREAM_WORKER_INDEX": str(index)}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ampelstream", "run", *map(str, arguments), *QUICK],
+                [sys.executable, "-m", "ampelstream", "run", *QUICK, *map(str, arguments)],
                 stdout=out,
                 stderr=out,
-                env={**os.environ, "AMPELSTREAM_WORKER_INDEX": str(index)},
+                env={**os.environ, **numbered},
             )
 
     def stop(self) -> int:

@@ -1,0 +1,151 @@
+"""A packet whose schema the registry does not know yet waits for it, and is lost by nothing."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from astropy.time import Time
+
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.simulate import simulate_notice
+
+from .looking import alerts_in_state, dead, metrics, produce, state, where
+from .rubin import MJD, SCHEMA, packet, registry
+from .workers import Running, ampelstream, wait_for_work, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+KNOWN, LATE = 4201, 4202
+SOON, WAITING = range(1, 21), range(101, 106)
+TOPOLOGY = """
+name: {name}
+version: 1
+channels:
+  rubin:
+    alerts: {{survey: lsst}}
+    window: [0, 30]
+    units: [{{unit: SkyMapProbability}}]
+"""
+WAVE = simulate_notice(
+    event_id="MS260301a",
+    alert_type="INITIAL",
+    time_created="2026-03-01T00:05:00Z",
+    t0_jd=float(Time(MJD, format="mjd", scale="tai").utc.jd) - 2.0,
+    ra=150.0,
+    dec=-2.0,
+    width_deg=5.0,
+    order=5,
+)
+
+
+class Setup:
+    """A topology for Rubin's alerts, its topics, and how its worker is started."""
+
+    def __init__(self, address: str, name: str, directory: Path) -> None:
+        self.address = address
+        self.names = TopicNames(name)
+        self.connection = Connection(bootstrap=(address,))
+        self.directory = directory
+        topology = directory / "topology.yml"
+        topology.write_text(TOPOLOGY.format(name=name))
+        self.run: list[str | Path] = [topology, "--broker", address]
+        ampelstream("topics", "create", *self.run, "--partitions", "2", "--yes")
+        self.run += ["--engine", "faust", "--state", directory / "state"]
+        self.run += ["--park", "1", "--log", "json"]
+
+    def worker(self, registry_url: str | None) -> Running:
+        """Start it (again) with a file of sources, as people write one."""
+        sources: dict[str, object] = {
+            "alerts": [{"topics": self.names.alerts}],
+            "notices": [{"topics": self.names.notices}],
+        }
+        if registry_url is not None:
+            sources |= {"registry": {"url": registry_url}}
+        path = self.directory / "sources.yml"
+        path.write_text(json.dumps(sources))  # JSON is YAML
+        return Running([*self.run, "--sources", path], self.directory / "worker.log")
+
+    def alerts(self) -> Counter[int]:
+        return alerts_in_state(self.address, self.names, 2)
+
+
+@pytest.fixture
+def setup(broker_address: str, unique: str, tmp_path: Path) -> Setup:
+    return Setup(broker_address, unique, tmp_path)
+
+
+def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None:
+    with registry() as known:
+        known.schemas[KNOWN] = SCHEMA
+        produce(setup.connection, setup.names.notices, [WAVE])
+        late = [packet(number, LATE) for number in WAITING]
+        soon = [packet(number, KNOWN) for number in SOON]
+        produce(setup.connection, setup.names.alerts, late + soon)
+        worker = setup.worker(known.url)
+        try:
+            # the others go on meanwhile
+            wait_until(lambda: setup.alerts() == Counter(SOON), 60, "what can be read is read")
+            url = where(worker)
+            wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 5, 20, "5 parked")
+            worker.process.kill()
+            worker.process.wait()
+            asked = len(known.asked)
+            worker = setup.worker(known.url)
+            wait_until(lambda: len(known.asked) > asked, 40, "the new process asks again")
+            assert setup.alerts() == Counter(SOON)
+            known.schemas[LATE] = SCHEMA
+            wait_until(lambda: len(setup.alerts()) == 25, 40, "the parked ones are read")
+            url = where(worker, starts=2)
+            wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 0, 20, "0 parked")
+            wait_for_work(setup.address, setup.names.topology)
+            assert worker.stop() == 0
+        finally:
+            worker.process.kill()
+            worker.process.wait()
+    assert setup.alerts() == Counter([*SOON, *WAITING])
+    assert not dead(setup.address, setup.names)
+    # where a packet came from is where it first was, not where it was parked
+    found = state(setup.address, setup.names, 2)
+    assert {alert.where.source for one in found for alert in one.alerts} == {setup.names.alerts}
+    assert sum(len(one.candidates) for one in found) == 25
+
+
+def test_without_a_registry_it_is_a_dead_letter(setup: Setup) -> None:
+    worker = setup.worker(None)
+    try:
+        produce(setup.connection, setup.names.alerts, [packet(1, LATE)])
+        wait_until(lambda: bool(dead(setup.address, setup.names)), 60, "a dead letter")
+        assert worker.stop() == 0
+    finally:
+        worker.process.kill()
+        worker.process.wait()
+    (letter,) = dead(setup.address, setup.names)
+    assert (letter.error, letter.value) == ("UnknownSchema", packet(1, LATE))
+    assert str(LATE) in letter.reason
+    assert not setup.alerts()
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("version", "file"), [(703, "3527242430321524769.avro"), (900, "7912941781254298.avro")]
+)
+def test_real_packets(setup: Setup, data_dir: Path, version: int, file: str) -> None:
+    value = (data_dir / "lsst" / "boom-wire" / file).read_bytes()
+    with registry() as known:
+        worker = setup.worker(known.url)
+        try:
+            produce(setup.connection, setup.names.alerts, [value])
+            wait_until(lambda: known.asked.count(version) > 1, 60, "it was asked for twice")
+            assert not setup.alerts()
+            schema = data_dir / "lsst" / "schemas" / f"{version}.avsc"
+            known.schemas[version] = json.loads(schema.read_text())
+            wait_until(lambda: bool(setup.alerts()), 40, "it is read")
+            wait_for_work(setup.address, setup.names.topology)
+            assert worker.stop() == 0
+        finally:
+            worker.process.kill()
+            worker.process.wait()
+    assert setup.alerts() == Counter([int(Path(file).stem)])
+    assert not dead(setup.address, setup.names)
