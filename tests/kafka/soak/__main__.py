@@ -1,6 +1,7 @@
 """``python -m tests.kafka.soak``: the long soak; exit code 1 where anything was lost or doubled."""
 
 import argparse
+import logging
 import shutil
 import sys
 import tempfile
@@ -24,13 +25,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=100.0, help="packets per second")
     parser.add_argument("--out", type=Path, help="file of the table")
     parser.add_argument("--work", type=Path, help="directory for logs, kept; else a temporary one")
-    return parser.parse_args()
+    args = parser.parse_args()
+    strange = [] if args.faults == "all" else sorted(set(args.faults.split(",")) - set(FAULTS))
+    if strange:
+        parser.error(f"there is no fault {', '.join(strange)}")
+    return args
 
 
 def main() -> int:
     """Run the faults one after another, and tell after each."""
     args = _arguments()
-    faults = list(FAULTS) if args.faults == "all" else args.faults.split(",")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every fault
+    faults = [one for one in FAULTS if one != "none"]
+    if args.faults != "all":
+        faults = args.faults.split(",")
     work = args.work or Path(tempfile.mkdtemp(prefix="soak-"))
     work.mkdir(parents=True, exist_ok=True)
     stream = Stream(args.packets)
@@ -41,7 +49,8 @@ def main() -> int:
         soak = Soak(fault, stream, work / fault, seed=args.seed, rate=args.rate)
         results.append(soak.run(args.rounds, expected))
         text = table(results)
-        sys.stderr.write(text)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
         if args.out is not None:
             args.out.write_text(text)
         if results[-1].ok:

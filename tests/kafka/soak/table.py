@@ -12,6 +12,7 @@ _HEAD = (
     *("fault", "rounds", "packets", "lost", "doubled", "dead letters", "candidates"),
     *("reactions", "sent twice", "done after [s]", "workers' ends"),
 )
+_SHOWN = 6
 
 
 def _end(code: int) -> str:
@@ -42,7 +43,9 @@ def table(results: Iterable[Result]) -> str:
     rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, results)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     for one in results:
-        lines += [f"\n{one.fault}: {what}" for what in one.wrong]
+        lines += [f"\n{one.fault}: {what}" for what in one.wrong[:_SHOWN]]
+        if len(one.wrong) > _SHOWN:
+            lines.append(f"\n{one.fault}: and {len(one.wrong) - _SHOWN} more like these")
         if one.lost:
             lines.append(f"\n{one.fault}: lost {sorted(one.lost)[:20]}")
         if one.sent_twice:
