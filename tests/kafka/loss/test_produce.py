@@ -7,6 +7,7 @@ import pytest
 
 from ampelstream.runtime.broker.broker import Broker
 
+pytestmark = pytest.mark.slow
 TOO_SMALL = {"max_message_bytes": "2000"}
 
 
