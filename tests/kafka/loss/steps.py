@@ -112,5 +112,5 @@ async def disk(setup: Setup) -> dict[str, Any]:
             raise StateError("the disk is full")
         write(*args, **kwargs)
 
-    PartitionStore.write = failing_write  # type: ignore[method-assign]
+    PartitionStore.write = failing_write  # type: ignore[method-assign]  # (the fault of this scenario)
     return await run(setup, 12)
