@@ -40,5 +40,8 @@ bench: $(READY) ## measure the cost per alert as ratios to bare fastavro
 bench-kafka: $(READY) ## measure speed, restore and sweeps on a Kafka of its own
 	cd benchmarks && ../$(BIN)/python kafka_speed.py && ../$(BIN)/python kafka_state.py
 
+soak: $(READY) ## rounds of faults on Kafka brokers of its own; takes hours, writes soak.md
+	$(BIN)/python -m tests.kafka.soak --out soak.md
+
 clean: ## remove everything that was made
 	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
