@@ -72,9 +72,17 @@ async def intakes(
     sources = settings.sources
     registry = _registry(sources, settings)
 
-    def intake(name: str, stream: Stream, where: Connection, inputs: list[InputSpec]) -> Intake:
+    def intake(
+        name: str,
+        stream: Stream,
+        where: Connection,
+        inputs: list[InputSpec],
+        *,
+        again: bool = False,
+    ) -> Intake:
         ours = where is settings.connection
-        schemas = WireSchemas(registry, metrics, retry_seconds=settings.park_seconds)
+        told = metrics if again else None  # who reads what is parked knows how much waits
+        schemas = WireSchemas(registry, told, retry_seconds=settings.park_seconds)
         return Intake(
             name,
             where.client_options,
@@ -82,7 +90,14 @@ async def intakes(
             topics=[topic for one in inputs for topic in one.topics],
             pattern=_pattern(inputs),
             worker=Ingest(
-                topology, names, stream, settings.partitions, schemas, metrics, ours=ours
+                topology,
+                names,
+                stream,
+                settings.partitions,
+                schemas,
+                metrics,
+                ours=ours,
+                again=again,
             ),
             outbox=outbox,
             metrics=metrics,
@@ -103,7 +118,7 @@ async def intakes(
             made.append(intake(name, stream, where, inputs))
     if registry is not None:
         parked = [InputSpec(topics=(names.parked,))]
-        made.append(intake("ingest-parked", "alerts", settings.connection, parked))
+        made.append(intake("ingest-parked", "alerts", settings.connection, parked, again=True))
     if not made:
         raise ConfigError("the sources name nothing to read")
     return made

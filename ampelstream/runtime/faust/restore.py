@@ -60,16 +60,22 @@ async def restore(
     try:
         await consumer.start()
         ends = await _seek(consumer, topic, persisted)
-        while ends:
+        reached = {tp: _before(persisted[tp.partition]) for tp in ends}
+        left = {tp for tp, end in ends.items() if await consumer.position(tp) < end}
+        while left:
             fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             for tp, records in fetched.items():
                 changes = {one.key: one.value for one in records if one.key is not None}
+                reached[tp] = records[-1].offset
                 # not in a thread: a rebalance may close the database while this waits
-                apply(tp.partition, changes, records[-1].offset)
+                apply(tp.partition, changes, reached[tp])
                 progress(len(records))
-            for tp in [tp for tp, end in ends.items() if await consumer.position(tp) >= end]:
-                del ends[tp]
+            for tp in [tp for tp in left if await consumer.position(tp) >= ends[tp]]:
+                left.remove(tp)
                 consumer.pause(tp)
+        for tp, end in ends.items():
+            if reached[tp] < end - 1:  # compaction has removed the last records
+                apply(tp.partition, {}, end - 1)
     except KafkaError as error:
         raise RecoveryError(
             f"{topic} cannot be read: {error!r}; see that brokers are up"
@@ -81,7 +87,7 @@ async def restore(
 async def _seek(
     consumer: AIOKafkaConsumer, topic: str, persisted: Mapping[int, int | None]
 ) -> dict[TopicPartition, int]:
-    """Go to where each database is; give the ends of those that have something to read."""
+    """Go to where each database is; give the ends of the partitions."""
     places = {TopicPartition(topic, number): offset for number, offset in persisted.items()}
     if not places:
         return {}
@@ -97,6 +103,8 @@ async def _seek(
                 "restored from the changelog. If it is not, the database is the only copy: keep it."
             )
         consumer.seek(tp, first[tp] if offset is None else max(offset + 1, first[tp]))
-    return {
-        tp: end for tp, end in ends.items() if end > first[tp] and await consumer.position(tp) < end
-    }
+    return ends
+
+
+def _before(offset: int | None) -> int:
+    return -1 if offset is None else offset

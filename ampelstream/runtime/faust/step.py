@@ -16,6 +16,7 @@ from faust.streams import Stream
 from faust.tables.manager import TableManager
 from faust.types import TP, EventT, StreamT
 
+from ampelstream.errors import LostRecords
 from ampelstream.runtime.faust.continuity import Continuity
 from ampelstream.runtime.faust.driver import Consumer
 from ampelstream.runtime.faust.table import StateTable
@@ -50,6 +51,8 @@ class Step:
         Told what goes on.
     contiguous
         Whether the source topics have no holes in their offsets.
+    term_seconds
+        How long a rebalance may wait for a batch [s]; less than the group gives its members.
     clock
         Seconds that only go forward.
     """
@@ -64,6 +67,7 @@ class Step:
         health: Health,
         *,
         contiguous: bool,
+        term_seconds: float = 25.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -81,6 +85,8 @@ class Step:
         self._room.set()
         self._in_work = asyncio.Lock()
         self._paused = True
+        self._term_seconds = term_seconds
+        self._rebalancing_since: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ampelstream-{name}")
         self._continuity = Continuity(self._committed, self._earliest) if contiguous else None
 
@@ -215,13 +221,37 @@ class Step:
         ProduceError
             The brokers did not take it; nothing is committed.
         """
+        self._check_term()
         await self._outbox.send(outputs)
+        self._check_term()
         if not all(self._owned(event) for event in events):
             # the partition went elsewhere while we worked: its new owner does this work again
             del self._tasks[partition]
             return
         await self.table.write(partition, task.tables.changes(), self._outbox)
         task.tables.rollback()  # the database has it now
+
+    def _check_term(self) -> None:
+        """Refuse to write when the group may have lost its patience with us.
+
+        Raises
+        ------
+        LostRecords
+            A rebalance waits for us since almost as long as members are given.
+        """
+        began = self._rebalancing_since
+        if began is not None and self._clock() - began > self._term_seconds:
+            raise LostRecords(
+                f"{self.name}: a rebalance has waited too long for this batch; others may have its "
+                "partition by now, so it is left to them"
+            )
+
+    def tell_rebalancing(self, *, active: bool) -> None:
+        """Take note of a rebalance; to be told about once a second."""
+        if not active:
+            self._rebalancing_since = None
+        elif self._rebalancing_since is None:
+            self._rebalancing_since = self._clock()
 
     async def on_revoked(self, _revoked: set[TP]) -> None:
         """Rebalancing has begun: finish the slice in hand, and forget the partitions."""

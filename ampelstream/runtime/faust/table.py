@@ -5,13 +5,15 @@ before. So the database never holds what the changelog lacks (it may vanish at a
 changelog never holds what was not sent on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from faust import Table
+from faust.types import TP
 
 from ampelstream.core.keys import commit_order
+from ampelstream.runtime.faust.foreign import foreign_keys, foreign_offsets
 from ampelstream.runtime.faust.store import PartitionStore
 from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 
@@ -67,8 +69,27 @@ class StateTable(Table[bytes, bytes]):
         """
         if not changes:
             return
-        topic = self.changelog_topic_name
+        topic, store = self.changelog_topic_name, self.partitions_store
         ordered = sorted(changes.items(), key=lambda change: commit_order(*change))
         sent = await outbox.send([Outgoing(topic, key, value, partition) for key, value in ordered])
-        last = max(one.offset for one in sent)
-        self.partitions_store.write(partition, dict(ordered), last)
+        offsets = [one.offset for one in sent]
+        before = store.persisted_offset(TP(topic, partition))
+        foreign = foreign_offsets(-1 if before is None else before, offsets)
+        if foreign:
+            offsets.append(await self._overwrite(partition, changes, foreign, outbox))
+        store.write(partition, dict(ordered), max(offsets))
+
+    async def _overwrite(
+        self,
+        partition: int,
+        changes: Mapping[bytes, bytes | None],
+        foreign: Sequence[int],
+        outbox: Outbox,
+    ) -> int:
+        """Write our values of the keys of foreign records again; give the last offset."""
+        topic, backend = self.changelog_topic_name, self.partitions_store.backend(partition)
+        keys = await foreign_keys(self.client_options(), topic, partition, foreign)
+        right = {key: changes[key] if key in changes else backend.get(key) for key in keys}
+        ordered = sorted(right.items(), key=lambda change: commit_order(*change))
+        sent = await outbox.send([Outgoing(topic, key, value, partition) for key, value in ordered])
+        return max((one.offset for one in sent), default=max(foreign))

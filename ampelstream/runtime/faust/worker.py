@@ -171,6 +171,7 @@ class Worker:
                     raise LostRecords(f"{part.name}: its consumer has left its group for good")
             for app in self._apps:
                 self._health.rebalancing(app.name, app.rebalancing)
+                app.step.tell_rebalancing(active=app.rebalancing)
                 fresh = app.restored - self._restored.get(app.name, 0)
                 if fresh:
                     self._restored[app.name] = app.restored

@@ -58,7 +58,9 @@ class Table:
         self.app = world.app
         self.changelog_topic_name = "changelog"
         self.partitions_store = SimpleNamespace(
-            backend=lambda _partition: world.backend, write=world.write
+            backend=lambda _partition: world.backend,
+            write=world.write,
+            persisted_offset=lambda _tp: None,
         )
 
     async def write(self, partition: int, changes: Any, outbox: Any) -> None:
