@@ -55,7 +55,7 @@ class Setup:
         self.run += ["--engine", "faust", "--state", directory / "state"]
         self.run += ["--park", "1", "--log", "json"]
 
-    def worker(self, registry_url: str | None) -> Running:
+    def worker(self, registry_url: str | None, *options: str) -> Running:
         """Start it (again) with a file of sources, as people write one."""
         sources: dict[str, object] = {
             "alerts": [{"topics": self.names.alerts}],
@@ -65,7 +65,7 @@ class Setup:
             sources |= {"registry": {"url": registry_url}}
         path = self.directory / "sources.yml"
         path.write_text(json.dumps(sources))  # JSON is YAML
-        return Running([*self.run, "--sources", path], self.directory / "worker.log")
+        return Running([*self.run, "--sources", path, *options], self.directory / "worker.log")
 
     def alerts(self) -> Counter[int]:
         return alerts_in_state(self.address, self.names, 2)
@@ -99,6 +99,7 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
             wait_until(lambda: len(setup.alerts()) == 25, 40, "the parked ones are read")
             url = where(worker, starts=2)
             wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 0, 20, "0 parked")
+            assert metrics(url)['ampelstream_received_total{stream="alerts"}'] == 0
             wait_for_work(setup.address, setup.names.topology)
             assert worker.stop() == 0
         finally:
@@ -110,6 +111,25 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
     found = state(setup.address, setup.names, 2)
     assert {alert.where.source for one in found for alert in one.alerts} == {setup.names.alerts}
     assert sum(len(one.candidates) for one in found) == 25
+
+
+def test_waiting_is_no_hang_and_is_counted(setup: Setup) -> None:
+    with registry() as known:
+        worker = setup.worker(known.url, "--park", "14", "--no-commit-after", "10")
+        try:
+            produce(setup.connection, setup.names.alerts, [packet(1, LATE)])
+            wait_until(lambda: known.asked.count(LATE) > 1, 60, "it was asked for twice")
+            known.schemas[LATE] = SCHEMA
+            wait_until(lambda: bool(setup.alerts()), 40, "it is read")
+            produce(setup.connection, setup.names.alerts, [packet(2, LATE + 1)])
+            url = where(worker)
+            wait_until(lambda: known.asked.count(LATE + 1) == 1, 20, "so is the next")
+            wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 1, 10, "1 parked")
+            assert metrics(url)['ampelstream_received_total{stream="alerts"}'] == 2
+            assert worker.stop() == 0
+        finally:
+            worker.process.kill()
+            worker.process.wait()
 
 
 def test_without_a_registry_it_is_a_dead_letter(setup: Setup) -> None:

@@ -45,6 +45,8 @@ class Ingest:
     ours
         Whether the input lies on our own cluster: only there headers are believed that say where a
         record came from first.
+    again
+        Whether the input holds parked records, which were counted when they came in.
     now
         Unix time [s].
     """
@@ -59,6 +61,7 @@ class Ingest:
         metrics: Metrics,
         *,
         ours: bool,
+        again: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._topology = topology
@@ -68,6 +71,7 @@ class Ingest:
         self._schemas = schemas
         self._metrics = metrics
         self._ours = ours
+        self._again = again
         self._now = now
         self._day = 0
 
@@ -77,7 +81,7 @@ class Ingest:
 
     def work(self, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
         """Judge the records, in order."""
-        self._metrics.received(self._stream, len(records))
+        self._metrics.received(self._stream, 0 if self._again else len(records))
         out: list[Outgoing] = []
         if self._stream == "notices":
             for record in records:

@@ -25,6 +25,7 @@ __all__ = ["Intake", "Worker", "still_coordinates"]
 _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _BATCH = 500
+_SIGN_SECONDS = 1.0
 
 
 class Worker(Protocol):
@@ -160,9 +161,19 @@ class Intake:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             if not fetched:
                 continue
-            await self._worker.prepare([one for part in fetched.values() for one in part])
+            await self._prepare([one for part in fetched.values() for one in part])
             async with self._in_work:
                 await self._batch(fetched)
+
+    async def _prepare(self, records: Sequence[ConsumerRecord]) -> None:
+        """Let the worker wait, and tell that it does so on purpose."""
+        work = asyncio.ensure_future(self._worker.prepare(records))
+        try:
+            while not (await asyncio.wait({work}, timeout=_SIGN_SECONDS))[0]:
+                self._health.progress(self.name)
+            work.result()
+        finally:
+            work.cancel()
 
     async def _batch(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         ours = self._consumer.assignment()

@@ -12,7 +12,7 @@ from aiokafka.structs import ConsumerRecord
 
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
-from ampelstream.runtime.kafka.headers import encode_origin
+from ampelstream.runtime.kafka.headers import decode_origin, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing
 from ampelstream.runtime.service.metrics import Metrics
@@ -51,7 +51,7 @@ class WireSchemas:
     registry
         Where they come from; without one nothing is parked, and such packets are dead letters.
     metrics
-        Told how many wait.
+        Told how many wait; None for who only parks and does not read what is parked.
     retry_seconds
         How long a parked record is left alone [s].
     now
@@ -63,7 +63,7 @@ class WireSchemas:
     def __init__(
         self,
         registry: SchemaRegistry | None,
-        metrics: Metrics,
+        metrics: Metrics | None,
         *,
         retry_seconds: float = 60.0,
         now: Callable[[], float] = time.time,
@@ -80,6 +80,11 @@ class WireSchemas:
         """Wait until parked records are due, and fetch the schemas that are not at hand."""
         if self.registry is None:
             return
+        if self._metrics is not None:
+            # counted before the wait, so that monitoring need not wait for them too
+            origins = (decode_origin(record.headers) for record in records)
+            self._waiting |= {origin[0]: None for origin in origins if origin is not None}
+            self._tell()
         wait = max((_due(record) for record in records), default=0.0) - self._now()
         if wait > 0:
             await self._sleep(min(wait, self._retry_seconds))
@@ -96,10 +101,14 @@ class WireSchemas:
             return None
         if self.registry.known(schema_id) is not None:
             if self._waiting.pop(where, 0) is None:
-                self._metrics.parked(len(self._waiting))
+                self._tell()
             return None
         self._waiting[where] = None
-        self._metrics.parked(len(self._waiting))
+        self._tell()
         due = str(self._now() + self._retry_seconds).encode()
         headers = (*encode_origin(where, record.member), (DUE, due))
         return Outgoing(names.parked, str(where).encode(), value, headers=headers)
+
+    def _tell(self) -> None:
+        if self._metrics is not None:
+            self._metrics.parked(len(self._waiting))
