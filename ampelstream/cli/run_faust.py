@@ -42,11 +42,14 @@ class FaustOptions:
 def run_faust(options: FaustOptions) -> None:
     """Run one worker, or as many as were asked for."""
     from ampelstream.runtime.service.incidents import log_as_json
+    from ampelstream.runtime.service.repeats import RepeatFilter
 
     if options.json_log:
         log_as_json()
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RepeatFilter())
     steps = _steps(options.steps)
     index = os.environ.get(WORKER_INDEX)
     if options.workers > 1 and index is None:

@@ -63,6 +63,11 @@ class ObjectsTask:
         self._clock = clock
         self._sweep_began: float | None = clock() if len(self.books.sweeps) else None
 
+    @property
+    def pending(self) -> int:
+        """Events whose objects have yet to be matched."""
+        return len(self.books.sweeps)
+
     def handle(self, messages: Sequence[Message]) -> list[Outgoing]:
         """Merge detections, take in events and ticks; give candidates and dead letters."""
         out: list[Outgoing] = []

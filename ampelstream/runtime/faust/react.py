@@ -63,6 +63,11 @@ class ReactTask:
         self._open = dispatcher.unsent(self.ledger.entries())
         self._not_before = float("-inf")
 
+    @property
+    def pending(self) -> int:
+        """Reactions that a sink has yet to take."""
+        return len(self._open)
+
     def handle(self, messages: Sequence[Message]) -> list[Outgoing]:
         """Decide what to send for candidates."""
         out: list[Outgoing] = []

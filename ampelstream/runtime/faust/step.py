@@ -96,6 +96,11 @@ class Step:
         return sorted(self._tasks)
 
     @property
+    def pending(self) -> int:
+        """How much there is to do in the background, on all partitions."""
+        return sum(task.pending for task in self._tasks.values())
+
+    @property
     def _consumer(self) -> Consumer:
         return cast("Consumer", self.table.app.consumer)
 

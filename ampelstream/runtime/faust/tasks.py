@@ -26,6 +26,11 @@ class PartitionTask(Protocol):
 
     tables: Transaction
 
+    @property
+    def pending(self) -> int:
+        """How much there is to do in the background."""
+        ...
+
     def handle(self, messages: Sequence[Message]) -> list[Outgoing]:
         """Work on records, in order; give what is to be produced."""
         ...

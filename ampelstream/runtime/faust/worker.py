@@ -172,6 +172,8 @@ class Worker:
             for app in self._apps:
                 self._health.rebalancing(app.name, app.rebalancing)
                 app.step.tell_rebalancing(active=app.rebalancing)
+                if app.name == OBJECTS:
+                    self._metrics.sweeps_pending(app.step.pending)
                 fresh = app.restored - self._restored.get(app.name, 0)
                 if fresh:
                     self._restored[app.name] = app.restored

@@ -29,6 +29,7 @@ class CopyTask:
 
     def __init__(self, setup: Setup, backend: Backend) -> None:
         self.tables = Transaction(backend)
+        self.pending = 0
         self._setup = setup
         self._text = os.urandom(VALUE_BYTES // 2).hex().encode()
 

@@ -72,6 +72,7 @@ class Task:
         world.made += 1
         self._world = world
         self.tables = Transaction(backend)
+        self.pending = 0
 
     def handle(self, messages: Sequence[Any]) -> list[Outgoing]:
         self._world.note(f"handle {[message.offset for message in messages]}")
