@@ -18,11 +18,12 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import fastavro
-from decode import bare_reader, load_packets
+from decode import Run, bare_reader, load_packets
 from kafka_bench import (
     broker_in,
     create_topics,
@@ -53,7 +54,7 @@ def renamed(packets: Sequence[bytes], copies: int) -> Iterator[bytes]:
             if header.key not in parsed:
                 schema = json.loads(metadata(header.key)["avro.schema"])
                 parsed[header.key] = fastavro.parse_schema(schema)
-            record = next(iter(fastavro.reader(io.BytesIO(packet))))
+            record: Any = next(iter(fastavro.reader(io.BytesIO(packet))))
             record["objectId"] = f"{record['objectId']}x{copy}"
             record["candid"] += copy * COPY
             record["candidate"]["candid"] = record["candid"]
@@ -179,8 +180,8 @@ def main() -> None:
                 print(hot(Path(scratch) / "profile.txt"))
 
 
-def _rate(bare: "object", count: int) -> float:
-    run = bare()  # type: ignore[operator]  # (a piece of work of decode.py)
+def _rate(bare: Callable[[], Run], count: int) -> float:
+    run = bare()
     began = time.perf_counter()
     run()
     return count / (time.perf_counter() - began)
