@@ -6,7 +6,8 @@ Mends, each against a way in which faust-streaming 0.15.3 loses records or state
   in between are dropped with the agents' queues and committed. Here: rewind, clear, flow.
 - A step of the recovery that takes longer than the request timeout is taken for a stop of the
   service (``_wait``: ``wait_first`` says the same of both): the recovery ends without a word, and
-  the worker waits for ever. Here it ends the worker, unless it makes progress.
+  the worker waits for ever. Here it ends the worker, unless it makes progress. A step that a
+  library cancels inside ends it without a word too; here it ends the worker.
 - A recovery that ends while the next rebalance has begun lets the flow go on partitions that are
   being handed over. Here it gives up, and the next assignment starts it again.
 - Errors while applying a changelog are swallowed (``tables/recovery.py:915-916``). Our table keeps
@@ -63,6 +64,11 @@ class SafeRecovery(Recovery):
                         f"the brokers did not answer within {timeout} s while state was restored; "
                         "see that they are up. Nothing is lost: the worker starts again."
                     )
+            if work.cancelled():
+                raise RecoveryError(
+                    "a step of the recovery was cancelled, and nobody asked for that. Nothing is "
+                    "lost: the worker starts again."
+                )
             work.result()
         finally:
             work.cancel()

@@ -50,6 +50,10 @@ async def restore(
     StateError
         A database is ahead of its changelog: that is not the one that it was written with.
     """
+    if not persisted:
+        # a member without partitions; aiokafka cannot stop what it has only just started
+        # (``NoGroupCoordinator.close`` awaits a task that was cancelled before it ran)
+        return
     consumer = AIOKafkaConsumer(
         **options,
         enable_auto_commit=False,
@@ -89,8 +93,6 @@ async def _seek(
 ) -> dict[TopicPartition, int]:
     """Go to where each database is; give the ends of the partitions."""
     places = {TopicPartition(topic, number): offset for number, offset in persisted.items()}
-    if not places:
-        return {}
     consumer.assign(list(places))
     first = await consumer.beginning_offsets(list(places))
     ends: dict[TopicPartition, int] = await consumer.end_offsets(list(places))

@@ -60,6 +60,14 @@ def test_its_failure_is_raised(tmp_path: Path) -> None:
         wait(SafeRecovery, tmp_path, failure, 5.0)
 
 
+def test_what_is_cancelled_inside_does_not_end_it_without_a_word(tmp_path: Path) -> None:
+    async def step() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RecoveryError, match="was cancelled"):
+        wait(SafeRecovery, tmp_path, step, 5.0)
+
+
 def test_without_a_limit_it_may_take_its_time(tmp_path: Path) -> None:
     async def step() -> None:
         await asyncio.sleep(0.1)
