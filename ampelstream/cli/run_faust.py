@@ -84,17 +84,18 @@ def _supervise(options: FaustOptions) -> int:
 def _work(options: FaustOptions, steps: frozenset[str], index: int) -> int:
     import asyncio
 
-    from ampelstream.errors import ConfigError
+    from ampelstream.errors import AmpelstreamError, ConfigError
     from ampelstream.runtime.service.exitcodes import ExitCode
     from ampelstream.runtime.workers import end_with_parent
 
     end_with_parent(options.grace)
     try:
         return asyncio.run(_worker(options, steps, index))
-    except ConfigError as error:
-        # a code of its own, so that a supervisor does not start again what ends the same way
+    except AmpelstreamError as error:
         typer.echo(f"error: {error}", err=True)
-        return ExitCode.CONFIGURATION
+        # a code of its own, so that a supervisor does not start again what ends the same way
+        wrong = isinstance(error, ConfigError)
+        return ExitCode.CONFIGURATION if wrong else ExitCode.FAILED
 
 
 async def _worker(options: FaustOptions, steps: frozenset[str], index: int) -> int:

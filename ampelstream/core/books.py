@@ -4,7 +4,7 @@ The embedded runtime has one such store, the production runtime one for each par
 of that partition, and a copy of every event.
 """
 
-from ampelstream.core.events import Event, EventBook
+from ampelstream.core.events import Event, EventBook, MapCache
 from ampelstream.core.objects import Change, Merged, ObjectBook
 from ampelstream.core.retention import Retention
 from ampelstream.core.sweeps import Sweeps
@@ -27,6 +27,8 @@ class Books:
         The workflow.
     tables
         The store.
+    cache
+        Of sky maps, where several stores share one.
 
     Attributes
     ----------
@@ -34,8 +36,8 @@ class Books:
         Typed access to its parts.
     """
 
-    def __init__(self, topology: Topology, tables: KeyValue) -> None:
-        self.events = EventBook(topology, tables)
+    def __init__(self, topology: Topology, tables: KeyValue, cache: MapCache | None = None) -> None:
+        self.events = EventBook(topology, tables, cache)
         self.objects = ObjectBook(topology, tables, self.events)
         self.retention = Retention(topology, tables, self.events, self.objects)
         self.sweeps = Sweeps(tables, self.events, self.objects)

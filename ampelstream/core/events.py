@@ -17,9 +17,35 @@ from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Topology
 
-__all__ = ["Event", "EventBook", "skymap_of"]
+__all__ = ["Event", "EventBook", "MapCache", "skymap_of"]
 
 _MAPS_IN_MEMORY = 16
+
+
+class MapCache:
+    """Sky maps and regions that were used lately; event books of one process may share it.
+
+    Not to be used by two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self.maps: OrderedDict[tuple[str, str], SkyMap] = OrderedDict()
+        self.regions: dict[tuple[str, str], dict[float, Region]] = {}
+
+    def keep(self, key: tuple[str, str], skymap: SkyMap) -> SkyMap:
+        """Keep a map, and let go of the one that was not used for the longest time."""
+        self.maps[key] = skymap
+        self.maps.move_to_end(key)
+        while len(self.maps) > _MAPS_IN_MEMORY:
+            self.maps.popitem(last=False)
+        return skymap
+
+    def drop(self, event_id: str) -> None:
+        """Forget an event."""
+        for held in [key for key in self.regions if key[0] == event_id]:
+            del self.regions[held]
+        for held in [key for key in self.maps if key[0] == event_id]:
+            del self.maps[held]
 
 
 def skymap_of(topology: Topology, notice: Notice) -> SkyMap | None:
@@ -105,14 +131,15 @@ class EventBook:
         Selects events; its channels name the credible levels.
     tables
         The store.
+    cache
+        For maps and regions; by default one of its own. Books that share it have one topology.
     """
 
-    def __init__(self, topology: Topology, tables: KeyValue) -> None:
+    def __init__(self, topology: Topology, tables: KeyValue, cache: MapCache | None = None) -> None:
         self._topology = topology
         self._tables = tables
         self._levels = sorted({channel.region for channel in topology.channels})
-        self._maps: OrderedDict[tuple[str, str], SkyMap] = OrderedDict()
-        self._regions: dict[tuple[str, str], dict[float, Region]] = {}
+        self._cache = cache or MapCache()
         self._reach = (
             min((channel.window[0] for channel in topology.channels), default=0.0),
             max((channel.window[1] for channel in topology.channels), default=0.0),
@@ -144,27 +171,22 @@ class EventBook:
             The store does not hold it.
         """
         key = (event_id, digest)
-        if key in self._maps:
-            self._maps.move_to_end(key)
-            return self._maps[key]
+        if key in self._cache.maps:
+            return self._cache.keep(key, self._cache.maps[key])
         stored = self._tables.get(keys.map_key(event_id, digest))
         if stored is None:
             raise StateError(f"the state holds no sky map {digest} of event {event_id}; replay it")
-        return self._remember(key, SkyMap.from_bytes(stored))
-
-    def _remember(self, key: tuple[str, str], skymap: SkyMap) -> SkyMap:
-        self._maps[key] = skymap
-        while len(self._maps) > _MAPS_IN_MEMORY:
-            self._maps.popitem(last=False)
-        return skymap
+        return self._cache.keep(key, SkyMap.from_bytes(stored))
 
     def regions(self, event_id: str, digest: str) -> dict[float, Region]:
         """Region of the map for each credible level that a channel asks for."""
         key = (event_id, digest)
-        if key not in self._regions:
+        if key not in self._cache.regions:
             skymap = self.skymap(event_id, digest)
-            self._regions[key] = {level: Region(skymap.region(level)) for level in self._levels}
-        return self._regions[key]
+            self._cache.regions[key] = {
+                level: Region(skymap.region(level)) for level in self._levels
+            }
+        return self._cache.regions[key]
 
     def add(
         self, revision: EventRevision, skymap: SkyMap | None, where: Coordinates, member: str = ""
@@ -190,7 +212,7 @@ class EventBook:
         if skymap is not None:
             key = (revision.event_id, revision.skymap_digest)
             self._tables.put(keys.map_key(*key), skymap.to_bytes())
-            self._remember(key, skymap)
+            self._cache.keep(key, skymap)
         everything = [*state.revisions, KnownRevision(revision, where, member)]
         everything.sort(key=lambda one: one.revision.key)
         state = EventState(revision.event_id, tuple(everything))
@@ -228,6 +250,4 @@ class EventBook:
         prefix = keys.map_key(event_id, "")
         for key, _ in list(self._tables.scan(prefix, keys.stop_of(prefix))):
             self._tables.delete(key)
-        for held in [key for key in self._regions if key[0] == event_id]:
-            del self._regions[held]
-            self._maps.pop(held, None)
+        self._cache.drop(event_id)

@@ -140,6 +140,7 @@ class StepApp:
 
     async def stop(self) -> None:
         """Finish what is in hand, commit, leave the group."""
+        await self.step.wind_down()
         await self.app.stop()
         self.table.partitions_store.close()
 

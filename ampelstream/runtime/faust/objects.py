@@ -8,6 +8,7 @@ from faust.types import Message
 from ampelstream.codecs import own
 from ampelstream.core.books import Books
 from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.events import MapCache
 from ampelstream.core.objects import Change
 from ampelstream.model.announcement import Announcement
 from ampelstream.model.candidate import Candidate
@@ -41,6 +42,8 @@ class ObjectsTask:
         Which one, and its database.
     metrics
         Told how long sweeps take.
+    cache
+        Of sky maps; shared by the partitions of a worker.
     clock
         Seconds that only go forward.
     """
@@ -53,10 +56,11 @@ class ObjectsTask:
         backend: Backend,
         metrics: Metrics,
         *,
+        cache: MapCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tables = Transaction(backend)
-        self.books = Books(topology, self.tables)
+        self.books = Books(topology, self.tables, cache)
         self._names = names
         self._partition = partition
         self._metrics = metrics

@@ -85,6 +85,7 @@ class Step:
         self._room.set()
         self._in_work = asyncio.Lock()
         self._paused = True
+        self._ending = False
         self._term_seconds = term_seconds
         self._rebalancing_since: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ampelstream-{name}")
@@ -142,7 +143,7 @@ class Step:
         while True:
             async with self._in_work:
                 worked = await self._batch()
-                if not self._paused:
+                if not self._paused and not self._ending:
                     worked = await self._background() or worked
             if not worked:
                 self._wake.clear()
@@ -181,7 +182,6 @@ class Step:
                 outputs = await self._in_thread(task.handle, messages)
                 await self._commit(partition, task, outputs, current)
             self._metrics.batch_seconds(self.name, self._clock() - began)
-            self._health.progress(self.name)
         for event in events:
             self._consumer.settle(event.message)
         return True
@@ -200,7 +200,6 @@ class Step:
                     continue
                 worked = True
                 await self._commit(partition, task, outputs, ())
-            self._health.progress(self.name)
         return worked
 
     async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
@@ -257,6 +256,12 @@ class Step:
             self._rebalancing_since = None
         elif self._rebalancing_since is None:
             self._rebalancing_since = self._clock()
+
+    async def wind_down(self) -> None:
+        """Begin nothing in the background any longer: we are about to leave the group."""
+        self._ending = True
+        async with self._in_work:
+            pass
 
     async def on_revoked(self, _revoked: set[TP]) -> None:
         """Rebalancing has begun: finish the slice in hand, and forget the partitions."""

@@ -1,5 +1,6 @@
 """The two stateful steps as Faust applications."""
 
+from ampelstream.core.events import MapCache
 from ampelstream.runtime.dispatch import Dispatcher
 from ampelstream.runtime.faust.app import StepApp
 from ampelstream.runtime.faust.config import WorkerSettings
@@ -40,9 +41,10 @@ def objects_app(
     health: Health,
 ) -> StepApp:
     """Detections and events become candidates."""
+    cache = MapCache()  # all partitions have the same events; their tasks run in one thread
 
     def make(partition: int, backend: Backend) -> ObjectsTask:
-        return ObjectsTask(topology, names, partition, backend, metrics)
+        return ObjectsTask(topology, names, partition, backend, metrics, cache=cache)
 
     return StepApp(
         OBJECTS,

@@ -96,7 +96,11 @@ class Worker:
             self._exit(code)
             return code
         incident(_LOG, logging.INFO, "stopping", "stopping: what is in hand is finished first")
-        return await self._end(outbox, server)
+        code = await self._end(outbox, server)
+        if code:  # what hangs would keep the interpreter from ending, too
+            logging.shutdown()
+            self._exit(code)
+        return code
 
     async def _build(self, outbox: Outbox) -> Server:
         """Make and start everything; gives the server."""
@@ -186,7 +190,8 @@ class Worker:
         for task, what in self._tasks.items():
             if not task.done():
                 continue
-            error = task.exception()
+            # one that was cancelled inside would raise here, and end the process in order
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
             known = isinstance(error, AmpelstreamError)
             _LOG.error("%s ended: %r", what, error, exc_info=None if known else error)
             if isinstance(error, ConfigError):
