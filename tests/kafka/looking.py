@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ampelstream.core.state import ObjectState
@@ -33,9 +34,12 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Here())
 
 def incidents(worker: Running, event: str) -> list[dict[str, Any]]:
     """Incidents of that name in a log of JSON lines (`--log json`), in order."""
-    lines = worker.log.read_text().split("\n")[:-1]
-    found = (json.loads(line) for line in lines if line.startswith('{"time"'))
-    return [one for one in found if one["event"] == event]
+    found = []
+    for line in worker.log.read_text().split("\n")[:-1]:
+        if f'"event":"{event}"' in line:
+            with suppress(json.JSONDecodeError):  # two processes wrote at once
+                found.append(json.loads(line))
+    return found
 
 
 def where(worker: Running, starts: int = 1, seconds: float = 40.0) -> str:

@@ -1,0 +1,71 @@
+"""Units of these tests: one that can be made to hang, one that breaks clients, a heavy one.
+
+Each looks at a marker, a file: no marker, no mischief.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from aiokafka import AIOKafkaConsumer
+
+from ampelstream.units.base import ObjectUnit
+from ampelstream.units.inputs import Inputs
+
+__all__ = ["Heavy", "Saboteur", "Sleeper"]
+
+
+class Sleeper(ObjectUnit):
+    """Does not come back while the marker is there."""
+
+    provides: ClassVar[str] = "sleep"
+    marker: Path
+
+    def compute(self, inputs: Inputs) -> dict[str, Any]:
+        del inputs
+        while self.marker.exists():
+            time.sleep(0.05)
+        return {"slept": False}
+
+
+class Saboteur(ObjectUnit):
+    """Breaks this process's client of a consumer group, once, as no test could from outside.
+
+    ``pause``: it seems well and gives no more records. ``end``: its coordinator's task ends.
+    """
+
+    provides: ClassVar[str] = "sabotage"
+    marker: Path
+    group: str
+    how: Literal["pause", "end"]
+
+    def compute(self, inputs: Inputs) -> dict[str, Any]:
+        del inputs
+        if self.marker.exists():
+            self.marker.unlink()
+            clients = [one for one in gc.get_objects() if isinstance(one, AIOKafkaConsumer)]
+            for client in clients:
+                if client._group_id == self.group:
+                    self._break(client)
+        return {"broken": False}
+
+    def _break(self, client: AIOKafkaConsumer) -> None:
+        loop: asyncio.AbstractEventLoop = client._loop
+        if self.how == "pause":
+            loop.call_soon_threadsafe(client.pause, *client.assignment())
+        else:
+            loop.call_soon_threadsafe(client._coordinator._coordination_task.cancel)
+
+
+class Heavy(ObjectUnit):
+    """Says which process it ran in."""
+
+    provides: ClassVar[str] = "process"
+    heavy: ClassVar[bool] = True
+
+    def compute(self, inputs: Inputs) -> dict[str, Any]:
+        del inputs
+        return {"pid": os.getpid(), "parent": os.getppid()}
