@@ -102,6 +102,7 @@ async def intakes(
             outbox=outbox,
             metrics=metrics,
             health=health,
+            instance=settings.instance and f"{settings.instance}-{name}",
             session_seconds=settings.times.session,
             refresh_seconds=settings.refresh_seconds,
         )

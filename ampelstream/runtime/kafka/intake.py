@@ -79,6 +79,8 @@ class Intake:
         Does the work.
     outbox
         Produces on our own cluster.
+    instance
+        Static member id; None for a new member each time.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Intake:
         outbox: Outbox,
         metrics: Metrics,
         health: Health,
+        instance: str | None = None,
         session_seconds: float = 12.0,
         refresh_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -111,6 +114,7 @@ class Intake:
         self._consumer = AIOKafkaConsumer(
             **options(),
             group_id=group,
+            group_instance_id=instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=int(session_seconds * 1000),
