@@ -149,6 +149,14 @@ def run(
             rich_help_panel=_KAFKA,
         ),
     ] = 60.0,
+    refresh: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Seconds between looks for new topics of a pattern.",
+            rich_help_panel=_KAFKA,
+        ),
+    ] = 30.0,
     log: Annotated[
         LogForm, typer.Option(help="Form of the log on stderr.", rich_help_panel=_KAFKA)
     ] = LogForm.TEXT,
@@ -201,6 +209,7 @@ def run(
             session=session,
             produce_timeout=produce_timeout,
             park=park,
+            refresh=refresh,
             json_log=log is LogForm.JSON,
         )
     )

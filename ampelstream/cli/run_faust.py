@@ -36,6 +36,7 @@ class FaustOptions:
     session: float
     produce_timeout: float
     park: float
+    refresh: float
     json_log: bool
 
 
@@ -133,5 +134,6 @@ async def _worker(options: FaustOptions, steps: frozenset[str], index: int) -> i
         grace_seconds=options.grace,
         produce_seconds=options.produce_timeout,
         park_seconds=options.park,
+        refresh_seconds=options.refresh,
     )
     return await Worker(topology, settings).run()

@@ -136,7 +136,10 @@ class Intake:
         try:
             await self._consumer.start()
         except KafkaError as error:
-            raise SourceError(f"{self.name}: cannot connect: {error}") from error
+            raise SourceError(
+                f"{self.name}: cannot connect: {error}; check the address, security and "
+                "credentials, and whether it is up"
+            ) from error
         listener = _Listener(self._in_work)
         if self._pattern is not None:
             self._consumer.subscribe(pattern=f"^(?:{self._pattern})$", listener=listener)
