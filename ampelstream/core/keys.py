@@ -9,6 +9,7 @@ __all__ = [
     "ARCHIVE",
     "CENSUS",
     "EVENT",
+    "IDENTITY",
     "INDEX",
     "OBJECT",
     "SWEEP",
@@ -46,6 +47,8 @@ SWEEP = b"q"
 """Event id -> last object that was matched against its new revision; until all of them were."""
 SWEPT = b"w"
 """Day of the last forgetting: a restart must not forget at other times than an undisturbed run."""
+IDENTITY = b"v"
+"""Digest of the topology that the state of a partition belongs to."""
 
 _STATES = (OBJECT[0], EVENT[0])
 _MARKS = (SWEEP[0], SWEPT[0])

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from faust.types import Message
 
 from ampelstream.codecs import own
+from ampelstream.core import keys
 from ampelstream.core.books import Books
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.events import MapCache
 from ampelstream.core.objects import Change
+from ampelstream.errors import ConfigError
 from ampelstream.model.announcement import Announcement
 from ampelstream.model.candidate import Candidate
 from ampelstream.runtime.kafka.letters import dead_letter, letter_of
@@ -31,6 +33,25 @@ def candidate_key(candidate: Candidate) -> bytes:
     return "\x1f".join(candidate.key).encode()
 
 
+def _claim(tables: Transaction, topology: Topology) -> None:
+    """Mark a new state as the topology's, or see that it is.
+
+    Raises
+    ------
+    ConfigError
+        It belongs to another content of the topology: its candidates would be a mixture.
+    """
+    known = tables.get(keys.IDENTITY)
+    if known is None:
+        tables.put(keys.IDENTITY, topology.hash.encode())
+    elif known.decode() != topology.hash:
+        raise ConfigError(
+            f"the state on Kafka belongs to {topology.name} with hash {known.decode()}, and this "
+            f"file has {topology.hash}: go on with the former file, or give the new one another "
+            "name, create its topics, and let it read the alerts and notices again"
+        )
+
+
 class ObjectsTask:
     """Objects and events of one partition.
 
@@ -46,6 +67,11 @@ class ObjectsTask:
         Of sky maps; shared by the partitions of a worker.
     clock
         Seconds that only go forward.
+
+    Raises
+    ------
+    ConfigError
+        The state belongs to another content of the topology.
     """
 
     def __init__(
@@ -60,6 +86,7 @@ class ObjectsTask:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tables = Transaction(backend)
+        _claim(self.tables, topology)
         self.books = Books(topology, self.tables, cache)
         self._names = names
         self._partition = partition

@@ -1,11 +1,13 @@
 """The work of the objects step on one partition."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ampelstream.codecs import own
+from ampelstream.errors import ConfigError
 from ampelstream.model.record import Stream
 from ampelstream.runtime.faust.objects import ObjectsTask
 from ampelstream.runtime.kafka.names import TopicNames
@@ -134,3 +136,13 @@ def test_poison_becomes_a_dead_letter_and_the_others_go_on(
     assert (letter.where.source, letter.where.offset) == (poison.topic, 77)
     assert letter.value == (value or b"")
     assert len(out) > 10
+
+
+def test_a_state_belongs_to_one_content_of_a_topology(
+    partition: Partition, ingested: Records, small: Topology, names: TopicNames
+) -> None:
+    partition.handle(ingested["alerts"])
+    partition.again()
+    other = replace(small, hash="0123456789abcdef")
+    with pytest.raises(ConfigError, match="another name"):
+        ObjectsTask(other, names, 0, partition.backend, Metrics())
