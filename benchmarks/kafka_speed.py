@@ -42,6 +42,8 @@ from ampelstream.shipped import topology_path
 from ampelstream.simulate import simulate_notice
 
 STEPS = ("ingest", "notices", "objects", "react")
+TOLD = ("(ampelstream/core", "(ampelstream/codecs", "(ampelstream/runtime", "(aiokafka", "(faust")
+"""Packages whose functions the profile tells."""
 COPY = 1_000_000_000_000_000_000
 
 
@@ -121,20 +123,22 @@ def _spy(pid: int, directory: Path) -> "subprocess.Popen[bytes]":
         str(out),
         "-r",
         "200",
+        "--gil",  # who holds the interpreter, not who waits
         "-d",
         "600",
     ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def hot(path: Path, count: int = 25) -> str:
+def hot(path: Path, count: int = 30) -> str:
     """Functions of ours and of libraries by the share of samples in them or below."""
     below: Counter[str] = Counter()
     total = 0
     for line in path.read_text().splitlines():
         stack, _, samples = line.rpartition(" ")
         total += int(samples)
-        below.update({frame: int(samples) for frame in set(stack.split(";"))})
+        frames = {frame for frame in stack.split(";") if any(one in frame for one in TOLD)}
+        below.update(dict.fromkeys(frames, int(samples)))
     return "\n".join(f"{n / total:6.1%}  {frame}" for frame, n in below.most_common(count))
 
 

@@ -116,7 +116,7 @@ def run(
     no_commit_after: Annotated[
         float,
         typer.Option(
-            min=2,
+            min=10,
             help="Seconds that records may wait without a commit.",
             rich_help_panel=_KAFKA,
         ),

@@ -55,6 +55,7 @@ class ReactTask:
     ) -> None:
         self.tables = Transaction(backend)
         self.ledger = ReactionLedger(topology, self.tables)
+        self._rules = len(topology.reactions)
         self._names = names
         self._dispatcher = dispatcher
         self._metrics = metrics
@@ -70,6 +71,8 @@ class ReactTask:
 
     def handle(self, messages: Sequence[Message]) -> list[Outgoing]:
         """Decide what to send for candidates."""
+        if not self._rules:
+            return []  # nobody asks: not even the decoding is needed
         out: list[Outgoing] = []
         for message in messages:
             entries = attempt(self._consider, message)
