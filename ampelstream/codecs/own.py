@@ -35,6 +35,7 @@ __all__ = [
     "decode_detection",
     "decode_event",
     "decode_reaction",
+    "decode_tick",
     "encode_announcement",
     "encode_candidate",
     "encode_dead_letter",
@@ -42,6 +43,7 @@ __all__ = [
     "encode_event",
     "encode_reaction",
     "encode_tick",
+    "is_tick",
 ]
 
 T = TypeVar("T")
@@ -162,10 +164,18 @@ def encode_tick(tick: Tick) -> bytes:
     return _encode("tick", _plain(tick))
 
 
-def decode_announcement(data: bytes) -> Announcement | Tick:
-    """Decode what stands on the topic of events; DecodeError where it is neither."""
-    if data.startswith(_schema("tick")[1]):
-        return _struct(_decode("tick", data), Tick)
+def is_tick(data: bytes) -> bool:
+    """Whether a message is a tick of event time."""
+    return data.startswith(_schema("tick")[1])
+
+
+def decode_tick(data: bytes) -> Tick:
+    """Decode a tick of event time; DecodeError where it is none."""
+    return _struct(_decode("tick", data), Tick)
+
+
+def decode_announcement(data: bytes) -> Announcement:
+    """Decode a revision of an event; DecodeError where it is none."""
     record = _decode("announcement", data)
     where = Coordinates(record["source"], record["partition"], record["offset"])
     return Announcement(decode_event(record["event"]), record["skymap"], where, record["member"])

@@ -5,12 +5,11 @@ of that partition, and a copy of every event.
 """
 
 from ampelstream.core.events import Event, EventBook, MapCache
-from ampelstream.core.objects import Change, Merged, ObjectBook
+from ampelstream.core.objects import Merged, ObjectBook
 from ampelstream.core.retention import Retention
-from ampelstream.core.sweeps import Sweeps
+from ampelstream.core.sweeps import Sweeps, Swept
 from ampelstream.model.announcement import Announcement
 from ampelstream.model.detection import Detection
-from ampelstream.model.times import jd_from_iso
 from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Topology
@@ -61,13 +60,12 @@ class Books:
         revision = announcement.revision
         event = self.events.add(revision, skymap, announcement.where, announcement.member)
         self.sweeps.begin(revision.event_id)
-        self.tick(jd_from_iso(revision.time_created))
         return event
 
     def tick(self, jd: float) -> int:
         """Forget what is older than the topology keeps it at that event time [JD, UTC]."""
         return self.retention.advance(jd)
 
-    def sweep(self, limit: int) -> list[Change]:
+    def sweep(self, limit: int) -> Swept:
         """Match up to ``limit`` objects against revisions that they have not met."""
         return self.sweeps.step(limit)

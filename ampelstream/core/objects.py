@@ -120,6 +120,11 @@ class ObjectBook:
         value = self._tables.get(keys.object_key(object_id))
         return None if value is None else decode.object(value)
 
+    def last_day(self, object_id: str) -> int | None:
+        """Day [JD, floored] of an object's last alert; None without the object."""
+        state = self.get(object_id)
+        return None if state is None else math.floor(max(alert.jd for alert in state.alerts))
+
     def __iter__(self) -> Iterator[ObjectState]:
         """Objects in the order of their names."""
         for _, value in self._tables.scan(keys.OBJECT, keys.stop_of(keys.OBJECT)):

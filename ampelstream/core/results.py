@@ -21,6 +21,7 @@ from ampelstream.units.inputs import Dependency, Inputs
 
 __all__ = ["ResultCache", "failed_result", "plain", "results_of", "run_units"]
 
+_encode = msgspec.msgpack.Encoder().encode
 ResultCache = dict[tuple[str, str, str], UnitResult]
 """(unit, config hash, input digest) -> result."""
 
@@ -59,10 +60,13 @@ def plain(body: Mapping[str, Any] | msgspec.Struct) -> dict[str, Any]:
     ------
     TypeError
         It holds something else than numbers, strings, lists and mappings.
+    OverflowError, UnicodeEncodeError
+        It holds an integer of more than 64 bits, or a text that is no Unicode.
     """
     data = _finite(msgspec.to_builtins(body, str_keys=True, enc_hook=_hook))
     if not isinstance(data, dict):
         raise TypeError(f"a result is a mapping or a struct, not {type(body).__name__}")
+    _encode(data)  # what the state cannot hold is this unit's fault, and not its object's
     return data
 
 

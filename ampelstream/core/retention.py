@@ -70,12 +70,18 @@ class Retention:
 
     def _forget_objects(self, day: int) -> int:
         limit = math.floor(day - self._keep.objects)
-        entries = list(self._tables.scan(keys.TIME, keys.time_start(limit)))
-        for key, _ in entries:
-            for candidate in self._objects.forget(keys.split_time(key)):
-                self._archive(candidate)
-            self._tables.delete(key)  # also where the object itself has gone already
-        return len(entries)
+        forgotten = 0
+        for key, _ in list(self._tables.scan(keys.TIME, keys.time_start(limit))):
+            object_id = keys.split_time(key)
+            last = self._objects.last_day(object_id)
+            if last is not None and last < limit:
+                forgotten += 1
+                for candidate in self._objects.forget(object_id):
+                    self._archive(candidate)
+            # also where the object has gone already, or has moved on and the entry was left behind
+            # by a store that was killed in the middle of a batch
+            self._tables.delete(key)
+        return forgotten
 
     def _archive(self, candidate: Candidate) -> None:
         key = keys.archive_key(candidate.event_id, candidate.object_id, candidate.channel)

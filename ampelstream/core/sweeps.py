@@ -4,12 +4,31 @@ A region may hold tens of thousands of objects, and alerts must not wait for the
 to do is part of the state: a sweep that a kill interrupted goes on where its last commit was.
 """
 
+from dataclasses import dataclass
+
 from ampelstream.core import keys
+from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.events import Event, EventBook
 from ampelstream.core.objects import Change, ObjectBook
 from ampelstream.state.store import KeyValue
 
-__all__ = ["Sweeps"]
+__all__ = ["Sweeps", "Swept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a slice of a sweep gave.
+
+    Attributes
+    ----------
+    changes
+        Candidates that are new or different.
+    failures
+        (event, object, what went wrong) where an object could not be matched.
+    """
+
+    changes: list[Change]
+    failures: list[tuple[str, str, Failure]]
 
 
 class Sweeps:
@@ -39,23 +58,29 @@ class Sweeps:
         self._ahead.pop(event_id, None)
         self._mark(event_id, "")
 
-    def step(self, limit: int) -> list[Change]:
-        """Match up to ``limit`` objects; give the candidates that changed."""
+    def step(self, limit: int) -> Swept:
+        """Match up to ``limit`` objects; one that fails keeps nothing else back."""
+        swept = Swept([], [])
         if not self._open:
-            return []
+            return swept
         event_id = next(iter(self._open))
         event = self._events.get(event_id)
         if event is None:  # forgotten meanwhile
             self._end(event_id)
-            return []
+            return swept
         ahead = self._objects_ahead(event)
         now = [ahead.pop() for _ in range(min(limit, len(ahead)))]
-        changes = [one for name in now for one in self._objects.rematch_one(name, event)]
+        for name in now:
+            changes = attempt(self._objects.rematch_one, name, event)
+            if isinstance(changes, Failure):
+                swept.failures.append((event_id, name, changes))
+            else:
+                swept.changes.extend(changes)
         if ahead:
             self._mark(event_id, now[-1])
         else:
             self._end(event_id)
-        return changes
+        return swept
 
     def _objects_ahead(self, event: Event) -> list[str]:
         """Objects that are left, the next one last.

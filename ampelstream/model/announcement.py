@@ -1,4 +1,4 @@
-"""What every partition of the objects is told: a revision of an event, or the time."""
+"""What every partition of the objects is told: revisions of events, and the time."""
 
 import msgspec
 

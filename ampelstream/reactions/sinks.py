@@ -1,5 +1,6 @@
 """Where reactions go: the console and a file. Services come with a later release."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -92,7 +93,9 @@ class FileSink:
         self._read = self._lines = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
+            self._file = path.open(
+                "a+b", buffering=0
+            )  # half a line must not stay behind in a buffer
         except OSError as error:
             raise ConfigError(f"reactions cannot be written to {path}: {error}") from error
         try:
@@ -137,8 +140,8 @@ class FileSink:
             if reaction.id in self._ids:
                 return
             line = msgspec.json.encode(reaction) + b"\n"
-            self._file.write(line)
-            self._file.flush()
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, "the line was not written whole", str(self._path))
             os.fsync(self._file.fileno())
             self._read += len(line)
             self._lines += 1

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ampelstream.cli.workflow import open_inputs
+from ampelstream.codecs import own
 from ampelstream.model.record import Stream
 from ampelstream.runtime.kafka.ingest import Ingest
 from ampelstream.runtime.kafka.names import TopicNames
@@ -84,7 +85,7 @@ def ingested(
     """Records of the topics of detections and events, as the ingest step makes them."""
 
     def as_records(outputs: Iterable[Outgoing], topic: str) -> list[Any]:
-        of = [one for one in outputs if one.topic == topic]
+        of = [one for one in outputs if one.topic == topic and not own.is_tick(one.value or b"")]
         return [kafka_record(topic, n, one.value, one.key) for n, one in enumerate(of)]
 
     work = {stream: make_ingest(stream).work(night[stream]) for stream in night}

@@ -33,7 +33,6 @@ _ONE_NODE = {
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),  # 128 MiB by default: too much here
     # messages bear the times of their alerts; by age, a night of last year would be gone at once
     "log.retention.ms": "-1",
-    "message.max.bytes": str(_LARGEST_MESSAGE),
     "replica.fetch.max.bytes": str(_LARGEST_MESSAGE),
 }
 

@@ -12,7 +12,6 @@ from ampelstream.core.objects import Change
 from ampelstream.core.react import ReactionLedger
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
-from ampelstream.model.times import jd_from_iso
 from ampelstream.runtime.dispatch import Dispatcher
 from ampelstream.runtime.embedded.book import RunBook
 from ampelstream.runtime.embedded.counters import ChannelCounts
@@ -138,6 +137,4 @@ class Engine:
         self.counters.notice(known=event is None)
         if event is None:
             return []
-        changes = list(self.objects.rematch(event))
-        self.retention.advance(jd_from_iso(notice.revision.time_created))
-        return changes
+        return list(self.objects.rematch(event))

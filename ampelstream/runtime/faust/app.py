@@ -48,6 +48,8 @@ class StepApp:
         Directory of the databases.
     contiguous
         Whether the sources have no holes in their offsets.
+    term_seconds
+        How long a rebalance may wait for a batch [s].
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class StepApp:
         metrics: Metrics,
         health: Health,
         contiguous: bool,
+        term_seconds: float = 25.0,
     ) -> None:
         self.name = name
         self.sources = tuple(sources)
@@ -81,7 +84,14 @@ class StepApp:
         table.client_options = options
         self.table: StateTable = table
         self.step = Step(
-            name, self.table, make_task, outbox, metrics, health, contiguous=contiguous
+            name,
+            self.table,
+            make_task,
+            outbox,
+            metrics,
+            health,
+            contiguous=contiguous,
+            term_seconds=term_seconds,
         )
         topic = self.app.topic(
             *self.sources,

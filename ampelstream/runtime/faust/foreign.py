@@ -68,7 +68,8 @@ async def foreign_keys(
         _LOG,
         logging.ERROR,
         "foreign",
-        "another worker wrote to a partition that is ours; what it overwrote is written again",
+        "records in our changelog that we know nothing of, from another worker or a request that "
+        "was repeated; their keys are written again",
         topic=topic,
         partition=partition,
         records=len(wanted),

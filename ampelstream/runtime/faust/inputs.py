@@ -11,6 +11,7 @@ from ampelstream.runtime.kafka.ingest import Ingest
 from ampelstream.runtime.kafka.intake import Intake
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outbox
+from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.runtime.service.health import Health
@@ -54,6 +55,24 @@ def _pattern(inputs: Iterable[InputSpec]) -> str | None:
     return "|".join(parts)
 
 
+def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
+    """Refuse to read what we write: a record that fails would go round for ever.
+
+    Raises
+    ------
+    ConfigError
+        An input on our own cluster is, or matches, a derived topic.
+    """
+    derived = set(all_names(names)) - {names.alerts, names.notices}
+    for one in (*sources.alerts, *sources.notices):
+        caught = sorted(topic for topic in derived if one.cluster is None and one.matches(topic))
+        if caught:
+            raise ConfigError(
+                f"{one.describe()} would read {', '.join(caught)}, which this topology writes; "
+                "name the inputs more narrowly"
+            )
+
+
 async def intakes(
     topology: Topology,
     names: TopicNames,
@@ -86,7 +105,7 @@ async def intakes(
         return Intake(
             name,
             where.client_options,
-            f"{names.ingest_group}.{name.removeprefix('ingest-')}",
+            f"{where.group_prefix}{names.ingest_group}.{name.removeprefix('ingest-')}",
             topics=[topic for one in inputs for topic in one.topics],
             pattern=_pattern(inputs),
             worker=Ingest(
@@ -112,6 +131,7 @@ async def intakes(
         ("notices", sources.notices),
     )
     made: list[Intake] = []
+    _check_own(sources, names)
     for stream, specs in streams:
         for cluster, inputs in _by_cluster(specs).items():
             where = settings.connection if cluster is None else sources.clusters[cluster]

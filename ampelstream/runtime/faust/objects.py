@@ -12,8 +12,9 @@ from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.events import MapCache
 from ampelstream.core.objects import Change
 from ampelstream.errors import ConfigError
-from ampelstream.model.announcement import Announcement
 from ampelstream.model.candidate import Candidate
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
 from ampelstream.runtime.kafka.letters import dead_letter, letter_of
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing
@@ -28,9 +29,13 @@ _SLICE_SECONDS = 0.1
 """How long a sweep goes on at a time [s]: alerts may have to wait for it."""
 
 
+KEY_SEPARATOR = "\x1f"
+"""Between the parts of a candidate's key."""
+
+
 def candidate_key(candidate: Candidate) -> bytes:
     """Key of a candidate on its topic: the last record of a key is its last revision."""
-    return "\x1f".join(candidate.key).encode()
+    return KEY_SEPARATOR.join(candidate.key).encode()
 
 
 def _claim(tables: Transaction, topology: Topology) -> None:
@@ -104,7 +109,11 @@ class ObjectsTask:
         out: list[Outgoing] = []
         duplicates = 0
         for message in messages:
-            if message.topic == self._names.detections:
+            if own.is_tick(message.value or b""):
+                done = attempt(self._tick, message)
+                if isinstance(done, Failure):
+                    out.append(self._bury(message, "detections", "objects", done))
+            elif message.topic == self._names.detections:
                 merged = attempt(self._detection, message)
                 if isinstance(merged, Failure):
                     out.append(self._bury(message, "detections", "objects", merged))
@@ -126,12 +135,11 @@ class ObjectsTask:
         return self._candidates(merged.changes), int(known)
 
     def _event(self, message: Message) -> None:
-        told = own.decode_announcement(message.value or b"")
-        if isinstance(told, Announcement):
-            self.books.announcement(told)
-            self._sweep_began = self._sweep_began or self._clock()
-        else:
-            self.books.tick(told.jd)
+        self.books.announcement(own.decode_announcement(message.value or b""))
+        self._sweep_began = self._sweep_began or self._clock()
+
+    def _tick(self, message: Message) -> None:
+        self.books.tick(own.decode_tick(message.value or b"").jd)
 
     def background(self) -> list[Outgoing] | None:
         """Match some objects against events that are new."""
@@ -140,11 +148,37 @@ class ObjectsTask:
         until = self._clock() + _SLICE_SECONDS
         records: list[Outgoing] = []
         while len(self.books.sweeps) and self._clock() < until:
-            records.extend(self._candidates(self.books.sweep(_SLICE)))
+            swept = self.books.sweep(_SLICE)
+            records.extend(self._fitting_sweep(self._candidates(swept.changes)))
+            records.extend(self._unswept(*failure) for failure in swept.failures)
         if not len(self.books.sweeps) and self._sweep_began is not None:
             self._metrics.sweep_seconds(self._clock() - self._sweep_began)
             self._sweep_began = None
-        return [record for record in records if not record.too_large]
+        return records
+
+    def _fitting_sweep(self, records: Iterable[Outgoing]) -> Iterable[Outgoing]:
+        for record in records:
+            if record.too_large:
+                event_id, object_id, _ = (record.key or b"").decode().split(KEY_SEPARATOR)
+                size = len(record.value or b"")
+                failure = Failure("ProduceError", f"a candidate of {size} bytes is too large")
+                yield self._unswept(event_id, object_id, failure)
+            else:
+                yield record
+
+    def _unswept(self, event_id: str, object_id: str, failure: Failure) -> Outgoing:
+        """Dead letter of an object that could not be matched against a new revision."""
+        self._metrics.dead_letter("objects")
+        event = self.books.events.get(event_id)
+        where = event.state.revisions[-1].where if event is not None else None
+        letter = DeadLetter(
+            where=where or Coordinates(self._names.events, self._partition, -1),
+            stream="events",
+            step="objects",
+            error=failure.error,
+            reason=f"object {object_id} against event {event_id}: {failure.reason}",
+        )
+        return dead_letter(self._names, letter)
 
     def _candidates(self, changes: Iterable[Change]) -> list[Outgoing]:
         records = [

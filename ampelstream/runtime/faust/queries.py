@@ -1,13 +1,16 @@
 """Read-only questions about the state of a worker, over HTTP."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP
+from rocksdict import DbClosedError
 
 from ampelstream.core import keys
 from ampelstream.core.state import ObjectState, decode
@@ -19,8 +22,17 @@ from ampelstream.state.rocks import RocksBackend
 
 __all__ = ["StateQueries"]
 
+R = TypeVar("R")
 _partition_of = DefaultPartitioner()
 _PEER_SECONDS = 10.0
+
+
+_LOOK_EVERY = 50
+"""Objects between two looks whether the partition is still ours."""
+
+
+class _MovedError(Exception):
+    """The partition goes to another worker; never leaves this module."""
 
 
 class StateQueries:
@@ -40,6 +52,28 @@ class StateQueries:
         self._objects = objects
         self._url = url
         self._partitions = partitions
+        # one at a time: whoever asks much must not take the threads of the work
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ampelstream-queries")
+
+    async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+
+    def _candidates(self, event_id: str) -> tuple[list[dict[str, Any]], set[int]]:
+        """Candidates of our partitions, and which these are.
+
+        A partition that goes elsewhere meanwhile is left out; a scan of it ends at once, since it
+        would keep the files of the database from being opened again.
+        """
+        rows: list[dict[str, Any]] = []
+        read: set[int] = set()
+        for partition, backend in self._backends().items():
+            try:
+                found = [candidate_row(one) for one in self._of(partition, backend, event_id)]
+            except (_MovedError, DbClosedError):
+                continue
+            rows += found
+            read.add(partition)
+        return rows, read
 
     async def object(self, object_id: str) -> Answer:
         """Give an object's state, or where to ask for it."""
@@ -47,8 +81,11 @@ class StateQueries:
         partition = _partition_of(object_id.encode(), every, every)
         backend = self._backends().get(partition)
         if backend is None:
-            return self._elsewhere(partition, f"/objects/{object_id}")
-        value = await asyncio.to_thread(backend.get, keys.object_key(object_id))
+            return self._elsewhere(partition, f"/objects/{quote(object_id, safe='')}")
+        try:
+            value = await self._in_thread(backend.get, keys.object_key(object_id))
+        except DbClosedError:
+            return Answer(503, {"error": f"partition {partition} is moving to another worker"})
         if value is None:
             return Answer(404, {"error": f"no object {object_id} is in the state"})
         return Answer(200, _object_row(decode.object(value)))
@@ -61,18 +98,25 @@ class StateQueries:
 
     async def candidates(self, event_id: str, local: bool) -> Answer:  # noqa: FBT001  (the server's interface)
         """Give an event's candidates, those of all workers unless only ours are wanted."""
-        backends = self._backends()
-        rows = await asyncio.to_thread(_candidates, list(backends.values()), event_id)
-        missing = set(range(self._partitions)) - set(backends)
+        rows, read = await self._in_thread(self._candidates, event_id)
+        missing = set(range(self._partitions)) - read
         if not local:
             for url in {self._owners().get(one) for one in missing} - {None, self._url}:
-                body = await _ask(f"{url}/events/{event_id}/candidates?local=1")
+                body = await _ask(f"{url}/events/{quote(event_id, safe='')}/candidates?local=1")
                 rows += body.get("candidates", ())
                 missing -= set(body.get("partitions", ()))
         rows.sort(key=lambda row: (row["object_id"], row["channel"]))
         held = sorted(set(range(self._partitions)) - missing)
         body = {"event_id": event_id, "partitions": held, "complete": not missing}
         return Answer(200, {**body, "candidates": rows})
+
+    def _of(self, partition: int, backend: RocksBackend, event_id: str) -> Iterator[Candidate]:
+        scan = backend.scan(keys.OBJECT, keys.stop_of(keys.OBJECT))
+        for number, (_, value) in enumerate(scan):
+            if number % _LOOK_EVERY == 0 and self._backends().get(partition) is not backend:
+                raise _MovedError
+            state: ObjectState = decode.object(value)
+            yield from (one for one in state.candidates if one.event_id == event_id)
 
     def _backends(self) -> dict[int, RocksBackend]:
         """Databases of the partitions that this worker works on."""
@@ -119,13 +163,3 @@ async def _ask(url: str) -> dict[str, Any]:
             return body
     except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
         return {}
-
-
-def _candidates(backends: list[RocksBackend], event_id: str) -> list[dict[str, Any]]:
-    return [candidate_row(one) for backend in backends for one in _of(backend, event_id)]
-
-
-def _of(backend: RocksBackend, event_id: str) -> Iterator[Candidate]:
-    for _, value in backend.scan(keys.OBJECT, keys.stop_of(keys.OBJECT)):
-        state: ObjectState = decode.object(value)
-        yield from (one for one in state.candidates if one.event_id == event_id)

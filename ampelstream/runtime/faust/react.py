@@ -19,6 +19,10 @@ from ampelstream.topology import Topology
 __all__ = ["ReactTask"]
 
 
+_SLICE = 10
+"""Reactions that are handed over before the ledger notes what was taken."""
+
+
 class ReactTask:
     """The ledger of one partition.
 
@@ -100,11 +104,13 @@ class ReactTask:
         """Hand to the sinks what is durably decided; None where there is nothing to hand over."""
         if not self._open or self._clock() < self._not_before:
             return None
-        before = {entry.reaction.id: entry for entry in self._open}
-        self._open = self._dispatcher.send(self.ledger, self._open)
-        failed = {entry.reaction.id for entry in self._open}
+        now, rest = self._open[:_SLICE], self._open[_SLICE:]
+        before = {entry.reaction.id: entry for entry in now}
+        refused = self._dispatcher.send(self.ledger, now)
+        self._open = [*rest, *refused]
+        failed = {entry.reaction.id for entry in refused}
         for name, entry in before.items():
             self._metrics.reaction(entry.reaction.rule, "failed" if name in failed else "sent")
-        if self._open:
+        if refused:
             self._not_before = self._clock() + self._retry_seconds
         return []

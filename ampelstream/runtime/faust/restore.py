@@ -104,7 +104,14 @@ async def _seek(
                 "topic is right, stop the worker and remove the partition's directory; it is "
                 "restored from the changelog. If it is not, the database is the only copy: keep it."
             )
-        consumer.seek(tp, first[tp] if offset is None else max(offset + 1, first[tp]))
+        if offset is not None and offset + 1 < first[tp]:
+            raise StateError(
+                f"the database of {topic}[{tp.partition}] holds offset {offset}, and the changelog "
+                f"begins at {first[tp]}: records between were removed, which compaction never "
+                "does. See that the topic's cleanup.policy is compact; then remove the partition's "
+                "directory, and it is restored from what the changelog has."
+            )
+        consumer.seek(tp, first[tp] if offset is None else offset + 1)
     return ends
 
 

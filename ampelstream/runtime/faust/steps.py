@@ -58,6 +58,7 @@ def objects_app(
         metrics=metrics,
         health=health,
         contiguous=True,
+        term_seconds=settings.times.rebalance * 0.8,
     )
 
 
@@ -88,4 +89,5 @@ def react_app(
         metrics=metrics,
         health=health,
         contiguous=False,  # candidates are compacted
+        term_seconds=settings.times.rebalance * 0.8,
     )

@@ -6,7 +6,9 @@ all partitions. State and offset go in with one WriteBatch, so that they always 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ from faust.stores.base import Store
 from faust.types import TP, EventT
 
 from ampelstream.errors import RecoveryError, StateError
+from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.state.rocks import RocksBackend
 
 __all__ = ["PartitionStore"]
 
 _OFFSET = b"\x00changelog-offset"
 """Sorts before every key of the core, so that no scan meets it."""
+_WRITTEN = b"\x00written"
+_OLD_SECONDS = KEEP_REMOVALS_DAYS * 86_400 / 2
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,6 +37,8 @@ class PartitionStore(Store[bytes, bytes]):
         Holds a directory for each partition.
     cache_bytes, write_buffer_bytes
         Memory of each partition's database [byte].
+    now
+        Unix time [s].
     """
 
     def __init__(
@@ -40,10 +47,12 @@ class PartitionStore(Store[bytes, bytes]):
         directory: Path,
         cache_bytes: int,
         write_buffer_bytes: int,
+        now: Callable[[], float] = time.time,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._directory = directory
+        self._now = now
         self._memory = {"cache_bytes": cache_bytes, "write_buffer_bytes": write_buffer_bytes}
         self._open: dict[int, RocksBackend] = {}
         self.failure: BaseException | None = None
@@ -63,9 +72,23 @@ class PartitionStore(Store[bytes, bytes]):
         """
         if partition not in self._open:
             path = self._directory / f"partition-{partition:04d}"
-            # the changelog is the durable copy: a commit need not wait for this disk
-            self._open[partition] = RocksBackend(path, sync=False, **self._memory)
+            self._open[partition] = self._fresh(path)
         return self._open[partition]
+
+    def _fresh(self, path: Path) -> RocksBackend:
+        """Open a database; one that was not written for long is made anew.
+
+        Its changelog may have forgotten by now that a key was removed, and the key would stay.
+        """
+        # the changelog is the durable copy: a commit need not wait for this disk
+        backend = RocksBackend(path, sync=False, **self._memory)
+        written = backend.get(_WRITTEN)
+        if written is None or self._now() - float(written) < _OLD_SECONDS:
+            return backend
+        _LOG.info("%s was not written for long; it is restored from the changelog", path)
+        backend.close()
+        shutil.rmtree(path)
+        return RocksBackend(path, sync=False, **self._memory)
 
     def opened(self, partition: int) -> RocksBackend | None:
         """Database of a partition if it is open."""
@@ -78,7 +101,8 @@ class PartitionStore(Store[bytes, bytes]):
 
     def write(self, partition: int, changes: Mapping[bytes, bytes | None], offset: int) -> None:
         """Write changes and the changelog offset that they reach, as one batch."""
-        self.backend(partition).write({**changes, _OFFSET: str(offset).encode()})
+        marks = {_OFFSET: str(offset).encode(), _WRITTEN: str(int(self._now())).encode()}
+        self.backend(partition).write({**changes, **marks})
 
     def apply_changelog_batch(
         self,

@@ -111,7 +111,6 @@ class Worker:
                 self._topology, self._names, s, outbox, self._metrics, self._health
             )
             for intake in self._intakes:
-                await intake.start()
                 self._begin(intake.name, intake.run())
                 self._watch_lag(intake.name, intake.group, intake.assigned, intake.options)
         for app in self._apps:
@@ -216,7 +215,7 @@ class Worker:
             )
             return ExitCode.FAILED
         self._pool.close()
-        incident(_LOG, logging.INFO, "stopped", "stopped; everything is committed")
+        incident(_LOG, logging.INFO, "stopped", "stopped in order")
         return ExitCode.DONE
 
 

@@ -42,6 +42,8 @@ class Connection(Strict):
         For PLAIN and SCRAM.
     token_url, client_id, client_secret, scope
         For OAUTHBEARER, by OAuth client credentials.
+    group_prefix
+        What the names of consumer groups must begin with on that cluster, where it asks for that.
     ca
         PEM file of the authorities to trust; the system's by default.
     """
@@ -55,6 +57,7 @@ class Connection(Strict):
     client_id: Text | None = None
     client_secret: Secret | None = None
     scope: str | None = None
+    group_prefix: str = ""
     ca: Path | None = None
 
     @model_validator(mode="after")

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from aiokafka.structs import ConsumerRecord
 
 from ampelstream.codecs import own
-from ampelstream.core.judge import Announced, Judged, judge_alert, judge_notice
+from ampelstream.core.boundary import Failure
+from ampelstream.core.judge import Announced, Judged, bury, judge_alert, judge_notice
 from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -25,6 +26,10 @@ __all__ = ["Ingest"]
 
 _UNIX_EPOCH_JD = 2440587.5
 _DAY_SECONDS = 86400.0
+
+
+def _too_large(record: Outgoing) -> Failure:
+    return Failure("ProduceError", f"what it says takes {record.size} bytes, which no topic takes")
 
 
 class Ingest:
@@ -92,7 +97,7 @@ class Ingest:
         latest = 0.0
         for record in records:
             source = self._source(record)
-            parked = self._schemas.parked(source, self._names)
+            parked = self._schemas.parked(source, self._names, record)
             if parked is not None:
                 out.append(parked)
                 continue
@@ -102,7 +107,7 @@ class Ingest:
                 continue
             latest = max(latest, judged.alert.jd)
             rejected.update(judged.outcome.rejections)
-            passed += self._accepted(judged, out)
+            passed += self._accepted(judged, source, out)
         self._metrics.passed(passed)
         for (channel, reason), count in rejected.items():
             self._metrics.rejected(channel, reason, count)
@@ -115,17 +120,17 @@ class Ingest:
             where, member = decode_origin(record.headers) or (where, member)
         return SourceRecord(where, self._stream, record.value or b"", member)
 
-    def _accepted(self, judged: Judged, out: list[Outgoing]) -> bool:
+    def _accepted(self, judged: Judged, source: SourceRecord, out: list[Outgoing]) -> bool:
         detection = judged.outcome.detection
         if detection is None:
             return False
-        out.append(
-            Outgoing(
-                self._names.detections,
-                detection.object_id.encode(),
-                own.encode_detection(detection),
-            )
+        record = Outgoing(
+            self._names.detections, detection.object_id.encode(), own.encode_detection(detection)
         )
+        if record.too_large:
+            out.append(self._bury(bury(source, "ingest", _too_large(record))))
+            return False
+        out.append(record)
         return True
 
     def _notice(self, record: ConsumerRecord) -> list[Outgoing]:
@@ -141,22 +146,26 @@ class Ingest:
         value = own.encode_announcement(
             Announcement(notice.revision, skymap, source.where, source.member)
         )
-        return self._everywhere(notice.revision.event_id.encode(), value)
+        records = self._everywhere(self._names.events, notice.revision.event_id.encode(), value)
+        if records[0].too_large:
+            return [self._bury(bury(source, "ingest", _too_large(records[0])))]
+        return records
 
-    def _everywhere(self, key: bytes, value: bytes) -> list[Outgoing]:
-        return [Outgoing(self._names.events, key, value, n) for n in range(self._partitions)]
+    def _everywhere(self, topic: str, key: bytes, value: bytes) -> list[Outgoing]:
+        return [Outgoing(topic, key, value, n) for n in range(self._partitions)]
 
     def _ticks(self, latest_jd: float) -> list[Outgoing]:
         """Tell every partition when event time has entered a new day.
 
-        A time that lies in the future would make the state forget the present, and tells nobody.
+        On the topic of detections, behind those that came before. A time that lies in the future
+        would make the state forget the present, and tells nobody.
         """
         if math.floor(latest_jd) <= self._day:
             return []
         if latest_jd > self._now() / _DAY_SECONDS + _UNIX_EPOCH_JD + 1.0:
             return []
         self._day = math.floor(latest_jd)
-        return self._everywhere(b"tick", own.encode_tick(Tick(latest_jd)))
+        return self._everywhere(self._names.detections, b"tick", own.encode_tick(Tick(latest_jd)))
 
     def _bury(self, letter: DeadLetter) -> Outgoing:
         self._metrics.dead_letter(letter.step)

@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from ampelstream.errors import SourceError
 from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.incidents import incident
 from ampelstream.runtime.service.metrics import Metrics
 
 __all__ = ["Intake", "Worker", "still_coordinates"]
@@ -26,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _BATCH = 500
 _SIGN_SECONDS = 1.0
+_RETRY_SECONDS = 15
 
 
 class Worker(Protocol):
@@ -111,19 +113,27 @@ class Intake:
         self._clock = clock
         self._in_work = asyncio.Lock()
         self._stopping = False
-        self._consumer = AIOKafkaConsumer(
-            **options(),
-            group_id=group,
-            group_instance_id=instance,
+        self._done: dict[TopicPartition, int] = {}
+        self._group_options = {
+            "group_id": group,
+            "group_instance_id": instance,
+            "session_timeout_ms": int(session_seconds * 1000),
+            "heartbeat_interval_ms": int(session_seconds * 250),
+            "metadata_max_age_ms": int(refresh_seconds * 1000),
+        }
+        self._consumer = self._new_consumer()
+        health.expect(name)
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self.options(),
+            **self._group_options,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=int(session_seconds * 1000),
-            heartbeat_interval_ms=int(session_seconds * 250),
+            isolation_level="read_committed",
             max_poll_interval_ms=3_600_000,
             max_partition_fetch_bytes=16 << 20,
-            metadata_max_age_ms=int(refresh_seconds * 1000),
         )
-        health.expect(name)
 
     async def start(self) -> None:
         """Connect and subscribe.
@@ -163,14 +173,36 @@ class Intake:
         await self._consumer.stop()
 
     async def run(self) -> None:
-        """Read until stopped."""
+        """Read until stopped.
+
+        A cluster that cannot be reached is tried again: the others, and the other steps, go on.
+        """
+        while not self._stopping and not await self._started():
+            await self._wait_to_retry()
         while not self._stopping:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             if not fetched:
+                await self._commit_markers()
                 continue
             await self._prepare([one for part in fetched.values() for one in part])
             async with self._in_work:
                 await self._batch(fetched)
+
+    async def _started(self) -> bool:
+        try:
+            await self.start()
+        except SourceError as error:
+            incident(_LOG, logging.ERROR, "unreachable", str(error), input=self.name)
+            return False
+        return True
+
+    async def _wait_to_retry(self) -> None:
+        for _ in range(_RETRY_SECONDS):
+            if not self._stopping:
+                self._health.progress(self.name)  # it waits on purpose
+                await asyncio.sleep(1.0)
+        await self._consumer.stop()
+        self._consumer = self._new_consumer()
 
     async def _prepare(self, records: Sequence[ConsumerRecord]) -> None:
         """Let the worker wait, and tell that it does so on purpose."""
@@ -192,8 +224,23 @@ class Intake:
         with self._health.busy(self.name):
             outputs = await asyncio.to_thread(self._worker.work, records)
             await self._outbox.send(outputs)
-        await self._commit({tp: part[-1].offset + 1 for tp, part in batch.items()})
+        done = {tp: part[-1].offset + 1 for tp, part in batch.items()}
+        await self._commit(done)
+        self._done.update(done)
         self._metrics.batch_seconds(self.name, self._clock() - began)
+
+    async def _commit_markers(self) -> None:
+        """Commit past what is no record: the end of a transaction would count as lag for ever."""
+        async with self._in_work:
+            behind: dict[TopicPartition, int] = {}
+            for tp, done in self._done.items():
+                if tp in self._consumer.assignment():
+                    position = await self._consumer.position(tp)
+                    if position > done:
+                        behind[tp] = position
+            if behind:
+                await self._commit(behind)
+                self._done.update(behind)
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiokafka.abc import AbstractTokenProvider
@@ -92,7 +93,10 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
         self._sleep = sleep
         self._attempts = attempts
         self._backoff = backoff_seconds
-        self._lock = asyncio.Lock()
+        # a provider may serve clients of two event loops (Faust's consumer has its own)
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            WeakKeyDictionary()
+        )
         self._token = ""
         self._refresh_at = self._expires_at = float("-inf")
 
@@ -107,7 +111,8 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
         TokenError
             The server refuses, or did not answer well in any of the attempts.
         """
-        async with self._lock:
+        lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:
             if self._clock() >= self._refresh_at:
                 try:
                     await self._refresh()

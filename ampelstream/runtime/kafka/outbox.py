@@ -83,8 +83,17 @@ class Outbox:
         )
 
     async def start(self) -> None:
-        """Connect."""
-        await self._producer.start()
+        """Connect.
+
+        Raises
+        ------
+        ProduceError
+            No broker answers.
+        """
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            raise ProduceError(f"no broker to produce to: {error!r}; are they up?") from error
 
     async def stop(self) -> None:
         """Send what is open, and disconnect."""

@@ -1,6 +1,6 @@
 """The topics that a topology wants, held against those that exist."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -9,6 +9,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.topology.spec import KafkaSpec
 
 __all__ = [
+    "KEEP_REMOVALS_DAYS",
     "MAX_MESSAGE_BYTES",
     "Action",
     "FoundTopic",
@@ -22,11 +23,15 @@ __all__ = [
 
 MAX_MESSAGE_BYTES = 16 << 20
 """Largest record [bytes]: packets, sky maps and state values go through whole."""
+KEEP_REMOVALS_DAYS = 7
+"""For how long a changelog keeps that a key was removed [d]."""
 _DAY_MS = 86_400_000
 _USUAL_REPLICATION = 3
 _LONGEST_NAME = 249
 _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
 _COMPACT = {"cleanup.policy": "compact"}
+_NOT_YET = {"min.compaction.lag.ms": str(_DAY_MS)}
+"""A reader that is a day behind still sees every revision."""
 _CHANGELOG = (
     _COMPACT
     | _LARGE
@@ -35,6 +40,8 @@ _CHANGELOG = (
         "min.cleanable.dirty.ratio": "0.2",
         "segment.bytes": str(128 << 20),
         "segment.ms": str(6 * 3_600_000),
+        # a database that is older than this could miss a removal; see PartitionStore
+        "delete.retention.ms": str(KEEP_REMOVALS_DAYS * _DAY_MS),
     }
 )
 
@@ -156,8 +163,8 @@ def wanted_topics(names: TopicNames, spec: KafkaSpec, brokers: int) -> tuple[Wan
         topic(names.notices, 1, _kept(days.notices) | _LARGE),
         topic(names.detections, many, _kept(days.detections) | _LARGE, together=True),
         topic(names.events, many, _kept(days.events) | _LARGE, together=True),
-        topic(names.candidates, many, _COMPACT | _LARGE, together=True),
-        topic(names.reactions, many, _COMPACT),
+        topic(names.candidates, many, _COMPACT | _LARGE | _NOT_YET, together=True),
+        topic(names.reactions, many, _COMPACT | _LARGE),
         topic(names.dead_letters, 1, _kept(days.dead_letters) | _LARGE),
         topic(names.parked, many, _kept(days.parked) | _LARGE),
         topic(names.changelog(OBJECTS), many, _CHANGELOG, together=True),
@@ -207,6 +214,19 @@ def compare(
     )
 
 
+def _wrong_policies(
+    wanted: Sequence[WantedTopic], found: Mapping[str, FoundTopic]
+) -> Iterator[str]:
+    """Topics whose clean-up would lose state, or leave holes where none may be."""
+    for one in wanted:
+        policy, is_now = one.config.get("cleanup.policy"), found.get(one.name)
+        if policy is None or is_now is None:
+            continue
+        has = is_now.config.get("cleanup.policy", policy)
+        if one.together and has != policy:
+            yield f"topic {one.name} has cleanup.policy {has}, and must have {policy}"
+
+
 def partition_count(
     wanted: Sequence[WantedTopic], found: Mapping[str, FoundTopic], mend: str
 ) -> int:
@@ -237,6 +257,7 @@ def partition_count(
             f"topic {one.name} has {one.partitions} partitions, and must have as many as the others"
             for one in together
         )
+    faults.extend(_wrong_policies(wanted, found))
     if faults:
         raise ConfigError(
             "\n".join([*faults, f"create missing topics with: {mend}"])

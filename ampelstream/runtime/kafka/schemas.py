@@ -18,10 +18,14 @@ from ampelstream.runtime.kafka.outbox import Outgoing
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.sources.registry import SchemaRegistry
 
-__all__ = ["DUE", "WireSchemas"]
+__all__ = ["DUE", "SINCE", "WireSchemas"]
 
 DUE = "ampelstream-due"
 """Header of a parked record: when it is to be tried again, Unix time [s] as text."""
+SINCE = "ampelstream-since"
+"""Header of a parked record: when it came for the first time, Unix time [s] as text."""
+_LONGEST_WAIT_SECONDS = 600.0
+_PATIENCE_SECONDS = 90 * 86_400.0
 _MAGIC = b"\x00"
 _HEAD = 5
 
@@ -33,9 +37,9 @@ def _schema_id(value: bytes | None) -> int | None:
     return int.from_bytes(value[1:_HEAD], "big")
 
 
-def _due(record: ConsumerRecord) -> float:
+def _time(record: ConsumerRecord, header: str) -> float:
     for name, value in record.headers:
-        if name == DUE:
+        if name == header:
             try:
                 return float(value)
             except ValueError:
@@ -85,16 +89,22 @@ class WireSchemas:
             origins = (decode_origin(record.headers) for record in records)
             self._waiting |= {origin[0]: None for origin in origins if origin is not None}
             self._tell()
-        wait = max((_due(record) for record in records), default=0.0) - self._now()
+        wait = max((_time(record, DUE) for record in records), default=0.0) - self._now()
         if wait > 0:
-            await self._sleep(min(wait, self._retry_seconds))
+            await self._sleep(min(wait, _LONGEST_WAIT_SECONDS))
         wanted = {_schema_id(record.value) for record in records} - {None}
         for schema_id in sorted(one for one in wanted if one is not None):
             if self.registry.known(schema_id) is None:
                 await self.registry.fetch(schema_id)
 
-    def parked(self, record: SourceRecord, names: TopicNames) -> Outgoing | None:
-        """Record to park instead of decoding; None where its schema is at hand."""
+    def parked(
+        self, record: SourceRecord, names: TopicNames, message: ConsumerRecord
+    ) -> Outgoing | None:
+        """Record to park instead of decoding; None where its schema is at hand.
+
+        Each time it is left alone for twice as long, up to ten minutes. After 90 days without its
+        schema it is decoded without, which makes it a dead letter.
+        """
         value, where = record.value, record.where
         schema_id = _schema_id(value) if isinstance(value, bytes) else None
         if self.registry is None or schema_id is None or not isinstance(value, bytes):
@@ -103,10 +113,16 @@ class WireSchemas:
             if self._waiting.pop(where, 0) is None:
                 self._tell()
             return None
-        self._waiting[where] = None
-        self._tell()
-        due = str(self._now() + self._retry_seconds).encode()
-        headers = (*encode_origin(where, record.member), (DUE, due))
+        now = self._now()
+        since = _time(message, SINCE) or now
+        if now - since > _PATIENCE_SECONDS:
+            return None
+        if self._metrics is not None:
+            self._waiting[where] = None
+            self._tell()
+        wait = min(max(self._retry_seconds, now - since), _LONGEST_WAIT_SECONDS)
+        marks = (DUE, str(now + wait).encode()), (SINCE, str(since).encode())
+        headers = (*encode_origin(where, record.member), *marks)
         return Outgoing(names.parked, str(where).encode(), value, headers=headers)
 
     def _tell(self) -> None:

@@ -36,7 +36,13 @@ def make(small: Topology, names: TopicNames, metrics: Metrics) -> Callable[..., 
 
 
 def of_topic(outputs: list[Outgoing], topic: str) -> list[Outgoing]:
-    return [one for one in outputs if one.topic == topic]
+    return [one for one in outputs if one.topic == topic and not own.is_tick(one.value or b"")]
+
+
+def ticks_of(outputs: list[Outgoing], names: TopicNames) -> list[Outgoing]:
+    found = [one for one in outputs if own.is_tick(one.value or b"")]
+    assert {one.topic for one in found} <= {names.detections}
+    return found
 
 
 def test_alerts_become_detections_in_order(
@@ -61,23 +67,25 @@ def test_notices_are_copied_to_every_partition(
     assert {one.partition for one in out} == {0, 1, 2}
     told = [own.decode_announcement(value or b"") for _, value in copies]
     assert all(isinstance(one, Announcement) for one in told)
+    assert ticks_of(out, names) == []
 
 
 def test_a_new_day_is_told_once(
     make: Callable[..., Ingest], night: Night, names: TopicNames
 ) -> None:
     ingest = make("alerts")
-    ticks = of_topic(ingest.work(night["alerts"]), names.events)
+    out = ingest.work(night["alerts"])
+    ticks = ticks_of(out, names)
     assert [one.partition for one in ticks] == [0, 1, 2]
-    tick = own.decode_announcement(ticks[0].value or b"")
-    assert isinstance(tick, Tick)
-    assert of_topic(ingest.work(night["alerts"]), names.events) == []
+    assert out[-3:] == ticks  # behind the detections that came before
+    assert isinstance(own.decode_tick(ticks[0].value or b""), Tick)
+    assert ticks_of(ingest.work(night["alerts"]), names) == []
 
 
 def test_a_time_in_the_future_tells_nobody(
     make: Callable[..., Ingest], night: Night, names: TopicNames
 ) -> None:
-    assert of_topic(make("alerts", now=lambda: 0.0).work(night["alerts"]), names.events) == []
+    assert ticks_of(make("alerts", now=lambda: 0.0).work(night["alerts"]), names) == []
 
 
 @pytest.mark.parametrize("stream", ["alerts", "notices"])

@@ -53,8 +53,7 @@ def test_what_has_a_last_word_is_compacted_and_what_passes_expires() -> None:
     assert compact == TOGETHER - {NAMES.detections, NAMES.events} | {NAMES.reactions}
     for one in topics.values():
         assert ("retention.ms" in one.config) == (one.name not in compact)
-        large = one.config.get("max.message.bytes") == str(16 * 1024 * 1024)
-        assert large == (one.name != NAMES.reactions)
+        assert one.config["max.message.bytes"] == str(16 * 1024 * 1024)
     assert topics[NAMES.alerts].config["retention.ms"] == str(12 * 3600 * 1000)
 
 
@@ -86,9 +85,9 @@ def test_comparison() -> None:
     assert {one.action for one in compare(topics.values(), found)} == {Action.KEEP}
     found[NAMES.detections] = dataclasses.replace(found[NAMES.detections], partitions=5)
     found[NAMES.alerts] = dataclasses.replace(found[NAMES.alerts], partitions=5, replication=1)
-    found[NAMES.reactions] = dataclasses.replace(
-        found[NAMES.reactions], config={"cleanup.policy": "delete", "min.insync.replicas": "2"}
-    )
+    reactions = found[NAMES.reactions]
+    changed = {**reactions.config, "cleanup.policy": "delete"}
+    found[NAMES.reactions] = dataclasses.replace(reactions, config=changed)
     del found[NAMES.parked]
     plan = {one.wanted.name: one for one in compare(topics.values(), found)}
     assert plan[NAMES.detections].action is Action.CONFLICT
@@ -123,3 +122,13 @@ def test_a_start_needs_every_topic_and_one_count() -> None:
     ):
         assert words in text
     assert NAMES.alerts not in text
+
+
+def test_a_start_refuses_a_clean_up_that_loses_state() -> None:
+    topics = wanted(partitions=3)
+    found = as_found(topics)
+    changelog = found[NAMES.changelog("objects")]
+    expiring = {**changelog.config, "cleanup.policy": "delete"}
+    found[changelog.name] = dataclasses.replace(changelog, config=expiring)
+    with pytest.raises(ConfigError, match="policy delete, and must have compact"):
+        partition_count(tuple(topics.values()), found, "create them")

@@ -10,7 +10,7 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.schemas import DUE, WireSchemas
+from ampelstream.runtime.kafka.schemas import DUE, SINCE, WireSchemas
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.sources.registry import SchemaRegistry
 
@@ -75,7 +75,7 @@ def kafka_record(value: bytes | None, *headers: tuple[str, bytes]) -> Any:
 
 def test_unknown_schema_is_parked_with_its_origin_and_when_it_is_due() -> None:
     bench = Bench()
-    out = bench.schemas.parked(source(packet(7)), NAMES)
+    out = bench.schemas.parked(source(packet(7)), NAMES, kafka_record(packet(7)))
     assert out is not None
     assert (out.topic, out.value) == (NAMES.parked, packet(7))
     assert dict(out.headers)[DUE] == b"1060.0"
@@ -86,22 +86,22 @@ def test_unknown_schema_is_parked_with_its_origin_and_when_it_is_due() -> None:
 def test_parked_again_counts_once_and_known_at_last_not_at_all() -> None:
     bench = Bench(there={7})
     for _ in range(2):
-        assert bench.schemas.parked(source(packet(7)), NAMES) is not None
+        assert bench.schemas.parked(source(packet(7)), NAMES, kafka_record(packet(7))) is not None
     assert bench.parked_gauge() == 1
     bench.prepare(kafka_record(packet(7)))
-    assert bench.schemas.parked(source(packet(7)), NAMES) is None
+    assert bench.schemas.parked(source(packet(7)), NAMES, kafka_record(packet(7))) is None
     assert bench.parked_gauge() == 0
 
 
 @pytest.mark.parametrize("value", [b"", b"\x00\x00", b"Obj\x01...", {"row": 1}])
 def test_what_names_no_schema_is_not_parked(value: Any) -> None:
-    assert Bench().schemas.parked(source(value), NAMES) is None
+    assert Bench().schemas.parked(source(value), NAMES, kafka_record(None)) is None
 
 
 def test_without_a_registry_nothing_is_parked_nor_waited_for() -> None:
     schemas = WireSchemas(None, Metrics(), sleep=Bench()._sleep)
     asyncio.run(schemas.prepare([kafka_record(packet(7), (DUE, b"1e12"))]))
-    assert schemas.parked(source(packet(7)), NAMES) is None
+    assert schemas.parked(source(packet(7)), NAMES, kafka_record(packet(7))) is None
 
 
 def test_each_schema_that_is_not_at_hand_is_fetched_once() -> None:
@@ -112,7 +112,7 @@ def test_each_schema_that_is_not_at_hand_is_fetched_once() -> None:
 
 @pytest.mark.parametrize(
     ("due", "slept"),
-    [(b"1010.0", [10.0]), (b"990.0", []), (b"9999999", [60.0]), (b"soon", [])],
+    [(b"1010.0", [10.0]), (b"990.0", []), (b"9999999", [600.0]), (b"soon", [])],
 )
 def test_waits_until_records_are_due_but_not_longer_than_once(
     due: bytes, slept: list[float]
@@ -120,3 +120,17 @@ def test_waits_until_records_are_due_but_not_longer_than_once(
     bench = Bench()
     bench.prepare(kafka_record(packet(7), (DUE, due)), kafka_record(packet(8)))
     assert bench.slept == slept
+
+
+def test_each_time_it_is_left_alone_for_longer_and_not_for_ever() -> None:
+    bench = Bench()
+
+    def due(since: float) -> bytes | None:
+        message = kafka_record(packet(7), (SINCE, str(since).encode()))
+        out = bench.schemas.parked(source(packet(7)), NAMES, message)
+        return None if out is None else dict(out.headers)[DUE]
+
+    assert due(1000.0 - 10.0) == b"1060.0"
+    assert due(1000.0 - 500.0) == b"1500.0"
+    assert due(1000.0 - 5 * 86_400.0) == b"1600.0"
+    assert due(1000.0 - 91 * 86_400.0) is None
