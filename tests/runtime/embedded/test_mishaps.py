@@ -1,0 +1,98 @@
+"""What other people's code and half-written stores can do, and what must not come of it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ampelstream.core import keys
+from ampelstream.core.sweeps import Sweeps
+from ampelstream.simulate import simulate_notice
+from ampelstream.units.context.skymap import SkyMapProbability
+
+T0 = 2460000.0
+TOPOLOGY = """
+name: mishaps
+version: 1
+channels: {all: {window: [0, 10], units: [{unit: SkyMapProbability}]}}
+retention: {objects: 20, events: 100}
+"""
+
+
+@pytest.fixture
+def driver(make_topology: Callable[[str], Any], make_driver: Callable[[Any], Any]) -> Any:
+    return make_driver(make_topology(TOPOLOGY))
+
+
+def notice(created: str = "2023-02-25T00:05:00Z") -> bytes:
+    return simulate_notice(
+        event_id="MS230225a",
+        alert_type="PRELIMINARY",
+        time_created=created,
+        t0_jd=T0,
+        ra=40.0,
+        dec=0.0,
+        width_deg=5.0,
+        order=5,
+    )
+
+
+def test_a_day_entry_that_was_left_behind_does_not_take_the_object_with_it(
+    driver: Any, make_row: Callable[..., Any]
+) -> None:
+    driver.feed("alerts", make_row("ZTF01", 1, T0, 40.0, 0.0))
+    driver.feed("alerts", make_row("ZTF01", 2, T0 + 15, 40.0, 0.0))
+    # a store that was killed in the middle of a batch still has the entry of the first day
+    driver.engine.tables.put(keys.time_key(math.floor(T0), "ZTF01"), b"")
+    driver.feed("alerts", make_row("ZTF02", 3, T0 + 30, 140.0, 0.0))
+    assert [one.object_id for one in driver.engine.objects] == ["ZTF01", "ZTF02"]
+    stale = keys.time_key(math.floor(T0), "ZTF01")
+    assert driver.engine.tables.get(stale) is None
+
+
+def test_a_notice_from_the_future_makes_nothing_forgotten(
+    driver: Any, make_row: Callable[..., Any]
+) -> None:
+    driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
+    driver.feed("notices", notice("2062-01-01T00:00:00Z"))
+    assert [one.object_id for one in driver.engine.objects] == ["ZTF01"]
+    assert len(driver.candidates()) == 1
+
+
+@pytest.mark.parametrize("value", [2**70, "\ud800"])
+def test_a_result_that_nothing_can_hold_is_the_units_error(
+    driver: Any, make_row: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    monkeypatch.setattr(SkyMapProbability, "compute", lambda _self, _inputs: {"odd": value})
+    driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
+    driver.feed("notices", notice())
+    [candidate] = driver.candidates().values()
+    assert candidate.results[0].body is None
+    assert "Error" in candidate.results[0].error
+
+
+def test_an_object_that_fails_in_a_sweep_keeps_no_other_back(
+    driver: Any, make_row: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 4):
+        driver.feed("alerts", make_row(f"ZTF0{number}", number, T0 + 1, 40.0, 0.1 * number))
+    engine = driver.engine
+    driver.feed("notices", notice())
+    sweeps = Sweeps(engine.tables, engine.events, engine.objects)
+    sweeps.begin("MS230225a")
+    tried: list[str] = []
+
+    def rematch(object_id: str, _event: object) -> tuple[()]:
+        tried.append(object_id)
+        if object_id == "ZTF02":
+            raise RuntimeError("what a day")
+        return ()
+
+    monkeypatch.setattr(engine.objects, "rematch_one", rematch)
+    swept = sweeps.step(10)
+    assert tried == ["ZTF01", "ZTF02", "ZTF03"]
+    [(event_id, object_id, failure)] = swept.failures
+    assert (event_id, object_id) == ("MS230225a", "ZTF02")
+    assert "what a day" in failure.reason
+    assert len(sweeps) == 0
