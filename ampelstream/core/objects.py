@@ -270,6 +270,14 @@ class ObjectBook:
         self._tables.delete(keys.time_key(last, object_id))
         self._tables.delete(keys.object_key(object_id))
 
+    def candidates_of(self, object_id: str) -> Iterator[Candidate]:
+        """Last revisions of one object's candidates, with light curve and coordinates."""
+        state = self.get(object_id)
+        if state is not None:
+            curve = light_curve(state.object_id, state.datapoints)
+            for candidate in state.candidates:
+                yield self._evidence(candidate, state, curve)
+
     def candidates(self) -> Iterator[Candidate]:
         """Last revision of every candidate, with light curve and coordinates, archived ones too."""
         for _, value in self._tables.scan(keys.ARCHIVE, keys.stop_of(keys.ARCHIVE)):

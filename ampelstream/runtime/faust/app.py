@@ -48,6 +48,8 @@ class StepApp:
         Directory of the databases.
     contiguous
         Whether the sources have no holes in their offsets.
+    exclusive
+        A topic of which only the owner of a partition writes to the one of the same number.
     term_seconds
         How long a rebalance may wait for a batch [s].
     """
@@ -66,6 +68,7 @@ class StepApp:
         metrics: Metrics,
         health: Health,
         contiguous: bool,
+        exclusive: str | None = None,
         term_seconds: float = 25.0,
     ) -> None:
         self.name = name
@@ -91,6 +94,7 @@ class StepApp:
             metrics,
             health,
             contiguous=contiguous,
+            exclusive=exclusive,
             term_seconds=term_seconds,
         )
         topic = self.app.topic(

@@ -68,8 +68,8 @@ async def foreign_keys(
         _LOG,
         logging.ERROR,
         "foreign",
-        "records in our changelog that we know nothing of, from another worker or a request that "
-        "was repeated; their keys are written again",
+        "records that we know nothing of stand where only we write, from another worker or a "
+        "request that was repeated; their keys are written again",
         topic=topic,
         partition=partition,
         records=len(wanted),

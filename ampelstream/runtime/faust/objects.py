@@ -180,6 +180,18 @@ class ObjectsTask:
         )
         return dead_letter(self._names, letter)
 
+    def again(self, keys: Sequence[bytes]) -> list[Outgoing]:
+        """Make the candidates of these keys anew; one that the state does not have is removed."""
+        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
+        for name in {key.decode().split(KEY_SEPARATOR)[1] for key in found}:
+            for candidate in self.books.objects.candidates_of(name):
+                if candidate_key(candidate) in found:
+                    found[candidate_key(candidate)] = own.encode_candidate(candidate)
+        return [
+            Outgoing(self._names.candidates, key, value, self._partition)
+            for key, value in found.items()
+        ]
+
     def _candidates(self, changes: Iterable[Change]) -> list[Outgoing]:
         records = [
             Outgoing(

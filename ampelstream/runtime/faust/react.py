@@ -79,6 +79,8 @@ class ReactTask:
             return []  # nobody asks: not even the decoding is needed
         out: list[Outgoing] = []
         for message in messages:
+            if message.value is None:
+                continue  # the candidate is none any longer
             entries = attempt(self._consider, message)
             if isinstance(entries, Failure):
                 self._metrics.dead_letter("react")
@@ -96,6 +98,11 @@ class ReactTask:
                 self._open.append(entry)
                 self._not_before = float("-inf")
         return out
+
+    def again(self, keys: Sequence[bytes]) -> list[Outgoing]:
+        """Nothing: each reaction has a key of its own, and says the same whoever wrote it."""
+        del keys
+        return []
 
     def _consider(self, message: Message) -> list[LedgerEntry]:
         return self.ledger.consider(own.decode_candidate(message.value or b""))

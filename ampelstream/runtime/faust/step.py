@@ -8,7 +8,7 @@ or gives up, and a batch is as large as what came in while the last one was in w
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -19,6 +19,7 @@ from faust.types import TP, EventT, StreamT
 from ampelstream.errors import LostRecords
 from ampelstream.runtime.faust.continuity import Continuity
 from ampelstream.runtime.faust.driver import Consumer
+from ampelstream.runtime.faust.guard import OwnershipGuard
 from ampelstream.runtime.faust.table import StateTable
 from ampelstream.runtime.faust.tasks import PartitionTask
 from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
@@ -51,6 +52,8 @@ class Step:
         Told what goes on.
     contiguous
         Whether the source topics have no holes in their offsets.
+    exclusive
+        A topic of which only the owner of a partition writes to the one of the same number.
     term_seconds
         How long a rebalance may wait for a batch [s]; less than the group gives its members.
     clock
@@ -67,6 +70,7 @@ class Step:
         health: Health,
         *,
         contiguous: bool,
+        exclusive: str | None = None,
         term_seconds: float = 25.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,6 +93,8 @@ class Step:
         self._term_seconds = term_seconds
         self._rebalancing_since: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ampelstream-{name}")
+        self._guard = OwnershipGuard(table, exclusive, self._ends, self._again, outbox)
+        self._look_at = 0.0
         self._continuity = Continuity(self._committed, self._earliest) if contiguous else None
 
     @property
@@ -145,10 +151,25 @@ class Step:
                 worked = await self._batch()
                 if not self._paused and not self._ending:
                     worked = await self._background() or worked
+                    await self._look()
             if not worked:
                 self._wake.clear()
                 if not self._waiting:
                     await self._sleep()
+
+    async def _look(self) -> None:
+        if self._clock() < self._look_at or self._rebalancing_since is not None:
+            return
+        self._look_at = self._clock() + _IDLE_SECONDS
+        if self._tasks:
+            await self._guard.look(self._tasks)
+
+    async def _ends(self, places: set[TP]) -> Mapping[TP, int | None]:
+        ends: Mapping[TP, int | None] = await self._consumer.highwaters(*places)
+        return ends
+
+    async def _again(self, partition: int, keys: Iterable[bytes]) -> list[Outgoing]:
+        return await self._in_thread(self._tasks[partition].again, list(keys))
 
     async def _sleep(self) -> None:
         try:
@@ -226,7 +247,7 @@ class Step:
             The brokers did not take it; nothing is committed.
         """
         self._check_term()
-        await self._outbox.send(outputs)
+        self._guard.sent(outputs, await self._outbox.send(outputs))
         self._check_term()
         if not all(self._owned(event) for event in events):
             # the partition went elsewhere while we worked: its new owner does this work again
@@ -274,11 +295,13 @@ class Step:
         """State is restored: take up the work on the partitions that we have now."""
         if self._continuity is not None:
             self._continuity.restart()
+        self._guard.forget()
         async with self._in_work:
             self._tasks.clear()
             tables = cast("TableManager", self.table.app.tables)
             for tp in tables.recovery.actives_for_table[self.table]:
                 await self._task(tp.partition)
         self._paused = False
+        self._look_at = 0.0
         self._wake.set()
         self._health.set_ready(self.name, ready=True)

@@ -58,6 +58,7 @@ def objects_app(
         metrics=metrics,
         health=health,
         contiguous=True,
+        exclusive=names.candidates,
         term_seconds=settings.times.rebalance * 0.8,
     )
 

@@ -79,6 +79,15 @@ class StateTable(Table[bytes, bytes]):
             offsets.append(await self._overwrite(partition, changes, foreign, outbox))
         store.write(partition, dict(ordered), max(offsets))
 
+    async def mend(self, partition: int, end: int, outbox: Outbox) -> None:
+        """Write over what others wrote up to ``end``, the offset behind the last record."""
+        store = self.partitions_store
+        before = store.persisted_offset(TP(self.changelog_topic_name, partition))
+        foreign = range(0 if before is None else before + 1, end)
+        if foreign:
+            last = await self._overwrite(partition, {}, foreign, outbox)
+            store.write(partition, {}, last)
+
     async def _overwrite(
         self,
         partition: int,

@@ -35,6 +35,10 @@ class PartitionTask(Protocol):
         """Work on records, in order; give what is to be produced."""
         ...
 
+    def again(self, keys: Sequence[bytes]) -> list[Outgoing]:
+        """Make anew the records of these keys, as the state has them."""
+        ...
+
     def background(self) -> list[Outgoing] | None:
         """Do a slice of what no record asks for; None where there is nothing to do."""
         ...

@@ -112,7 +112,7 @@ class Intake:
         self._health = health
         self._clock = clock
         self._in_work = asyncio.Lock()
-        self._stopping = False
+        self._stopping = self._connected = False
         self._done: dict[TopicPartition, int] = {}
         self._group_options = {
             "group_id": group,
@@ -155,6 +155,7 @@ class Intake:
             self._consumer.subscribe(pattern=f"^(?:{self._pattern})$", listener=listener)
         else:
             self._consumer.subscribe(self._topics, listener=listener)
+        self._connected = True
         self._health.set_ready(self.name, ready=True)
 
     def coordinates(self) -> bool:
@@ -177,7 +178,7 @@ class Intake:
 
         A cluster that cannot be reached is tried again: the others, and the other steps, go on.
         """
-        while not self._stopping and not await self._started():
+        while not (self._stopping or self._connected or await self._started()):
             await self._wait_to_retry()
         while not self._stopping:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)

@@ -46,6 +46,10 @@ class CopyTask:
             out.append(Outgoing(f"{self._setup.name}-output", None, message.value))
         return out
 
+    def again(self, keys: Sequence[bytes]) -> list[Outgoing]:
+        del keys
+        return []
+
     def background(self) -> list[Outgoing] | None:
         return None
 

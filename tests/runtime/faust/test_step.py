@@ -27,10 +27,13 @@ class World:
         self.fail: str | None = None
         self.backend = MemoryBackend()
         self.made = 0
-        self.consumer = SimpleNamespace(settle=self._settle)
+        self.consumer = SimpleNamespace(settle=self._settle, highwaters=self._ends)
         self.app = SimpleNamespace(consumer=self.consumer, consumer_generation_id=GENERATION)
         self.work: list[Outgoing] | None = None
         self.on_send: Any = lambda _topic: None
+
+    async def _ends(self, *_places: Any) -> dict[Any, int]:
+        return {}
 
     def note(self, what: str) -> None:
         if what == self.fail:
@@ -63,6 +66,9 @@ class Table:
             persisted_offset=lambda _tp: None,
         )
 
+    async def mend(self, _partition: int, end: int, _outbox: Any) -> None:
+        assert end == 0  # the brokers have nothing that is foreign
+
     async def write(self, partition: int, changes: Any, outbox: Any) -> None:
         await StateTable.write(cast("StateTable", self), partition, changes, outbox)
 
@@ -79,6 +85,9 @@ class Task:
         for message in messages:
             self.tables.put(b"\x01%d" % message.offset, b"1")
         return [Outgoing("output", None, b"1") for _ in messages]
+
+    def again(self, keys: Sequence[bytes]) -> list[Outgoing]:
+        raise AssertionError(keys)
 
     def background(self) -> list[Outgoing] | None:
         work, self._world.work = self._world.work, None

@@ -1,0 +1,102 @@
+"""What others wrote where only we may write is written over, also when we have nothing to write."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from faust.types import TP
+
+from ampelstream.runtime.faust import guard as module
+from ampelstream.runtime.faust.guard import OwnershipGuard
+from ampelstream.runtime.kafka.outbox import Outgoing
+
+
+class World:
+    """A topic of one partition, a changelog, and somebody who writes to both."""
+
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.mended: list[tuple[int, int]] = []
+        self.down = False
+        table = SimpleNamespace(
+            changelog_topic_name="changelog", mend=self._mend, client_options=dict
+        )
+        self.guard = OwnershipGuard(
+            cast("Any", table), "candidates", self._ends, self._again, cast("Any", self)
+        )
+
+    async def _mend(self, partition: int, end: int, _outbox: Any) -> None:
+        self.mended.append((partition, end))
+
+    async def _ends(self, places: set[TP]) -> Mapping[TP, int | None]:
+        if self.down:
+            raise TimeoutError
+        return {tp: len(self.records) if tp.topic == "candidates" else 9 for tp in places}
+
+    async def _again(self, partition: int, keys: Iterable[bytes]) -> list[Outgoing]:
+        return [Outgoing("candidates", key, b"right", partition) for key in sorted(keys)]
+
+    async def send(self, records: Iterable[Outgoing]) -> list[Any]:
+        places = []
+        for record in records:
+            places.append(SimpleNamespace(partition=0, offset=len(self.records)))
+            self.records.append((record.key or b"") + b"=" + (record.value or b""))
+        return places
+
+    async def ours(self, key: bytes) -> None:
+        made = [Outgoing("candidates", key, b"right", 0)]
+        self.guard.sent(made, await self.send(made))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+
+    async def keys(_options: Any, _topic: str, _partition: int, offsets: Iterable[int]) -> Any:
+        return {made.records[offset].split(b"=")[0] for offset in offsets}
+
+    monkeypatch.setattr(module, "foreign_keys", keys)
+    return made
+
+
+def test_what_is_foreign_is_written_over_once(world: World) -> None:
+    async def play() -> None:
+        await world.guard.look([0])
+        await world.ours(b"a")
+        await world.ours(b"b")
+        await world.guard.look([0])
+        assert world.records == [b"a=right", b"b=right"]
+        world.records.append(b"a=stale")
+        await world.guard.look([0])
+        await world.guard.look([0])
+
+    asyncio.run(play())
+    assert world.records == [b"a=right", b"b=right", b"a=stale", b"a=right"]
+    assert world.mended == [(0, 9)] * 4
+
+
+def test_foreign_between_ours_is_written_over(world: World) -> None:
+    async def play() -> None:
+        await world.guard.look([0])
+        await world.ours(b"a")
+        world.records.append(b"c=stale")
+        await world.ours(b"b")
+        await world.guard.look([0])
+
+    asyncio.run(play())
+    assert world.records[-2:] == [b"b=right", b"c=right"]
+
+
+def test_brokers_that_do_not_answer_are_asked_later(world: World) -> None:
+    async def play() -> None:
+        await world.guard.look([0])
+        world.records.append(b"a=stale")
+        world.down = True
+        await world.guard.look([0])
+        world.down = False
+        await world.guard.look([0])
+
+    asyncio.run(play())
+    assert world.records == [b"a=stale", b"a=right"]
