@@ -30,7 +30,8 @@ async def put(address: str, topic: str, values: list[bytes], **login: Any) -> No
     await admin.start()
     try:
         if topic not in await admin.list_topics():
-            await admin.create_topics([NewTopic(topic, 1, 1)])
+            large = {"max.message.bytes": str(16 * 1024 * 1024)}  # the broker's own limit is Kafka's
+            await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=large)])
     finally:
         await admin.close()
     async with AIOKafkaProducer(
