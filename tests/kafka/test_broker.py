@@ -30,7 +30,7 @@ async def put(address: str, topic: str, values: list[bytes], **login: Any) -> No
     await admin.start()
     try:
         if topic not in await admin.list_topics():
-            large = {"max.message.bytes": str(16 * 1024 * 1024)}  # the broker's own limit is Kafka's
+            large = {"max.message.bytes": str(16 * 1024 * 1024)}  # the broker has Kafka's own
             await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=large)])
     finally:
         await admin.close()
