@@ -181,13 +181,26 @@ class Intake:
         while not (self._stopping or self._connected or await self._started()):
             await self._wait_to_retry()
         while not self._stopping:
-            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+            fetched = await self._fetched()
             if not fetched:
                 await self._commit_markers()
                 continue
             await self._prepare([one for part in fetched.values() for one in part])
             async with self._in_work:
                 await self._batch(fetched)
+
+    async def _fetched(self) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        try:
+            fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+        except KafkaError as error:
+            # among others what ended the client's coordination, such as a cluster that has just
+            # come back and names no brokers yet: only a new client can go on
+            raise SourceError(
+                f"{self.name}: cannot go on reading: {error}. Nothing is lost; the next start "
+                "reads on from the last commit."
+            ) from error
+        return fetched
 
     async def _started(self) -> bool:
         try:
