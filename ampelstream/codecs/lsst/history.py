@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ampelstream.codecs.avro.plan import PacketPlan
+from ampelstream.codecs.rows import records_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.tai import jd_from_mjd_tai
 
@@ -103,15 +104,7 @@ class RowHistory:
         self._row = row
 
     def _entries(self, name: str) -> Sequence[Mapping[str, Any]]:
-        value = self._row.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            raise DecodeError(f"{name} is not a list")
-        entries = [entry for entry in value if entry is not None]
-        if not all(isinstance(entry, Mapping) for entry in entries):
-            raise DecodeError(f"{name} holds something else than records")
-        return entries
+        return records_of(self._row, name)
 
     def epochs(self) -> Sequence[float]:
         """Julian dates [d, UTC] of the earlier detections."""

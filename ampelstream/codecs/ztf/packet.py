@@ -7,6 +7,7 @@ from typing import Any
 
 from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.plan import PacketPlan
+from ampelstream.codecs.rows import records_of
 from ampelstream.codecs.ztf.plan import PLANS
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
@@ -55,15 +56,7 @@ class _RowHistory:
         self._row = row
 
     def _entries(self, name: str) -> Sequence[Mapping[str, Any]]:
-        value = self._row.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-            raise DecodeError(f"{name} is not a list")
-        entries = [entry for entry in value if entry is not None]
-        if not all(isinstance(entry, Mapping) for entry in entries):
-            raise DecodeError(f"{name} holds something else than records")
-        return entries
+        return records_of(self._row, name)
 
     def epochs(self) -> Sequence[float]:
         entries = self._entries("prv_candidates")
