@@ -22,6 +22,7 @@ name: {name}
 version: 1
 channels:
   sky:
+    filters: {filters}
     region: 0.9
     window: [0, 30]
     units: {units}
@@ -45,6 +46,7 @@ class Small:
         directory: Path,
         *,
         units: Sequence[object] = (),
+        filters: Sequence[object] = (),
         partitions: int = 2,
         packets: int = 200,
     ) -> None:
@@ -54,7 +56,9 @@ class Small:
         self.stream = Stream(packets, objects=10, poison_every=packets + 1)
         self.topology = directory / "topology.yml"
         every = [{"unit": "SkyMapProbability"}, *units]
-        self.topology.write_text(_TOPOLOGY.format(name=name, units=json.dumps(every)))
+        self.topology.write_text(
+            _TOPOLOGY.format(name=name, units=json.dumps(every), filters=json.dumps(list(filters)))
+        )
         self.broker: list[str | Path] = [self.topology, "--broker", address]
         ampelstream("topics", "create", *self.broker, "--partitions", str(partitions), "--yes")
         self.state = directory / "state"

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 
 from aiokafka import AIOKafkaConsumer
 
-from ampelstream.units.base import ObjectUnit
+from ampelstream.model.alert import Alert
+from ampelstream.units.base import ACCEPT, AlertFilter, ObjectUnit, Verdict
 from ampelstream.units.inputs import Inputs
 
 __all__ = ["Heavy", "Saboteur", "Sleeper"]
@@ -31,26 +32,27 @@ class Sleeper(ObjectUnit):
         return {"slept": False}
 
 
-class Saboteur(ObjectUnit):
+class Saboteur(AlertFilter):
     """Breaks this process's client of a consumer group, once, as no test could from outside.
+
+    A filter, since filters run where the partitions of the input are.
 
     ``pause``: it seems well and gives no more records. ``end``: its coordinator's task ends.
     """
 
-    provides: ClassVar[str] = "sabotage"
     marker: Path
     group: str
     how: Literal["pause", "end"]
 
-    def compute(self, inputs: Inputs) -> dict[str, Any]:
-        del inputs
+    def judge(self, alert: Alert) -> Verdict:
+        del alert
         if self.marker.exists():
             self.marker.unlink()
             clients = [one for one in gc.get_objects() if isinstance(one, AIOKafkaConsumer)]
             for client in clients:
                 if client._group_id == self.group:
                     self._break(client)
-        return {"broken": False}
+        return ACCEPT
 
     def _break(self, client: AIOKafkaConsumer) -> None:
         loop: asyncio.AbstractEventLoop = client._loop
