@@ -52,30 +52,41 @@ class OwnershipGuard:
         self._outbox = outbox
         self._next: dict[int, int] = {}
 
-    def forget(self) -> None:
-        """Partitions were assigned anew."""
-        self._next.clear()
-
     def sent(self, records: Iterable[Outgoing], acknowledged: Iterable[Any]) -> None:
         """Take note of what we wrote, if nothing foreign came between."""
         for record, place in zip(records, acknowledged, strict=True):
             if record.topic == self._topic and self._next.get(place.partition) == place.offset:
                 self._next[place.partition] = place.offset + 1
 
-    async def look(self, partitions: Iterable[int]) -> None:
-        """Look, and write over what is foreign; brokers that do not answer are asked later."""
-        numbers = list(partitions)
-        logs = {TP(self._table.changelog_topic_name, number): number for number in numbers}
-        outs = {TP(self._topic, number): number for number in numbers if self._topic}
+    async def ask(self, partitions: Iterable[int]) -> Mapping[TP, int | None]:
+        """Ask where what is ours ends now; nothing where the brokers do not answer.
+
+        Takes up to a second when the client is waiting for records: not to be awaited while work
+        stands still for it. An answer that is older than our last writes does no harm.
+        """
+        topics = [self._table.changelog_topic_name, *([self._topic] if self._topic else [])]
+        places = {TP(topic, number) for number in partitions for topic in topics}
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                ends = await self._ends({*logs, *outs})
+                return await self._ends(places)
         except (KafkaError, TimeoutError):
-            return
-        for tp, number in logs.items():
-            await self._table.mend(number, ends.get(tp) or 0, self._outbox)
-        for tp, number in outs.items():
-            await self._outputs(number, ends.get(tp) or 0)
+            return {}
+
+    async def begin(self, partitions: Iterable[int]) -> None:
+        """Take note of where our outputs begin, before we write any."""
+        self._next = {
+            tp.partition: end
+            for tp, end in (await self.ask(partitions)).items()
+            if tp.topic == self._topic and end is not None
+        }
+
+    async def look(self, ends: Mapping[TP, int | None]) -> None:
+        """Write over what is foreign, up to these ends."""
+        for tp, end in ends.items():
+            if tp.topic == self._topic:
+                await self._outputs(tp.partition, end or 0)
+            else:
+                await self._table.mend(tp.partition, end or 0, self._outbox)
 
     async def _outputs(self, number: int, end: int) -> None:
         known = self._next.setdefault(number, end)

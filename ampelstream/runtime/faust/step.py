@@ -94,7 +94,6 @@ class Step:
         self._rebalancing_since: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ampelstream-{name}")
         self._guard = OwnershipGuard(table, exclusive, self._ends, self._again, outbox)
-        self._look_at = 0.0
         self._continuity = Continuity(self._committed, self._earliest) if contiguous else None
 
     @property
@@ -151,18 +150,22 @@ class Step:
                 worked = await self._batch()
                 if not self._paused and not self._ending:
                     worked = await self._background() or worked
-                    await self._look()
             if not worked:
                 self._wake.clear()
                 if not self._waiting:
                     await self._sleep()
 
-    async def _look(self) -> None:
-        if self._clock() < self._look_at or self._rebalancing_since is not None:
-            return
-        self._look_at = self._clock() + _IDLE_SECONDS
-        if self._tasks:
-            await self._guard.look(self._tasks)
+    async def watch(self) -> None:
+        """Look once a second whether others write where only we may, until cancelled."""
+        while True:
+            await asyncio.sleep(_IDLE_SECONDS)
+            if self._paused or not self._tasks:
+                continue
+            ends = await self._guard.ask(self._tasks)
+            async with self._in_work:
+                if not self._paused and not self._ending and self._rebalancing_since is None:
+                    ours = {tp: end for tp, end in ends.items() if tp.partition in self._tasks}
+                    await self._guard.look(ours)
 
     async def _ends(self, places: set[TP]) -> Mapping[TP, int | None]:
         ends: Mapping[TP, int | None] = await self._consumer.highwaters(*places)
@@ -295,13 +298,12 @@ class Step:
         """State is restored: take up the work on the partitions that we have now."""
         if self._continuity is not None:
             self._continuity.restart()
-        self._guard.forget()
         async with self._in_work:
             self._tasks.clear()
             tables = cast("TableManager", self.table.app.tables)
             for tp in tables.recovery.actives_for_table[self.table]:
                 await self._task(tp.partition)
+            await self._guard.begin(self._tasks)
         self._paused = False
-        self._look_at = 0.0
         self._wake.set()
         self._health.set_ready(self.name, ready=True)

@@ -115,6 +115,7 @@ class Worker:
                 self._watch_lag(intake.name, intake.group, intake.assigned, intake.options)
         for app in self._apps:
             self._begin(app.name, app.step.run())
+            self._begin(f"{app.name} (ownership)", app.step.watch())
             self._begin(f"{app.name} (start)", app.start(), lasting=False)
             self._begin(f"{app.name} (crash)", app.crashed())
             self._watch_lag(app.name, app.group, app.assigned, s.connection.client_options)

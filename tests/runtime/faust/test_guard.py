@@ -45,6 +45,9 @@ class World:
             self.records.append((record.key or b"") + b"=" + (record.value or b""))
         return places
 
+    async def look(self) -> None:
+        await self.guard.look(await self.guard.ask([0]))
+
     async def ours(self, key: bytes) -> None:
         made = [Outgoing("candidates", key, b"right", 0)]
         self.guard.sent(made, await self.send(made))
@@ -63,27 +66,27 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_what_is_foreign_is_written_over_once(world: World) -> None:
     async def play() -> None:
-        await world.guard.look([0])
+        await world.guard.begin([0])
         await world.ours(b"a")
         await world.ours(b"b")
-        await world.guard.look([0])
+        await world.look()
         assert world.records == [b"a=right", b"b=right"]
         world.records.append(b"a=stale")
-        await world.guard.look([0])
-        await world.guard.look([0])
+        await world.look()
+        await world.look()
 
     asyncio.run(play())
     assert world.records == [b"a=right", b"b=right", b"a=stale", b"a=right"]
-    assert world.mended == [(0, 9)] * 4
+    assert world.mended == [(0, 9)] * 3
 
 
 def test_foreign_between_ours_is_written_over(world: World) -> None:
     async def play() -> None:
-        await world.guard.look([0])
+        await world.guard.begin([0])
         await world.ours(b"a")
         world.records.append(b"c=stale")
         await world.ours(b"b")
-        await world.guard.look([0])
+        await world.look()
 
     asyncio.run(play())
     assert world.records[-2:] == [b"b=right", b"c=right"]
@@ -91,12 +94,12 @@ def test_foreign_between_ours_is_written_over(world: World) -> None:
 
 def test_brokers_that_do_not_answer_are_asked_later(world: World) -> None:
     async def play() -> None:
-        await world.guard.look([0])
+        await world.guard.begin([0])
         world.records.append(b"a=stale")
         world.down = True
-        await world.guard.look([0])
+        await world.look()
         world.down = False
-        await world.guard.look([0])
+        await world.look()
 
     asyncio.run(play())
     assert world.records == [b"a=stale", b"a=right"]
