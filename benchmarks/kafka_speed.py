@@ -34,12 +34,12 @@ from kafka_bench import (
     wait_ready,
     worker,
 )
+from replay import three_events
 
 from ampelstream.codecs.avro.container import metadata, read_header
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing
 from ampelstream.shipped import topology_path
-from ampelstream.simulate import simulate_notice
 
 STEPS = ("ingest", "notices", "objects", "react")
 TOLD = ("(ampelstream/core", "(ampelstream/codecs", "(ampelstream/runtime", "(aiokafka", "(faust")
@@ -65,23 +65,6 @@ def renamed(packets: Sequence[bytes], copies: int) -> Iterator[bytes]:
             yield out.getvalue()
 
 
-def notices(first_jd: float) -> list[bytes]:
-    """Three events, so that there is something to match."""
-    return [
-        simulate_notice(
-            event_id=f"MS{number}",
-            alert_type="PRELIMINARY",
-            time_created="2020-01-01T00:00:00Z",
-            t0_jd=first_jd - 0.1,
-            ra=ra,
-            dec=20.0,
-            width_deg=20.0,
-            order=5,
-        )
-        for number, ra in enumerate((30.0, 150.0, 270.0))
-    ]
-
-
 def through_kafka(
     topology: Path,
     name: str,
@@ -95,7 +78,7 @@ def through_kafka(
     names = TopicNames(name)
     with worker(topology, address, directory) as (process, port):
         wait_ready(port)
-        produce(address, [Outgoing(names.notices, None, one) for one in notices(2458450.0)])
+        produce(address, [Outgoing(names.notices, None, one) for one in three_events(2458450.0)])
         asyncio.run(drained(address, name, STEPS))
         process.send_signal(signal.SIGSTOP)  # shorter than the session: it stays in its groups
         produce(address, [Outgoing(names.alerts, None, one) for one in packets], part=300)

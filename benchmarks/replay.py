@@ -35,17 +35,14 @@ def decode_and_filter(topology: Topology, packets: Sequence[bytes]) -> Callable[
     return each(packets, lambda packet: ingest(topology, decode(packet), WHERE))
 
 
-def whole_replay(
-    topology: Topology, packets: Sequence[bytes], directory: Path
-) -> Callable[[], Run]:
-    """Every packet through an engine on RocksDB, commits synced to disk, three events open."""
-    first = min(decode(packet).jd for packet in packets)
-    notices = [
+def three_events(first_jd: float) -> list[bytes]:
+    """Notices of three events shortly before, so that there is something to match."""
+    return [
         simulate_notice(
             event_id=f"MS{number}",
             alert_type="PRELIMINARY",
             time_created="2020-01-01T00:00:00Z",
-            t0_jd=first - 0.1,
+            t0_jd=first_jd - 0.1,
             ra=ra,
             dec=20.0,
             width_deg=20.0,
@@ -53,6 +50,14 @@ def whole_replay(
         )
         for number, ra in enumerate((30.0, 150.0, 270.0))
     ]
+
+
+def whole_replay(
+    topology: Topology, packets: Sequence[bytes], directory: Path
+) -> Callable[[], Run]:
+    """Every packet through an engine on RocksDB, commits synced to disk, three events open."""
+    first = min(decode(packet).jd for packet in packets)
+    notices = three_events(first)
     numbers = itertools.count()
 
     def prepare() -> Run:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from faust.types import Message
 
@@ -120,7 +121,8 @@ class ObjectsTask:
                     continue
                 records, known = merged
                 duplicates += known
-                out.extend(self._fitting(message, "detections", records))
+                bury = partial(self._bury_detection, message)
+                out.extend(self._fitting(records, bury))
             else:
                 done = attempt(self._event, message)
                 if isinstance(done, Failure):
@@ -149,22 +151,12 @@ class ObjectsTask:
         records: list[Outgoing] = []
         while len(self.books.sweeps) and self._clock() < until:
             swept = self.books.sweep(_SLICE)
-            records.extend(self._fitting_sweep(self._candidates(swept.changes)))
+            records.extend(self._fitting(self._candidates(swept.changes), self._bury_swept))
             records.extend(self._unswept(*failure) for failure in swept.failures)
         if not len(self.books.sweeps) and self._sweep_began is not None:
             self._metrics.sweep_seconds(self._clock() - self._sweep_began)
             self._sweep_began = None
         return records
-
-    def _fitting_sweep(self, records: Iterable[Outgoing]) -> Iterable[Outgoing]:
-        for record in records:
-            if record.too_large:
-                event_id, object_id, _ = (record.key or b"").decode().split(KEY_SEPARATOR)
-                size = len(record.value or b"")
-                failure = Failure("ProduceError", f"a candidate of {size} bytes is too large")
-                yield self._unswept(event_id, object_id, failure)
-            else:
-                yield record
 
     def _unswept(self, event_id: str, object_id: str, failure: Failure) -> Outgoing:
         """Dead letter of an object that could not be matched against a new revision."""
@@ -205,17 +197,25 @@ class ObjectsTask:
         self._metrics.candidates(len(records))
         return records
 
+    @staticmethod
     def _fitting(
-        self, message: Message, stream: str, records: Iterable[Outgoing]
+        records: Iterable[Outgoing], bury: Callable[[Outgoing, Failure], Outgoing]
     ) -> Iterable[Outgoing]:
         """Candidates that a topic takes; a dead letter for one that none would."""
         for record in records:
             if record.too_large:
                 size = len(record.value or b"")
                 failure = Failure("ProduceError", f"a candidate of {size} bytes is too large")
-                yield self._bury(message, stream, "objects", failure)
+                yield bury(record, failure)
             else:
                 yield record
+
+    def _bury_detection(self, message: Message, _record: Outgoing, failure: Failure) -> Outgoing:
+        return self._bury(message, "detections", "objects", failure)
+
+    def _bury_swept(self, record: Outgoing, failure: Failure) -> Outgoing:
+        event_id, object_id, _ = (record.key or b"").decode().split(KEY_SEPARATOR)
+        return self._unswept(event_id, object_id, failure)
 
     def _bury(self, message: Message, stream: str, step: str, failure: Failure) -> Outgoing:
         self._metrics.dead_letter(step)

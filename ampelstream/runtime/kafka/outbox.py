@@ -99,21 +99,6 @@ class Outbox:
         """Send what is open, and disconnect."""
         await self._producer.stop()
 
-    async def partitions(self, topic: str) -> int:
-        """Number of partitions of a topic.
-
-        Raises
-        ------
-        ProduceError
-            There is no such topic.
-        """
-        try:
-            return len(await self._producer.partitions_for(topic))
-        except KafkaError as error:
-            raise ProduceError(
-                f"there is no topic {topic}: {error!r}; see topics create"
-            ) from error
-
     async def send(self, records: Sequence[Outgoing]) -> list[RecordMetadata]:
         """Produce, in the order given within each partition.
 
