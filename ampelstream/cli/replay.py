@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
     from ampelstream.report.model import ReplayReport
-    from ampelstream.runtime.embedded.replay import ReplayResult
+    from ampelstream.runtime.embedded.replayer import ReplayResult
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
 
@@ -60,15 +60,21 @@ def run_replay(
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
-    from ampelstream.runtime.embedded.pace import paced
-    from ampelstream.runtime.embedded.replay import Replay
+    from ampelstream.runtime.embedded.replayer import BATCH, Replay, paced
 
     def shown(
         records: Iterator["SourceRecord"], done: int, total: int | None
     ) -> Iterable["SourceRecord"]:
         return watch(paced(records, speed) if speed else records, done, total)
 
-    work = Replay(built, sources, out, description=description, simulated=simulated)
+    work = Replay(
+        built,
+        sources,
+        out,
+        description=description,
+        simulated=simulated,
+        batch=1 if speed else BATCH,
+    )
     result = work.run(shown)
     if result.resumed:
         typer.echo(f"resumed the replay in {out} where it was interrupted", err=True)

@@ -6,25 +6,25 @@ those of an undisturbed run.
 
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from ampelstream.errors import StateError
+from ampelstream.errors import ConfigError, StateError
 from ampelstream.model.digest import digest
 from ampelstream.model.record import SourceRecord
 from ampelstream.report.html import render
 from ampelstream.report.model import ReplayReport
 from ampelstream.runtime import outputs
-from ampelstream.runtime.embedded.book import RunBook, RunIdentity
-from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.runtime.embedded.summary import collect, listed, reaction_rows
-from ampelstream.sources import Source, merge
+from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.embedded.summary import collect, reaction_rows
+from ampelstream.sources import Source, event_time, merge
 from ampelstream.state.rocks import RocksBackend
-from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult"]
+__all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult", "paced"]
 
 STATE_DIRECTORY = "state"
 _MARKER = "ampelstream-state"
@@ -67,6 +67,8 @@ class Replay:
         Of the workflow, for the report.
     simulated
         Whether the report must say that the data is made up.
+    batch
+        Records that are handled together.
     """
 
     def __init__(
@@ -77,17 +79,16 @@ class Replay:
         *,
         description: str = "",
         simulated: bool = False,
+        batch: int = BATCH,
     ) -> None:
         self._topology = topology
         self._sources = sources
         self._out = out
         self._description = description
         self._simulated = simulated
+        self._batch = batch
 
-    def _identity(self) -> RunIdentity:
-        return RunIdentity(self._topology.hash, digest([source.name for source in self._sources]))
-
-    def _open(self) -> tuple[RocksBackend, bool]:
+    def _open(self) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
         path = self._out / STATE_DIRECTORY
         try:
@@ -95,22 +96,25 @@ class Replay:
             shutil.rmtree(self._out / _DISCARDED, ignore_errors=True)
             self._claim(path)
             backend = RocksBackend(path / "rocks")
-            known = RunBook(Transaction(backend)).identity()
-            if known == self._identity():
-                return backend, True
-            if known is not None:
+            try:
+                engine = self._engine(backend)
+            except ConfigError:
                 backend.close()
                 _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
                 path.rename(self._out / _DISCARDED)  # at once, so that a kill leaves no half state
                 shutil.rmtree(self._out / _DISCARDED)
                 self._claim(path)
                 backend = RocksBackend(path / "rocks")
+                engine = self._engine(backend)
         except OSError as error:
             raise StateError(f"{path} cannot be used: {error.strerror or error}") from error
-        tables = Transaction(backend)
-        RunBook(tables).save_identity(self._identity())
-        tables.commit()
-        return backend, False
+        resumed = engine.accounting.total("received") > 0
+        engine.commit()  # the state is ours from here on
+        return backend, engine, resumed
+
+    def _engine(self, backend: RocksBackend) -> Engine:
+        inputs = digest([source.name for source in self._sources])
+        return Engine(self._topology, backend, inputs=inputs)
 
     @staticmethod
     def _claim(path: Path) -> None:
@@ -129,32 +133,64 @@ class Replay:
         AmpelstreamError
             An input or the state cannot be read.
         """
-        backend, resumed = self._open()
+        backend, engine, resumed = self._open()
         try:
-            engine = Engine(self._topology, backend)
-            done = engine.counters.alerts.records_in + engine.counters.notices.records_in
-            records = merge(self._sources, engine.book.offsets())
+            done = engine.accounting.total("received")
+            records = merge(self._sources, engine.progress.offsets())
             sizes = [source.estimate() for source in self._sources]
             total = None if None in sizes else sum(size for size in sizes if size is not None)
-            for record in watch(records, done, total):
-                engine.process(record)
+            shown = iter(watch(records, done, total))
+            while batch := list(islice(shown, self._batch)):
+                engine.process(batch)
             engine.commit()
             report = collect(engine, description=self._description, simulated=self._simulated)
             self._write(engine, report)
-            identity = self._identity()
-            identity.finished = True
-            engine.book.save_identity(identity)
-            engine.commit()
+            engine.mark_finished()
         finally:
             backend.close()
         return ReplayResult(report, resumed)
 
     def _write(self, engine: Engine, report: ReplayReport) -> None:
         out = self._out
-        rows = (outputs.candidate_row(candidate) for candidate in listed(engine))
+        rows = (outputs.candidate_row(candidate) for candidate in engine.objects.candidates())
         outputs.write_lines(out / "candidates.ndjson", rows)
-        letters = sorted(engine.book.letters(), key=lambda letter: letter.where)
+        letters = sorted(
+            engine.progress.letters(), key=lambda one: (one.where, one.step, one.reason)
+        )
         outputs.write_lines(out / "dead-letters.ndjson", map(outputs.letter_row, letters))
         outputs.write_lines(out / "reactions.ndjson", reaction_rows(engine))
         outputs.write_json(out / "summary.json", report.summary)
         outputs.write_text(out / "report.html", render(report))
+
+
+_DAY_SECONDS = 86400.0
+
+
+def paced(
+    records: Iterator[SourceRecord],
+    speed: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[SourceRecord]:
+    """Hold each record back until its time has come.
+
+    Parameters
+    ----------
+    records
+        In the order of event time, roughly; one that is late is not held back.
+    speed
+        Seconds of event time per second of ours.
+    clock, sleep
+        Ours [s].
+    """
+    began = clock()
+    first: float | None = None
+    for record in records:
+        jd = event_time(record)
+        if jd is not None:
+            first = jd if first is None else first
+            wait = (jd - first) * _DAY_SECONDS / speed - (clock() - began)
+            if wait > 0:
+                sleep(wait)
+        yield record
