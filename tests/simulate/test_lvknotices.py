@@ -6,7 +6,8 @@ import pytest
 
 from ampelstream.codecs import igwn
 from ampelstream.errors import ConfigError
-from ampelstream.simulate import event, simulate_notice
+from ampelstream.simulate import simulate_notice
+from ampelstream.simulate.lvknotices import FALSE_ALARM_ID, MERGER_ID, night_notices
 from ampelstream.simulate.survey import T0_JD
 from ampelstream.sky.skymap import SkyMap
 
@@ -67,20 +68,20 @@ def test_only_a_retraction_may_lack_a_time() -> None:
 
 
 def test_the_story_of_the_night() -> None:
-    told = [igwn.decode(value).revision for _, value in sorted(event.notices().items())]
-    assert [(one.event_id, one.alert_type) for one in told] == [
-        (event.MERGER_ID, "PRELIMINARY"),
-        (event.MERGER_ID, "UPDATE"),
-        (event.FALSE_ALARM_ID, "PRELIMINARY"),
-        (event.FALSE_ALARM_ID, "RETRACTION"),
+    sent = [igwn.decode(value).revision for _, value in sorted(night_notices().items())]
+    assert [(one.event_id, one.alert_type) for one in sent] == [
+        (MERGER_ID, "PRELIMINARY"),
+        (MERGER_ID, "UPDATE"),
+        (FALSE_ALARM_ID, "PRELIMINARY"),
+        (FALSE_ALARM_ID, "RETRACTION"),
     ]
-    assert [one.time_created for one in told] == sorted(one.time_created for one in told)
-    assert told[0].t0_jd == pytest.approx(T0_JD, abs=1e-8)
-    assert told[2].classification["BBH"] > 0.9
+    assert [one.time_created for one in sent] == sorted(one.time_created for one in sent)
+    assert sent[0].t0_jd == pytest.approx(T0_JD, abs=1e-8)
+    assert sent[2].classification["BBH"] > 0.9
 
 
 def test_nobody_can_take_the_events_for_real() -> None:
-    for value in event.notices().values():
+    for value in night_notices().values():
         said = json.loads(value)
         assert said["superevent_id"].startswith("MS")
         assert "simulated" in said["urls"]["gracedb"]

@@ -7,14 +7,14 @@ from random import Random
 import pytest
 
 from ampelstream.model.times import jd_from_iso
-from ampelstream.simulate import kilonova
-from ampelstream.simulate.galaxies import NGC4993, luminosity_distance
+from ampelstream.simulate.at2017gfo import DEC, PHOTOMETRY, RA, kilonova, kilonova_exposures
+from ampelstream.simulate.mocksky import NGC4993, luminosity_distance
 from ampelstream.simulate.survey import T0_JD, Survey
 from ampelstream.sky.healpix import angular_separation
 
 
 def test_host_is_within_the_search_radius() -> None:
-    away = angular_separation(kilonova.RA, kilonova.DEC, NGC4993.ra, NGC4993.dec) * 3600.0
+    away = angular_separation(RA, DEC, NGC4993.ra, NGC4993.dec) * 3600.0
     # AMPEL searches GLADE within 10 arcsec; its own figure for AT2017gfo is 9.95
     assert away == pytest.approx(9.95, abs=0.04)
 
@@ -26,14 +26,14 @@ def test_host_distance() -> None:
 
 
 def test_nothing_is_seen_before_the_merger_and_something_after_it() -> None:
-    source, rng = kilonova.kilonova(), Random(1)  # noqa: S311  (a simulation, no secrets)
-    exposures = kilonova.exposures(Survey(170817))
+    source, rng = kilonova(), Random(1)  # noqa: S311  (a simulation, no secrets)
+    exposures = kilonova_exposures(Survey(170817))
     seen = [(one.jd, one.fid, source.measure(one, rng)) for one in exposures]
     before = [one for jd, _, one in seen if jd < T0_JD]
     assert len(before) > 10
     assert set(before) == {None}
     detections = [(jd, fid, one) for jd, fid, one in seen if one is not None]
-    assert len(detections) == len(kilonova.PHOTOMETRY) - 1, "g = 21.13 is below the limit"
+    assert len(detections) == len(PHOTOMETRY) - 1, "g = 21.13 is below the limit"
     assert 0.4 < detections[0][0] - T0_JD < 0.6
     assert len({exposure.pid(8) for exposure in exposures}) == len(exposures)
 
@@ -48,7 +48,7 @@ def test_magnitudes_are_the_published_ones(data_dir: Path) -> None:
             if row["band"] in {"g", "r", "i"}
         ]
     assert len(published) > 40
-    for when, band, mag, magerr in kilonova.PHOTOMETRY:
+    for when, band, mag, magerr in PHOTOMETRY:
         near = [m for t, b, m in published if b == band and abs(t - when) < 0.05]
         assert min(abs(mag - one) for one in near) < 0.05, (when, band)
         assert 0.0 < magerr < 0.2

@@ -3,18 +3,17 @@
 Magnitudes [AB, not corrected for extinction] and errors as published by Andreoni et al. 2017 (PASA
 34, e069), Arcavi et al. 2017 (Nature 551, 64), Cowperthwaite et al. 2017 (ApJL 848, L17), Drout et
 al. 2017 (Science 358, 1570) and Smartt et al. 2017 (Nature 551, 75), gathered by Villar et al. 2017
-(ApJL 851, L21). Position: Coulter et al. 2017 (Science 358, 1556), to five decimals.
-ZTF did not observe it; what is simulated is that it had, at these times, with its fields.
+(ApJL 851, L21). Position: Coulter et al. 2017 (Science 358, 1556), to five decimals. ZTF did not
+observe it; what is simulated is that it had, at these times, with its fields.
 """
 
 from random import Random
 from typing import Final
 
-from ampelstream.simulate import looks
-from ampelstream.simulate.source import Kind, Measurement, Neighbours, Source
+from ampelstream.simulate.source import Kind, Measurement, Neighbours, Source, clean_look
 from ampelstream.simulate.survey import T0_JD, Exposure, Survey, spot
 
-__all__ = ["DEC", "OBJECT_ID", "PHOTOMETRY", "RA", "exposures", "kilonova"]
+__all__ = ["DEC", "OBJECT_ID", "PHOTOMETRY", "RA", "kilonova", "kilonova_exposures"]
 
 OBJECT_ID: Final = "ZTF17simagfo"
 RA: Final = 197.45035
@@ -61,8 +60,8 @@ def _published() -> dict[Exposure, Measurement | None]:
     return made
 
 
-def exposures(survey: Survey) -> list[Exposure]:
-    """Exposures of the place: the survey's own before the trigger, the published ones after it."""
+def kilonova_exposures(survey: Survey) -> list[Exposure]:
+    """Exposures of its field: the survey's own before the trigger, the published ones after it."""
     before = [one for one in survey.exposures(spot(RA, DEC).field) if one.jd < T0_JD]
     return before + sorted(_published(), key=lambda one: one.jd)
 
@@ -80,6 +79,6 @@ def kilonova() -> Source:
         dec=DEC,
         measure=measure,
         neighbours=Neighbours((0.03, 0.4, 0.8), (_HOST_ARCSEC, 15.2, 22.8), 12.4),
-        look=looks.clean,
+        look=clean_look,
         scatter_arcsec=0.01,
     )
