@@ -13,8 +13,8 @@ from pathlib import Path
 from ampelstream.errors import StateError
 from ampelstream.model.digest import digest
 from ampelstream.model.record import SourceRecord
+from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
-from ampelstream.report.model import ReplayReport
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.book import RunBook, RunIdentity
 from ampelstream.runtime.embedded.engine import Engine

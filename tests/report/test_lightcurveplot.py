@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from ampelstream.model.lightcurve import Datapoint
-from ampelstream.report.lightcurve import draw_lightcurve
+from ampelstream.report.lightcurveplot import draw_lightcurve
 
 T0 = 2460324.45798
 Make = Callable[..., Datapoint]

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ampelstream.model.lightcurve import Datapoint
-from ampelstream.report.axes import decimals, ticks
 from ampelstream.report.markup import Markup, element, fixed, join
-from ampelstream.report.quantities import jd_text
+from ampelstream.report.quantities import decimals, jd_text, ticks
 
 __all__ = ["draw_lightcurve"]
 

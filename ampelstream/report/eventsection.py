@@ -1,17 +1,20 @@
-"""The section of one event: what was announced, where it lies, what was found."""
+"""Events in the page: the table of all of them, and a section for each.
+
+A section says what was announced, where the event lies, and what was found.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from ampelstream.model.event import EventRevision
-from ampelstream.report.cards import draw_card
+from ampelstream.report.candidatecard import draw_card
+from ampelstream.report.candidatetable import others_table, ranked_table
+from ampelstream.report.content import EventReport, RevisionReport
 from ampelstream.report.markup import Markup, element, join
-from ampelstream.report.model import EventReport, RevisionReport
 from ampelstream.report.quantities import DASH, far_text, jd_text, number, utc_text
-from ampelstream.report.ranking import EventView, Listing, trigger_jd
-from ampelstream.report.sky import draw_sky
-from ampelstream.report.tables import others_table, ranked_table
+from ampelstream.report.skydrawing import draw_sky
+from ampelstream.report.views import EventView, Listing, trigger_jd
 
-__all__ = ["area_text", "distance_text", "draw_event"]
+__all__ = ["draw_event", "draw_overview"]
 
 
 def draw_event(view: EventView, *, cards: int, rows: int, simulated: bool) -> Markup:
@@ -213,3 +216,59 @@ def _listing(listing: Listing, channels: int, *, cards: int, rows: int, simulate
         join(drawn),
         others_table(listing, rows=rows),
     )
+
+
+_HEADS = (
+    "Event",
+    "Notice",
+    "Trigger time",
+    "False alarm rate",
+    "Most probable",
+    "Distance",
+    "90 % area",
+    "Candidates",
+)
+
+
+def draw_overview(views: Sequence[EventView]) -> Markup:
+    """One row per event."""
+    if not views:
+        table = element("p", "No event.", class_="muted")
+    else:
+        head = element("tr", *(element("th", name, scope="col") for name in _HEADS))
+        rows = [element("tr", join(_cells(view))) for view in views]
+        table = element(
+            "div",
+            element(
+                "table", element("thead", head), element("tbody", join(rows)), class_="rows events"
+            ),
+            class_="scroll",
+            tabindex=0,
+        )
+    return element("section", element("h2", "Events"), table, id="events")
+
+
+def _cells(view: EventView) -> list[Markup]:
+    event = view.event
+    said = [one for one in event.revisions if one.revision.t0_jd is not None]
+    latest = said[-1] if said else None
+    kind = event.revisions[-1].revision.alert_type if event.revisions else DASH
+    probable = DASH
+    if latest is not None and latest.revision.classification:
+        values = latest.revision.classification
+        best = max(sorted(values), key=lambda name: values[name])
+        probable = f"{best} {100 * values[best]:.0f} %"
+    words = (
+        kind,
+        utc_text(trigger_jd(event)),
+        far_text(None if latest is None else latest.revision.far, brief=True),
+        probable,
+        distance_text(event),
+        area_text(None if latest is None else latest.area90_deg2),
+    )
+    link = element("a", event.event_id, href=f"#{view.anchor}")
+    return [
+        element("td", link, class_="name"),
+        *(element("td", part) for part in words),
+        element("td", str(len(view.active)), class_="num strong"),
+    ]

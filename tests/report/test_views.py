@@ -3,9 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from ampelstream.model.candidate import Candidate, CandidateStatus, UnitResult
-from ampelstream.report.facts import facts_of, score_of
-from ampelstream.report.model import EventReport, ReplayReport
-from ampelstream.report.ranking import arrange
+from ampelstream.report.content import EventReport, ReplayReport
+from ampelstream.report.views import arrange, facts_of, score_of
 
 Make = Callable[..., Candidate]
 MakeEvent = Callable[..., EventReport]

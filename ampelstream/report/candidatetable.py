@@ -1,19 +1,32 @@
-"""The ranked table of an event's candidates, and the muted one of those that no longer count."""
+"""Candidates as tables with the same columns: in the page, and in a terminal.
+
+In the page every event and channel has a ranked table, and a muted one of those that no longer
+count; the terminal gets the best of each channel over all events.
+"""
 
 from collections.abc import Sequence
 
-from ampelstream.report.columns import (
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ampelstream.report.content import ReplayReport
+from ampelstream.report.markup import Markup, element, join
+from ampelstream.report.quantities import DASH, number, sexagesimal
+from ampelstream.report.views import (
+    EventView,
+    Listing,
+    Row,
+    arrange,
     first_text,
     latest_text,
     level_text,
     redshift_text,
+    score_order,
     score_text,
 )
-from ampelstream.report.markup import Markup, element, join
-from ampelstream.report.quantities import DASH, number, sexagesimal
-from ampelstream.report.ranking import Listing, Row
 
-__all__ = ["others_table", "ranked_table"]
+__all__ = ["candidate_table", "others_table", "ranked_table"]
 
 _COLUMNS = (
     ("Object", "text", ""),
@@ -132,4 +145,77 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
             "td", number(facts.distance_mpc, 3), class_="num", data_s=_sort(facts.distance_mpc)
         ),
         element("td", str(candidate.status)),
+    ]
+
+
+def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
+    """List the best candidates of each channel, over all events.
+
+    Parameters
+    ----------
+    report
+        What to list.
+    limit
+        Most rows per channel.
+    """
+    views = arrange(report)
+    table = Table(
+        title="Simulated data" if report.simulated else None,
+        title_style="bold red",
+        box=box.SIMPLE_HEAD,  # without frames, the table fits into 80 columns
+        padding=0,
+        pad_edge=False,
+    )
+    channels = sorted({listing.channel for view in views for listing in view.listings})
+    if len(channels) > 1:
+        table.add_column("channel", no_wrap=True)
+    table.add_column("event", no_wrap=True)
+    table.add_column("object", no_wrap=True)
+    for name in ("score", "RA", "Dec", "first", "latest", "level", "z"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = total = 0
+    for channel in channels:
+        rows = _best(views, channel)
+        total += len(rows)
+        for row in rows[:limit]:
+            first = [channel] if len(channels) > 1 else []
+            table.add_row(*(Text(part) for part in [*first, *_terminal_cells(row)]))
+            shown += 1
+        table.add_section()
+    table.caption = (
+        f"{shown} of {total} active candidates; RA, Dec in deg (ICRS), first detection in d after "
+        "the trigger, latest in AB mag"
+    )
+    return table
+
+
+def _best(views: list[EventView], channel: str) -> list[Row]:
+    """Active candidates of a channel: by score, then by event, then by rank."""
+    found = [
+        (listing.ascending, view.event.event_id, row)
+        for view in views
+        for listing in view.listings
+        if listing.channel == channel
+        for row in listing.active
+    ]
+
+    def order(one: tuple[bool, str, Row]) -> tuple[bool, float, str, int]:
+        ascending, event_id, row = one
+        return (*score_order(row.score, ascending=ascending), event_id, row.rank)
+
+    return [row for _, _, row in sorted(found, key=order)]
+
+
+def _terminal_cells(row: Row) -> list[str]:
+    candidate, facts = row.candidate, row.facts
+    return [
+        candidate.event_id,
+        candidate.object_id,
+        score_text(row),
+        DASH if candidate.ra is None else f"{candidate.ra:.5f}",
+        DASH if candidate.dec is None else f"{candidate.dec:+.5f}",
+        first_text(facts),
+        latest_text(facts),
+        level_text(facts),
+        redshift_text(facts),
     ]

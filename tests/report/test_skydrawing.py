@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 
 from ampelstream.model.candidate import Candidate
-from ampelstream.report.closeplot import _raster, draw_closeup
-from ampelstream.report.closeup import find_closeups
-from ampelstream.report.markers import Marker, draw_markers
-from ampelstream.report.model import EventReport, ReplayReport, ReportMap
+from ampelstream.report.closeup import _raster, draw_closeup, find_closeups
+from ampelstream.report.content import EventReport, ReplayReport, ReportMap
 from ampelstream.report.projection import gnomonic
-from ampelstream.report.ranking import EventView, arrange
-from ampelstream.report.shading import shaded_image
-from ampelstream.report.sky import draw_sky
-from ampelstream.report.skyplot import all_sky, polyline
+from ampelstream.report.skydrawing import all_sky, draw_sky
+from ampelstream.report.views import EventView, arrange
 from ampelstream.sky.skymap import SkyMap
 
 Make = Callable[..., Candidate]
@@ -132,33 +128,6 @@ def test_small_regions_only_are_drawn_closely(view: EventView) -> None:
     assert drawn is not None
     assert "2 of 4 candidates" in drawn
     assert drawn.count('class="closeup"') == 1
-
-
-def test_shading_is_clear_outside_and_unknown() -> None:
-    levels = np.array([[0.0, 0.5, 0.995, np.nan]])
-    assert 'width="4" height="1"' in shaded_image(levels, 0.0, 0.0, 1.0)
-
-
-def test_numbers_do_not_overlap() -> None:
-    markers = [Marker(100 + 3 * k, 100, str(k + 1), "t", "a") for k in range(10)]
-    svg = draw_markers(markers, 400, 400)
-    assert svg.count("<circle") == 10
-    boxes = [
-        (float(x), float(y), 7.5 * len(words))
-        for words, x, y in (
-            (words, x, y) for x, y, words in re.findall(r'<text x="(\S+)" y="(\S+)">(\d+)<', svg)
-        )
-    ]
-    assert 2 <= len(boxes) < 10
-    for index, (x, y, wide) in enumerate(boxes):
-        for other_x, other_y, other in boxes[:index]:
-            apart = x >= other_x + other or other_x >= x + wide or abs(y - other_y) >= 12
-            assert apart
-
-
-def test_lines_are_cut_where_they_wrap() -> None:
-    x = np.array([10.0, 5.0, 795.0, 790.0, np.nan, 780.0])
-    assert polyline(x, np.zeros(6)) == "M10 0L5 0M795 0L790 0M780 0"
 
 
 @pytest.mark.realdata

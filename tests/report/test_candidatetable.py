@@ -4,8 +4,8 @@ from collections.abc import Callable
 from rich.console import Console
 
 from ampelstream.model.candidate import Candidate, CandidateStatus
-from ampelstream.report.model import EventReport, ReplayReport
-from ampelstream.report.terminal import candidate_table
+from ampelstream.report.candidatetable import candidate_table
+from ampelstream.report.content import EventReport, ReplayReport
 
 Make = Callable[..., Candidate]
 MakeEvent = Callable[..., EventReport]

@@ -1,9 +1,18 @@
+"""Shades, outlines, candidates and lines of a map."""
+
 import re
 
 import numpy as np
 import pytest
 
-from ampelstream.report.contour import contour, path_data
+from ampelstream.report.maplayers import (
+    Marker,
+    contour,
+    draw_markers,
+    path_data,
+    polyline,
+    shaded_image,
+)
 
 
 def distance(rows: int = 41) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -67,3 +76,30 @@ def test_path_follows_the_line_without_drift() -> None:
 def test_straight_runs_are_merged() -> None:
     values = np.tile(np.arange(6.0), (40, 1))
     assert path_data(contour(values, 2.5)).count("l") == 1
+
+
+def test_shading_is_clear_outside_and_unknown() -> None:
+    levels = np.array([[0.0, 0.5, 0.995, np.nan]])
+    assert 'width="4" height="1"' in shaded_image(levels, 0.0, 0.0, 1.0)
+
+
+def test_numbers_do_not_overlap() -> None:
+    markers = [Marker(100 + 3 * k, 100, str(k + 1), "t", "a") for k in range(10)]
+    svg = draw_markers(markers, 400, 400)
+    assert svg.count("<circle") == 10
+    boxes = [
+        (float(x), float(y), 7.5 * len(words))
+        for words, x, y in (
+            (words, x, y) for x, y, words in re.findall(r'<text x="(\S+)" y="(\S+)">(\d+)<', svg)
+        )
+    ]
+    assert 2 <= len(boxes) < 10
+    for index, (x, y, wide) in enumerate(boxes):
+        for other_x, other_y, other in boxes[:index]:
+            apart = x >= other_x + other or other_x >= x + wide or abs(y - other_y) >= 12
+            assert apart
+
+
+def test_lines_are_cut_where_they_wrap() -> None:
+    x = np.array([10.0, 5.0, 795.0, 790.0, np.nan, 780.0])
+    assert polyline(x, np.zeros(6)) == "M10 0L5 0M795 0L790 0M780 0"
