@@ -15,7 +15,7 @@ from ampelstream.core.state import AcceptedAlert, ObjectState
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.topology import Channel, Topology
-from ampelstream.units.inputs import MatchInputs
+from ampelstream.units import MatchInputs
 
 __all__ = ["evaluate", "inside", "rejection", "with_evidence"]
 

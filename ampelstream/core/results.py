@@ -16,8 +16,7 @@ from ampelstream.model.candidate import Candidate, UnitResult
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.topology import BoundUnit, Channel
-from ampelstream.units.base import ObjectUnit
-from ampelstream.units.inputs import Dependency, Inputs
+from ampelstream.units import Dependency, Inputs, ObjectUnit
 
 __all__ = ["ResultCache", "failed_result", "plain", "results_of", "run_units"]
 

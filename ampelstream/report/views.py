@@ -17,7 +17,7 @@ from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.report.content import EventReport, ReplayReport, ReportMap
 from ampelstream.report.quantities import DASH, is_number, number
-from ampelstream.units.scores.cosmology import distances
+from ampelstream.units.cosmology import distances
 
 __all__ = [
     "EventView",

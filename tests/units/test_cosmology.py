@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ampelstream.units.scores.cosmology import distances
+from ampelstream.units.cosmology import distances
 
 
 def test_planck15() -> None:

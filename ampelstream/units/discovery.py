@@ -1,4 +1,8 @@
-"""From the name of a unit to its class, and from a configuration to a unit."""
+"""From the name of a unit to its class, and from a configuration to a unit.
+
+A unit is named by the class name of one that ships, by an entry point of an installed package, or
+by its import path. Modules are imported only when a unit of theirs is asked for.
+"""
 
 import difflib
 import importlib
@@ -10,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ampelstream.errors import ConfigError
-from ampelstream.units.base import Unit
+from ampelstream.units import Unit
 
 __all__ = ["ENTRY_POINTS", "available", "configure", "resolve"]
 
@@ -26,7 +30,7 @@ _OWN: Mapping[str, str] = MappingProxyType(
         "KilonovaScore": f"{_UNITS}.scores.kilonova",
         "PredetectionFilter": f"{_UNITS}.filters.predetection",
         "RiseDecline": f"{_UNITS}.features.risedecline",
-        "SkyMapProbability": f"{_UNITS}.context.skymap",
+        "SkyMapProbability": f"{_UNITS}.context.skymapprobability",
     }
 )
 """Units that ship, and the modules that are imported only when one is asked for."""
@@ -95,7 +99,7 @@ def _import(name: str, module: str, attribute: str) -> type[Unit]:
         )
     raise ConfigError(
         f"unit {name!r}: {attribute} of {module} is not a unit; derive it from AlertFilter, "
-        "MatchFilter or ObjectUnit of ampelstream.units.base"
+        "MatchFilter or ObjectUnit of ampelstream.units"
     )
 
 
@@ -131,7 +135,7 @@ def configure(name: str, config: Mapping[str, Any]) -> Unit:
 
 
 def _problem(unit: type[Unit], error: Mapping[str, Any]) -> str:
-    """One line: key, problem and, where it is known, the mend."""
+    """One line: key, problem and, where it is known, the remedy."""
     where = ".".join(str(step) for step in error["loc"])
     top = len(error["loc"]) == 1
     if error["type"] == "extra_forbidden" and top:

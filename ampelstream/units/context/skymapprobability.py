@@ -9,8 +9,7 @@ from ampelstream.errors import UnitError
 from ampelstream.sky.distance import Moments, marginal_moments
 from ampelstream.sky.healpix import pixel29
 from ampelstream.sky.tiles import Distances
-from ampelstream.units.base import ObjectUnit
-from ampelstream.units.inputs import Inputs
+from ampelstream.units import Inputs, ObjectUnit
 
 if TYPE_CHECKING:
     from ampelstream.sky.skymap import SkyMap

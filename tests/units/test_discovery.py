@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from ampelstream.errors import ConfigError
-from ampelstream.units import registry
-from ampelstream.units.base import AlertFilter, ObjectUnit, Unit
+from ampelstream.units import AlertFilter, ObjectUnit, Unit, discovery
+from ampelstream.units.discovery import available, configure, resolve
 from ampelstream.units.features.risedecline import RiseDecline
-from ampelstream.units.registry import available, configure, resolve
 
 OWN = [
     "CatalogMatch",
@@ -22,7 +21,7 @@ OWN = [
     "SkyMapProbability",
 ]
 USERS = '''
-from ampelstream.units.base import AlertFilter
+from ampelstream.units import AlertFilter
 
 class Mine(AlertFilter):
     """A user's filter."""
@@ -64,12 +63,12 @@ def test_import_path(users: str, separator: str) -> None:
 
 
 def test_entry_point(users: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("Offered", f"{users}:Mine", registry.ENTRY_POINTS)
+    point = EntryPoint("Offered", f"{users}:Mine", discovery.ENTRY_POINTS)
 
     def offered(**params: Any) -> EntryPoints:
         return EntryPoints([point]).select(**params)
 
-    monkeypatch.setattr(registry, "entry_points", offered)
+    monkeypatch.setattr(discovery, "entry_points", offered)
     assert resolve("Offered").__name__ == "Mine"
     assert "Offered" in available()
     with pytest.raises(ConfigError, match="Did you mean Offered"):

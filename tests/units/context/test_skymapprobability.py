@@ -11,8 +11,8 @@ from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.sky.healpix import pixel29
 from ampelstream.sky.skymap import Crossmatch, SkyMap
-from ampelstream.units.context.skymap import SkyMapProbability, SkyMapResult
-from ampelstream.units.inputs import Inputs
+from ampelstream.units import Inputs
+from ampelstream.units.context.skymapprobability import SkyMapProbability, SkyMapResult
 
 EVENT = EventRevision("S1", "PRELIMINARY", "2024-01-15T00:00:00Z", "d", t0_jd=2460325.0)
 BASE = [(1 << 58) * cell for cell in range(12)]

@@ -9,8 +9,8 @@ import pytest
 from ampelstream.errors import UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.sky.catalogs import CatalogStore, Match
+from ampelstream.units import Resources
 from ampelstream.units.filters.decent import DecentFilter
-from ampelstream.units.inputs import Resources
 
 MakeAlert = Callable[..., Alert]
 STAR = {
