@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
-    from ampelstream.report.model import ReplayReport
+    from ampelstream.report.content import ReplayReport
     from ampelstream.runtime.embedded.replayer import ReplayResult
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
@@ -86,7 +86,7 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
     import msgspec
     from rich.console import Console
 
-    from ampelstream.report.terminal import candidate_table
+    from ampelstream.report.candidatetable import candidate_table
     from ampelstream.runtime.outputs import candidate_row
 
     if sys.stdout.isatty():

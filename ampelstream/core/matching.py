@@ -21,8 +21,7 @@ from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, 
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.topology import BoundUnit, Channel, Topology
-from ampelstream.units.base import ObjectUnit
-from ampelstream.units.inputs import Dependency, Inputs, MatchInputs
+from ampelstream.units import Dependency, Inputs, MatchInputs, ObjectUnit
 
 __all__ = [
     "ResultCache",

@@ -14,7 +14,7 @@ from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, 
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint
-from ampelstream.report.model import EventReport, ReplayReport, RevisionReport
+from ampelstream.report.content import EventReport, ReplayReport, RevisionReport
 
 T0 = 2460324.45798
 ORDER = 6

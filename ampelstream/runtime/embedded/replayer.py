@@ -15,8 +15,8 @@ from pathlib import Path
 from ampelstream.errors import ConfigError, StateError
 from ampelstream.model.digest import digest
 from ampelstream.model.record import SourceRecord
+from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
-from ampelstream.report.model import ReplayReport
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.runtime.embedded.summary import collect, reaction_rows

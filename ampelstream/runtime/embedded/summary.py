@@ -8,7 +8,7 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.core.census import EventCensus, RevisionCensus
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.times import iso_from_jd
-from ampelstream.report.model import EventReport, ReplayReport, RevisionReport
+from ampelstream.report.content import EventReport, ReplayReport, RevisionReport
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.topology import Topology
 

@@ -9,7 +9,7 @@ import pytest
 from ampelstream.core import keys
 from ampelstream.core.sweeps import Sweeps
 from ampelstream.simulate import simulate_notice
-from ampelstream.units.context.skymap import SkyMapProbability
+from ampelstream.units.context.skymapprobability import SkyMapProbability
 
 T0 = 2460000.0
 TOPOLOGY = """
