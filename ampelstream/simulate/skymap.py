@@ -4,7 +4,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import astropy_healpix.healpy as hp
+import healpy as hp
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
