@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import healpy as hp
 import numpy as np
-from astropy_healpix import healpix_to_lonlat
 from numpy.typing import NDArray
 
 from ampelstream.report.content import ReportMap
@@ -25,6 +25,7 @@ from ampelstream.report.markup import Markup, element, fixed, join
 from ampelstream.report.projection import galactic_plane, gnomonic, gnomonic_inverse
 from ampelstream.report.quantities import round_step
 from ampelstream.report.views import Row
+from ampelstream.sky.healpix import ORDER
 
 __all__ = ["Closeup", "draw_closeup", "find_closeups", "inside_closeup"]
 
@@ -79,15 +80,9 @@ def find_closeups(skymap: ReportMap) -> Sequence[Closeup]:
 
 
 def _tile_centres(start29: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Unit vectors of the centres of tiles, shape (n, 3).
-
-    The centre of a tile is the southern corner of the northernmost quarter's southernmost pixel, so
-    that pixel of order 29 stands for it whatever the tile's own order is.
-    """
-    quarter = np.where(order < 29, 3 * 4 ** (28 - np.minimum(order, 28)), 0)  # noqa: PLR2004  (deepest order)
-    lon, lat = healpix_to_lonlat(start29 + quarter, 2**29, order="nested")
-    ra, dec = lon.to_value("rad"), lat.to_value("rad")
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+    """Unit vectors of the centres of tiles, shape (n, 3)."""
+    pixel = start29 >> 2 * (ORDER - order)
+    return np.stack(hp.pix2vec(hp.order2nside(order), pixel, nest=True), axis=-1)
 
 
 def _group(

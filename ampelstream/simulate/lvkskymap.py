@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import astropy_healpix.healpy as hp
+import healpy as hp
 import numpy as np
 from astropy.io import fits
 from numpy.typing import ArrayLike, NDArray

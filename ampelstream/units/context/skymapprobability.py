@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 
 from ampelstream.errors import UnitError
-from ampelstream.sky.distance import Moments, marginal_moments
 from ampelstream.sky.healpix import pixel29
 from ampelstream.sky.tiles import Distances
+from ampelstream.sky.volume import Moments, marginal_moments
 from ampelstream.units import Inputs, ObjectUnit
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ampelstream.core.sweeps import Sweeps
 
 from ampelstream.core import keys
-from ampelstream.core.sweeps import Sweeps
 from ampelstream.simulate import simulate_notice
 from ampelstream.units.context.skymapprobability import SkyMapProbability
 

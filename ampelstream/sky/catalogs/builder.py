@@ -12,12 +12,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ampelstream.errors import CatalogError
-from ampelstream.sky.catalogs.info import CatalogInfo, save
-from ampelstream.sky.catalogs.layout import PIXEL_COLUMN, Cell, write_cells
+from ampelstream.sky.catalogs.catalog import check_name
+from ampelstream.sky.catalogs.hats import PIXEL_COLUMN, CatalogInfo, Cell, save, write_cells
 from ampelstream.sky.catalogs.partition import VERSION_KEY
-from ampelstream.sky.catalogs.positions import find_position, valid_positions
-from ampelstream.sky.catalogs.store import check_name
-from ampelstream.sky.catalogs.tables import SourceTable
+from ampelstream.sky.catalogs.sourcetable import SourceTable, find_position, valid_positions
 from ampelstream.sky.healpix import pixels29
 
 __all__ = ["LARGEST", "Built", "build"]

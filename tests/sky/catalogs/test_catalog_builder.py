@@ -9,9 +9,9 @@ import pytest
 
 from ampelstream.errors import CatalogError
 from ampelstream.sky.catalogs import CatalogStore
-from ampelstream.sky.catalogs.build import LARGEST, build
-from ampelstream.sky.catalogs.layout import Cell, list_cells, read_properties
-from ampelstream.sky.catalogs.tables import read_table
+from ampelstream.sky.catalogs.builder import LARGEST, build
+from ampelstream.sky.catalogs.hats import Cell, list_cells, read_properties
+from ampelstream.sky.catalogs.sourcetable import read_table
 from ampelstream.sky.healpix import pixels29
 
 NGC4993 = (197.4488, -23.3839)
@@ -117,7 +117,7 @@ def test_a_failed_write_leaves_the_old_catalogue(
     def full(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("ampelstream.sky.catalogs.build.write_cells", full)
+    monkeypatch.setattr("ampelstream.sky.catalogs.builder.write_cells", full)
     with pytest.raises(CatalogError, match=r"x cannot be written to .*no space left"):
         make(tmp_path, "x", {"ra": [2.0], "dec": [2.0]}, replace=True)
     with pytest.raises(CatalogError, match="no space left"):

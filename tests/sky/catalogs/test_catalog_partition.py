@@ -6,7 +6,7 @@ import pytest
 
 from ampelstream.errors import CatalogError
 from ampelstream.sky.catalogs import CatalogStore
-from ampelstream.sky.catalogs.cache import PartitionCache
+from ampelstream.sky.catalogs.partition import PartitionCache
 
 
 def scattered(count: int) -> dict[str, Any]:

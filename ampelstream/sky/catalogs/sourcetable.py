@@ -1,7 +1,7 @@
-"""Tables as astronomers have them: Parquet, CSV, FITS, VOTable."""
+"""Tables as astronomers have them (Parquet, CSV, FITS, VOTable), and the positions in them."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ampelstream.errors import CatalogError
 
 if TYPE_CHECKING:
     from astropy.table import Column
 
-__all__ = ["SourceTable", "read_table"]
+__all__ = ["SourceTable", "find_position", "read_table", "valid_positions"]
 
 _PARQUET = (".parquet", ".pq")
 _TEXT = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -30,6 +31,24 @@ _ASTROPY = {
     ".votable": "votable",
     ".ecsv": "ascii.ecsv",
 }
+
+_USUAL = (
+    # VizieR's computed positions come first: its own RAJ2000 may be sexagesimal text
+    ("_raj2000", "_dej2000"),
+    ("raj2000", "dej2000"),
+    ("_ra_icrs", "_de_icrs"),
+    ("ra_icrs", "de_icrs"),
+    ("ra", "dec"),
+    ("ra_deg", "dec_deg"),
+    ("radeg", "decdeg"),
+    ("radeg", "dedeg"),
+    ("ramean", "decmean"),
+    ("_ra", "_de"),
+    ("alpha_j2000", "delta_j2000"),
+    ("right_ascension", "declination"),
+    ("ra", "decl"),
+)
+"""Usual names, in lower case, in the order in which they are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +155,70 @@ def _simple(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_null(kind):
         return pa.string()
     return kind
+
+
+def find_position(
+    table: pa.Table, units: Mapping[str, str], ra: str | None = None, dec: str | None = None
+) -> tuple[str, str]:
+    """Names of the columns of right ascension and declination [deg].
+
+    Parameters
+    ----------
+    table
+        The table.
+    units
+        Units of its columns, where known.
+    ra, dec
+        Names that were given, both or neither.
+
+    Raises
+    ------
+    CatalogError
+        They are absent or not numbers of degrees.
+    """
+    names = table.schema.names
+    listing = ", ".join(names)
+    if (ra is None) != (dec is None):
+        raise CatalogError("name both columns of the position, --ra and --dec, or neither")
+    if ra is not None and dec is not None:
+        absent = [name for name in (ra, dec) if name not in names]
+        if absent:
+            raise CatalogError(f"the table has no column {' or '.join(absent)}; it has {listing}")
+        pair = (ra, dec)
+    else:
+        pair = _guess(table, listing)
+    for name in pair:
+        if not _is_number(table.schema.field(name).type):
+            raise CatalogError(f"column {name} is not numbers; a position is in decimal degrees")
+        if units.get(name, "deg") not in {"deg", "degree", "degrees", "°", ""}:
+            raise CatalogError(f"column {name} is in {units[name]}; a position is in degrees")
+    return pair
+
+
+def _guess(table: pa.Table, listing: str) -> tuple[str, str]:
+    known = {
+        name.lower(): name
+        for name in reversed(table.schema.names)
+        if _is_number(table.schema.field(name).type)
+    }
+    for ra, dec in _USUAL:
+        if ra in known and dec in known:
+            return known[ra], known[dec]
+    raise CatalogError(
+        "no columns of numbers with the usual names of a position (ra and dec, RAJ2000 and "
+        f"DEJ2000, ...); name them with --ra and --dec; the table has {listing}"
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def valid_positions(ra: Sequence[float], dec: Sequence[float]) -> NDArray[np.bool_]:
+    """Whether each position is on the sky: -180 <= ra <= 360, -90 <= dec <= 90 [deg].
+
+    Right ascension is not simply wrapped, so that a -999 for "unknown" is no position.
+    """
+    lon, lat = np.asarray(ra, dtype=float), np.asarray(dec, dtype=float)
+    # every comparison with nan is false
+    return (lon >= -180.0) & (lon <= 360.0) & (lat >= -90.0) & (lat <= 90.0)  # noqa: PLR2004  (the sky)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampelstream.sky.ranking import Ranking
+from ampelstream.sky.crossmatch import Ranking
 from ampelstream.sky.tiles import Tiles
 
 WHOLE_SKY = 4 * np.pi * (180 / np.pi) ** 2
