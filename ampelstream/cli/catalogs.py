@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ampelstream.sky.catalogs import CatalogStore
-    from ampelstream.sky.catalogs.info import CatalogInfo
+    from ampelstream.sky.catalogs.hats import CatalogInfo
 
 __all__ = ["app"]
 
@@ -44,8 +44,8 @@ def add(
 
     Example: ampelstream catalogs add GLADE+ glade_plus.parquet
     """
-    from ampelstream.sky.catalogs.build import build
-    from ampelstream.sky.catalogs.tables import read_table
+    from ampelstream.sky.catalogs.builder import build
+    from ampelstream.sky.catalogs.sourcetable import read_table
 
     source = read_table(table)
     kept = [one.strip() for one in columns.split(",")] if columns is not None else None

@@ -22,8 +22,8 @@ def demo(
     from ampelstream.cli.replay import finish, run_replay
     from ampelstream.cli.workflow import open_inputs, open_topology
     from ampelstream.simulate import simulate_night
-    from ampelstream.sky.catalogs.build import build
-    from ampelstream.sky.catalogs.tables import read_table
+    from ampelstream.sky.catalogs.builder import build
+    from ampelstream.sky.catalogs.sourcetable import read_table
 
     typer.echo("Simulated data: no telescope saw this night.", err=True)
     night = simulate_night(out / "night", seed=seed, alerts=alerts)

@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
-    from ampelstream.report.model import ReplayReport
-    from ampelstream.runtime.embedded.replay import ReplayResult
+    from ampelstream.report.content import ReplayReport
+    from ampelstream.runtime.embedded.replayer import ReplayResult
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
 
@@ -60,15 +60,21 @@ def run_replay(
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
-    from ampelstream.runtime.embedded.pace import paced
-    from ampelstream.runtime.embedded.replay import Replay
+    from ampelstream.runtime.embedded.replayer import BATCH, Replay, paced
 
     def shown(
         records: Iterator["SourceRecord"], done: int, total: int | None
     ) -> Iterable["SourceRecord"]:
         return watch(paced(records, speed) if speed else records, done, total)
 
-    work = Replay(built, sources, out, description=description, simulated=simulated)
+    work = Replay(
+        built,
+        sources,
+        out,
+        description=description,
+        simulated=simulated,
+        batch=1 if speed else BATCH,
+    )
     result = work.run(shown)
     if result.resumed:
         typer.echo(f"resumed the replay in {out} where it was interrupted", err=True)
@@ -80,7 +86,7 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
     import msgspec
     from rich.console import Console
 
-    from ampelstream.report.terminal import candidate_table
+    from ampelstream.report.candidatetable import candidate_table
     from ampelstream.runtime.outputs import candidate_row
 
     if sys.stdout.isatty():

@@ -83,7 +83,7 @@ def graph(
     Example: ampelstream topology graph kilonova --format text
     """
     from ampelstream.cli.workflow import open_topology
-    from ampelstream.topology import draw
+    from ampelstream.topology.describe import mermaid, outline
 
     _, topology = open_topology(file, catalogs)
-    typer.echo(draw.text(topology) if format_ is _Format.TEXT else draw.mermaid(topology))
+    typer.echo(outline(topology) if format_ is _Format.TEXT else mermaid(topology))

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ampelstream.errors import ConfigError
-from ampelstream.units.base import AlertFilter, MatchFilter, ObjectUnit, Unit
-from ampelstream.units.registry import resolve
+from ampelstream.units import AlertFilter, MatchFilter, ObjectUnit, Unit
+from ampelstream.units.discovery import resolve
 
 __all__ = ["describe", "kind", "print_rows", "row", "schema"]
 

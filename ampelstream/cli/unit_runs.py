@@ -16,9 +16,8 @@ from ampelstream.model.alert import Alert
 from ampelstream.model.record import SourceRecord
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import open_source
-from ampelstream.units.base import AlertFilter, MatchFilter, Unit
-from ampelstream.units.inputs import Resources
-from ampelstream.units.registry import configure, resolve
+from ampelstream.units import AlertFilter, MatchFilter, Resources, Unit
+from ampelstream.units.discovery import configure, resolve
 from ampelstream.units.scores.kilonova import KilonovaScore
 from ampelstream.units.scores.kilonova_cases import Case, decode_case, score_case
 

@@ -20,7 +20,7 @@ def _write(record: Any) -> None:
 def list_units() -> None:
     """List the units that ship and those that installed packages offer."""
     from ampelstream.cli import unit_facts as facts
-    from ampelstream.units.registry import available
+    from ampelstream.units.discovery import available
 
     rows = [facts.row(name) for name in available()]
     if sys.stdout.isatty():
@@ -40,7 +40,7 @@ def show(
 ) -> None:
     """Describe a unit: what it does, and the keys of its configuration."""
     from ampelstream.cli import unit_facts as facts
-    from ampelstream.units.registry import resolve
+    from ampelstream.units.discovery import resolve
 
     unit = resolve(name)
     if schema:

@@ -7,7 +7,7 @@ from ampelstream.errors import AmpelstreamError, SourceError
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import Source, open_source
 from ampelstream.topology import Topology, TopologySpec, build, load
-from ampelstream.units.inputs import Resources
+from ampelstream.units import Resources
 
 __all__ = ["open_inputs", "open_topology"]
 

@@ -1,7 +1,8 @@
 """The record boundary: the one place of the core where any exception is caught.
 
 Units, filters and codecs are other people's code. Whatever they raise becomes a value here, so that
-one bad record or one bad unit never stops the stream and never disappears.
+one bad record or one bad unit never stops the stream and never disappears: it ends in a dead letter
+or in a candidate's error.
 """
 
 import traceback
@@ -9,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from ampelstream.core.accounting import Tally
 from ampelstream.errors import AmpelstreamError
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.streams import MAX_RECORD_BYTES, Output
 
-__all__ = ["Failure", "attempt"]
+__all__ = ["Failure", "attempt", "dead_letter"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,3 +54,34 @@ def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Fail
         return Failure(type(error).__name__, str(error))
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
         return Failure(type(error).__name__, f"{str(error) or 'no message'}{_place(error)}")
+
+
+def dead_letter(
+    tally: Tally,
+    where: Coordinates,
+    stream: str,
+    step: str,
+    failure: Failure,
+    *,
+    member: str = "",
+    value: bytes = b"",
+) -> Output:
+    """Keep a record that could not be handled, whole, and count it.
+
+    A value that no stream takes is left out; its coordinates still say where it is.
+    """
+    reason = failure.reason
+    if len(value) + len(reason) > MAX_RECORD_BYTES:
+        reason = f"{reason[:10_000]} (its {len(value)} bytes are too many to be kept)"
+        value = b""
+    tally.count("dead_letters", stream, step)
+    letter = DeadLetter(
+        where=where,
+        stream=stream,
+        step=step,
+        error=failure.error,
+        reason=reason,
+        member=member,
+        value=value,
+    )
+    return Output("dead-letters", str(where), letter)

@@ -7,7 +7,7 @@ import msgspec
 from ampelstream.core.events import Event
 from ampelstream.core.lightcurves import light_curve
 from ampelstream.core.matching import inside, rejection
-from ampelstream.core.objects import ObjectBook
+from ampelstream.core.objectstore import ObjectStore
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
 from ampelstream.topology import Topology
@@ -79,7 +79,7 @@ class _Tally:
 
 
 def _tally(
-    topology: Topology, event: Event, objects: ObjectBook
+    topology: Topology, event: Event, objects: ObjectStore
 ) -> dict[tuple[float, str], _Tally]:
     """Counts for each place of the event."""
     tallies = {place: _Tally(topology) for place in event.places}
@@ -105,7 +105,7 @@ def _tally(
     return tallies
 
 
-def census(topology: Topology, event: Event, objects: ObjectBook) -> EventCensus:
+def census(topology: Topology, event: Event, objects: ObjectStore) -> EventCensus:
     """Count, for each revision of the event, what is inside."""
     tallies = _tally(topology, event, objects)
     rows: list[RevisionCensus] = []

@@ -1,23 +1,43 @@
-"""Object x event x channel: whether it is a candidate, and what the units say.
+"""Object x event x channel: whether it is a candidate, and what the units say of it.
 
 ``evaluate`` is a function of what is known of the object and of the event, and of nothing else.
 That is why the order of arrival does not matter: whichever came last, the same sets are looked at.
+
+A unit's result is named by (unit, configuration, input). Where the object's state already holds a
+result of that name, whichever channel or event it was made for, it is taken, and nothing is
+computed.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.events import Event
-from ampelstream.core.results import ResultCache, failed_result, run_units
-from ampelstream.core.state import AcceptedAlert, ObjectState
+from ampelstream.core.state import AcceptedAlert, EventState, ObjectState
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
+from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
-from ampelstream.topology import Channel, Topology
-from ampelstream.units.inputs import MatchInputs
+from ampelstream.topology import BoundUnit, Channel, Topology
+from ampelstream.units import Dependency, Inputs, MatchInputs, ObjectUnit
 
-__all__ = ["evaluate", "inside", "rejection", "with_evidence"]
+__all__ = [
+    "ResultCache",
+    "evaluate",
+    "inside",
+    "plain",
+    "rejection",
+    "results_of",
+    "run_units",
+    "with_evidence",
+]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+ResultCache = dict[tuple[str, str, str], UnitResult]
+"""(unit, config hash, input digest) -> result."""
 
 
 def inside(
@@ -143,14 +163,162 @@ def evaluate(
 
 
 def with_evidence(
-    channel: Channel, candidate: Candidate, state: ObjectState, curve: LightCurve, event: Event
+    channel: Channel, candidate: Candidate, state: ObjectState, curve: LightCurve, event: EventState
 ) -> Candidate:
     """The candidate with its light curve and the coordinates of the records it came from."""
     t0 = candidate.t0_jd or 0.0
     records = [a.where for a in state.alerts if channel.name in a.channels]
-    records.extend([event.state.revisions[-1].where] if event.state.revisions else [])
+    records.extend([event.revisions[-1].where] if event.revisions else [])
     return msgspec.structs.replace(
         candidate,
         provenance=msgspec.structs.replace(candidate.provenance, records=tuple(records)),
         lightcurve=curve.between(t0 - channel.before, t0 + channel.after).datapoints,
     )
+
+
+# --- running the units --------------------------------------------------------------------------
+
+
+def results_of(candidates: Iterable[Candidate]) -> ResultCache:
+    """Results that an object's candidates already hold."""
+    return {
+        (one.unit, one.config_hash, one.input_digest): one
+        for candidate in candidates
+        for one in candidate.results
+    }
+
+
+def _hook(value: Any) -> Any:
+    """Numpy scalars and arrays as plain numbers and lists."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a result may hold plain data only, not {type(value).__name__}")
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinities, which JSON cannot say, with None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return value
+
+
+def plain(body: Mapping[str, Any] | msgspec.Struct) -> dict[str, Any]:
+    """A unit's result as data that JSON can say.
+
+    Raises
+    ------
+    TypeError
+        It holds something else than numbers, strings, lists and mappings.
+    OverflowError, UnicodeEncodeError
+        It holds an integer of more than 64 bits, or a text that is no Unicode.
+    """
+    data = _finite(msgspec.to_builtins(body, str_keys=True, enc_hook=_hook))
+    if not isinstance(data, dict):
+        raise TypeError(f"a result is a mapping or a struct, not {type(body).__name__}")
+    _encode(data)  # what the state cannot hold is this unit's fault, and not its object's
+    return data
+
+
+def _compute(bound: BoundUnit[ObjectUnit], inputs: Inputs) -> dict[str, Any]:
+    return plain((bound.compute or bound.unit.compute)(inputs))
+
+
+def _wanted(
+    unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]
+) -> list[tuple[str, UnitResult]]:
+    """Earlier results that the unit needs or uses, in the topology's order."""
+    kinds = {*unit.needs, *unit.uses}
+    return [(kind, one) for kind, one in done if kind in kinds]
+
+
+def _failed_need(unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]) -> str:
+    """Why the unit cannot run: an earlier unit that it needs gave no result."""
+    for need in unit.needs:
+        results = [one for kind, one in done if kind == need]
+        if results and all(one.body is None for one in results):
+            return f"needs {need}, but {results[0].name} gave no result"
+    return ""
+
+
+def run_units(
+    channel: Channel, curve: LightCurve, event: Event, cache: ResultCache
+) -> tuple[UnitResult, ...]:
+    """Results of the channel's units, in order; those in the cache are not computed again.
+
+    Parameters
+    ----------
+    channel
+        Its units run.
+    curve
+        Light curve in the channel's time range.
+    event
+        Gives the current revision and its sky map.
+    cache
+        Known results; what is computed is added.
+    """
+    done: list[tuple[str, UnitResult]] = []
+    event_digest = ""
+    if event.current is not None and event.current_place is not None:
+        event_digest = digest([event.current.content_digest, event.current_place[1]])
+    for bound in channel.units:
+        wanted = _wanted(bound.unit, done)
+        named = [(one.name, one.config_hash, one.input_digest) for _, one in wanted]
+        input_digest = digest([curve.digest, event_digest if bound.unit.needs_event else "", named])
+        key = (type(bound.unit).__name__, bound.config_hash, input_digest)
+        known = cache.get(key)
+        if known is None:
+            known = _run(bound, curve, event, wanted, input_digest, _failed_need(bound.unit, done))
+            cache[key] = known
+        elif known.name != bound.name:
+            known = msgspec.structs.replace(known, name=bound.name)
+        done.append((bound.unit.provides, known))
+    return tuple(one for _, one in done)
+
+
+def _run(
+    bound: BoundUnit[ObjectUnit],
+    curve: LightCurve,
+    event: Event,
+    wanted: Sequence[tuple[str, UnitResult]],
+    input_digest: str,
+    hindrance: str,
+) -> UnitResult:
+    """Run one unit; whatever it raises becomes the result's error."""
+    if hindrance:
+        return failed_result(bound, input_digest, Failure("UnitError", hindrance))
+    inputs = Inputs(
+        lightcurve=curve,
+        event=event.current,
+        skymap=event.skymap() if bound.unit.needs_event else None,
+        dependencies=tuple(
+            Dependency(kind, one.name, one.body) for kind, one in wanted if one.body is not None
+        ),
+    )
+    outcome = attempt(_compute, bound, inputs)
+    if isinstance(outcome, Failure):
+        return failed_result(bound, input_digest, outcome)
+    return _result(bound, input_digest, body=outcome)
+
+
+def _result(
+    bound: BoundUnit[Any], input_digest: str, *, body: dict[str, Any] | None = None, error: str = ""
+) -> UnitResult:
+    """Name what was run on what, and say what came out."""
+    return UnitResult(
+        name=bound.name,
+        unit=type(bound.unit).__name__,
+        version=bound.unit.version,
+        config_hash=bound.config_hash,
+        input_digest=input_digest,
+        body=body,
+        error=error,
+    )
+
+
+def failed_result(bound: BoundUnit[Any], input_digest: str, failure: Failure) -> UnitResult:
+    """Give the result of a unit that failed."""
+    return _result(bound, input_digest, error=f"{failure.error}: {failure.reason}")

@@ -1,295 +1,321 @@
-"""Third step: objects, their light curves and their candidates.
+"""The second processor: detections and events become candidates.
 
-A detection is matched against the events known; an event, or its new revision, is matched against
-the objects known, which are found through an index of the sky, not by reading them all.
+One for each partition of the objects (one in all where the topology runs in one process), with the
+objects of that partition and a copy of every event. A detection is matched against the events at
+once. A new revision of an event concerns many objects: they are matched in slices, by ``advance``,
+so that alerts need not wait for them all. What is left to do is part of the state: a sweep that a
+kill interrupted goes on where its last commit was.
 """
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from ampelstream.core import keys
-from ampelstream.core.events import Event, EventBook
-from ampelstream.core.lightcurves import light_curve, merge_datapoints
-from ampelstream.core.matching import evaluate, with_evidence
-from ampelstream.core.region import CELL_BITS
-from ampelstream.core.results import results_of
-from ampelstream.core.state import AcceptedAlert, ObjectState, decode, encode
-from ampelstream.model.candidate import Candidate, CandidateStatus
+from ampelstream.codecs import own
+from ampelstream.core.accounting import Tally
+from ampelstream.core.boundary import Failure, attempt, dead_letter
+from ampelstream.core.census import EventCensus, census
+from ampelstream.core.events import EventStore, MapCache
+from ampelstream.core.objectstore import Matched, ObjectStore
+from ampelstream.core.retention import Retention
+from ampelstream.core.state import claim, keys
+from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.candidate import Candidate
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
-from ampelstream.model.lightcurve import LightCurve
-from ampelstream.sky.healpix import pixel29
+from ampelstream.model.streams import KEY_SEPARATOR, Output, Record, candidate_key
+from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
-from ampelstream.topology import Channel, Topology
+from ampelstream.topology import Topology
 
-__all__ = ["Change", "Merged", "ObjectBook", "merge_detection"]
+__all__ = ["Objects", "Sweeps"]
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A candidate that is new or different.
-
-    Attributes
-    ----------
-    before
-        Its last revision so far; None where it is new.
-    after
-        The new revision, with light curve and coordinates.
-    """
-
-    before: Candidate | None
-    after: Candidate
+_LOOK_EVERY = 25
+"""Objects between two looks at the time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What a detection did.
-
-    Attributes
-    ----------
-    state
-        The object with it.
-    duplicate_of
-        Channels that had accepted this very alert before, sorted.
-    changes
-        Candidates that are new or different.
-    """
-
-    state: ObjectState
-    duplicate_of: tuple[str, ...]
-    changes: tuple[Change, ...]
-
-
-def merge_detection(
-    state: ObjectState | None, detection: Detection
-) -> tuple[ObjectState, tuple[str, ...]]:
-    """Object with the detection, and the channels that had it already."""
-    if state is None:
-        state = ObjectState(detection.object_id, detection.survey)
-    alerts = {alert.candid: alert for alert in state.alerts}
-    known = alerts.get(detection.candid)
-    before = known.channels if known else ()
-    alerts[detection.candid] = AcceptedAlert(
-        candid=detection.candid,
-        jd=detection.jd,
-        ra=detection.ra,
-        dec=detection.dec,
-        pixel=pixel29(detection.ra, detection.dec),
-        channels=tuple(sorted({*before, *detection.channels})),
-        where=min(known.where, detection.where) if known else detection.where,
-    )
-    merged = ObjectState(
-        state.object_id,
-        state.survey,
-        merge_datapoints(state.datapoints, detection.datapoints),
-        tuple(alerts[candid] for candid in sorted(alerts)),
-        state.candidates,
-    )
-    return merged, tuple(name for name in detection.channels if name in before)
-
-
-def _moved(known: ObjectState | None, state: ObjectState) -> bool:
-    """Whether an alert that was known is now known from an earlier record."""
-    records = {alert.candid: alert.where for alert in state.alerts}
-    return any(records[one.candid] != one.where for one in (known.alerts if known else ()))
-
-
-class ObjectBook:
-    """All objects, in the store.
+class Objects:
+    """Objects and events of one partition.
 
     Parameters
     ----------
     topology
         The workflow.
-    tables
-        The store.
-    events
-        The events to match against.
+    state
+        The partition's store; what is changed waits there until the runtime commits it.
+    tally
+        What happened is counted here.
+    maps
+        Sky maps in memory; shared by the partitions of a process.
+    clock
+        Seconds that never go back.
+    inputs
+        Digest of the inputs, for a replay (see `claim`).
+
+    Raises
+    ------
+    ConfigError
+        The state belongs to another topology.
     """
 
-    def __init__(self, topology: Topology, tables: KeyValue, events: EventBook) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        state: KeyValue,
+        tally: Tally,
+        clock: Callable[[], float],
+        *,
+        maps: MapCache | None = None,
+        inputs: str = "",
+    ) -> None:
+        claim(state, topology, inputs)
+        self.events = EventStore(topology, state, maps)
+        self.objects = ObjectStore(topology, state, self.events)
         self._topology = topology
+        self._tables = state
+        self._retention = Retention(topology, state, self.events, self.objects)
+        self._sweeps = Sweeps(state)
+        self._tally = tally
+        self._clock = clock
+
+    @property
+    def pending(self) -> int:
+        """Events whose objects have yet to be matched."""
+        return len(self._sweeps)
+
+    def committed(self) -> None:
+        """What was done since the last time is durable."""
+        self._tally.commit()
+
+    # --- records --------------------------------------------------------------------------------
+
+    def process(self, batch: Sequence[Record]) -> list[Output]:
+        """Take in detections, events and ticks of event time, in order."""
+        outputs: list[Output] = []
+        for record in batch:
+            value = attempt(_decoded, record)
+            if not isinstance(value, Failure):
+                done = attempt(self._take, value)
+                if not isinstance(done, Failure):
+                    outputs.extend(done)
+                    continue
+                outputs.append(self._failed(record, value, done))
+            else:
+                outputs.append(self._failed(record, None, value))
+        return outputs
+
+    def _take(self, value: Detection | Announcement | Tick) -> list[Output]:
+        if isinstance(value, Detection):
+            return self._detection(value)
+        if isinstance(value, Announcement):
+            return self._announcement(value)
+        self._retention.advance(value.jd)
+        return []
+
+    def _detection(self, detection: Detection) -> list[Output]:
+        merged = self.objects.add(detection)
+        new = [name for name in detection.channels if name not in merged.known]
+        if new:
+            self._tally.count("accepted")
+        else:
+            self._tally.count("known", "alerts")
+        for name in detection.channels:
+            self._tally.count("channel_accepted" if name in new else "channel_known", name)
+        return self._outputs(merged.matched, detection.where, "detections")
+
+    def _announcement(self, announcement: Announcement) -> list[Output]:
+        """Take in a revision of an event; the objects near it are matched by the sweeps.
+
+        One that is known is swept again: a store that failed in the middle of a batch may hold the
+        event without the note that its objects have yet to be matched.
+        """
+        skymap = SkyMap.from_bytes(announcement.skymap) if announcement.skymap else None
+        revision = announcement.revision
+        before = self.events.get(revision.event_id)
+        event, new = self.events.add(revision, skymap, announcement.where, announcement.member)
+        self._sweeps.begin(revision.event_id, moved=not new and event is not before)
+        if new:
+            self._tally.count("revised")
+        else:
+            self._tally.count("known", "notices")
+        return []
+
+    # --- sweeps ---------------------------------------------------------------------------------
+
+    def advance(self, budget_seconds: float | None = None) -> list[Output]:
+        """Match objects against events that are new or have a new revision.
+
+        Parameters
+        ----------
+        budget_seconds
+            For how long at the most, about [s]; None until nothing is left to match.
+        """
+        outputs: list[Output] = []
+        until = None if budget_seconds is None else self._clock() + budget_seconds
+        while len(self._sweeps):
+            outputs.extend(self._slice(_LOOK_EVERY))
+            if until is not None and self._clock() >= until:
+                break
+        return outputs
+
+    def _slice(self, limit: int) -> list[Output]:
+        event_id, moved = self._sweeps.next()
+        event = self.events.get(event_id)
+        if event is None:  # forgotten meanwhile
+            self._sweeps.end(event_id)
+            return []
+        outputs: list[Output] = []
+        names = self._sweeps.take(event_id, limit, lambda: self.objects.ids_near(event))
+        where = event.state.revisions[-1].where
+        for name in names:
+            matched = attempt(self.objects.rematch, name, event, moved=moved)
+            if isinstance(matched, Failure):
+                failures = [((event_id, name, ""), matched)]
+                matched = Matched([], failures)
+            outputs.extend(self._outputs(matched, where, "events"))
+        return outputs
+
+    # --- outputs --------------------------------------------------------------------------------
+
+    def _outputs(self, matched: Matched, where: Coordinates, stream: str) -> list[Output]:
+        outputs = [Output("candidates", candidate_key(one), one) for one in matched.candidates]
+        self._tally.count("candidates", n=len(outputs))
+        for (event_id, object_id, channel), failure in matched.failures:
+            named = f"channel {channel}: " if channel else ""
+            reason = f"object {object_id} against event {event_id}: {named}{failure.reason}"
+            whole = Failure(failure.error, reason)
+            outputs.append(dead_letter(self._tally, where, stream, "match", whole))
+        return outputs
+
+    def _failed(
+        self, record: Record, value: Detection | Announcement | Tick | None, failure: Failure
+    ) -> Output:
+        """Dead letter of a whole record; it names the record of the survey where that is known."""
+        where = record.where if value is None or isinstance(value, Tick) else value.where
+        data = record.value if isinstance(record.value, bytes) else _encoded(value)
+        self._tally.count("failed", record.stream)
+        return dead_letter(self._tally, where, record.stream, "objects", failure, value=data or b"")
+
+    # --- what is known --------------------------------------------------------------------------
+
+    def candidates(self) -> list[Candidate]:
+        """Last revision of each candidate, sorted by event, object and channel."""
+        return sorted(self.objects.candidates(), key=lambda candidate: candidate.key)
+
+    def censuses(self) -> list[EventCensus]:
+        """Counts of each event, sorted by name; of those that were forgotten, as they were then."""
+        found = [census(self._topology, event, self.objects) for event in self.events]
+        for _, value in self._tables.scan(keys.CENSUS, keys.stop(keys.CENSUS)):
+            found.append(msgspec.msgpack.decode(value, type=EventCensus))
+        return sorted(found, key=lambda one: one.event_id)
+
+    def skymap(self, event_id: str) -> SkyMap | None:
+        """Sky map of an event's current revision; None without one."""
+        event = self.events.get(event_id)
+        return None if event is None else event.skymap()
+
+    def again(self, keys_: Sequence[str]) -> list[Output]:
+        """Make the candidates of these keys anew; one that the state does not have is removed."""
+        found: dict[str, Candidate | None] = dict.fromkeys(keys_)
+        for name in {one.split(KEY_SEPARATOR)[1] for one in found}:
+            state = self.objects.get(name)
+            for candidate in self.objects.candidates_of(state) if state is not None else ():
+                if candidate_key(candidate) in found:
+                    found[candidate_key(candidate)] = candidate
+        return [Output("candidates", name, value) for name, value in found.items()]
+
+
+def _decoded(record: Record) -> Detection | Announcement | Tick:
+    value = record.value
+    if isinstance(value, bytes):
+        if own.is_tick(value):
+            return own.decode_tick(value)
+        if record.stream == "detections":
+            return own.decode_detection(value)
+        return own.decode_announcement(value)
+    if isinstance(value, Detection | Announcement | Tick):
+        return value
+    raise TypeError(f"a record of {record.stream} holds {type(value).__name__}")
+
+
+def _encoded(value: Detection | Announcement | Tick | None) -> bytes:
+    if isinstance(value, Detection):
+        return own.encode_detection(value)
+    if isinstance(value, Announcement):
+        return own.encode_announcement(value)
+    return b"" if value is None else own.encode_tick(value)
+
+
+class Sweeps:
+    """Events whose objects have yet to be matched, and how far each has come.
+
+    Parameters
+    ----------
+    tables
+        The store.
+    """
+
+    def __init__(self, tables: KeyValue) -> None:
         self._tables = tables
-        self._events = events
-        self._channels = {channel.name: channel for channel in topology.channels}
+        self._open: dict[str, tuple[str, bool]] = {
+            entry[1:].decode(): _PROGRESS.decode(value)
+            for entry, value in tables.scan(keys.SWEEP, keys.stop(keys.SWEEP))
+        }
+        self._ahead: dict[str, list[str]] = {}
 
-    def get(self, object_id: str) -> ObjectState | None:
-        """State of an object, or None."""
-        value = self._tables.get(keys.object_key(object_id))
-        return None if value is None else decode.object(value)
+    def __len__(self) -> int:
+        return len(self._open)
 
-    def last_day(self, object_id: str) -> int | None:
-        """Day [JD, floored] of an object's last alert; None without the object."""
-        state = self.get(object_id)
-        return None if state is None else math.floor(max(alert.jd for alert in state.alerts))
+    def begin(self, event_id: str, *, moved: bool) -> None:
+        """Note that all objects near the event are to be matched (again).
 
-    def __iter__(self) -> Iterator[ObjectState]:
-        """Objects in the order of their names."""
-        for _, value in self._tables.scan(keys.OBJECT, keys.stop_of(keys.OBJECT)):
-            yield decode.object(value)
-
-    def add(self, detection: Detection) -> Merged:
-        """Take in a detection and match its object against the events around its alerts."""
-        known = self.get(detection.object_id)
-        state, duplicate_of = merge_detection(known, detection)
-        if known is not None and state == known:
-            self._mend_index(state)
-            return Merged(state, duplicate_of, ())
-        times = [alert.jd for alert in state.alerts]
-        near = self._events.around(min(times), max(times))
-        state, changes = self._match(state, near, moved=_moved(known, state))
-        self._index(known, state)  # last: if matching fails, nothing has been changed
-        self._tables.put(keys.object_key(state.object_id), encode(state))
-        return Merged(state, duplicate_of, changes)
-
-    def rematch(self, event: Event) -> Iterator[Change]:
-        """Match an event that is new or has a new revision against the objects that it may concern.
-
-        Those inside any of its regions; its candidates so far are among them, since every revision
-        keeps its region.
+        Parameters
+        ----------
+        event_id
+            Which event.
+        moved
+            Whether candidates count as changed although they say the same (see `rematch`).
         """
-        for object_id in self.ids_near(event):
-            yield from self.rematch_one(object_id, event)
+        self._ahead.pop(event_id, None)
+        _, before = self._open.get(event_id, ("", False))
+        self._mark(event_id, "", moved=moved or before)
 
-    def rematch_one(self, object_id: str, event: Event) -> tuple[Change, ...]:
-        """Match one object against an event that is new or has a new revision."""
-        known = self.get(object_id)
-        if known is None:
-            return ()
-        state, changes = self._match(known, [event])
-        if changes:
-            self._tables.put(keys.object_key(object_id), encode(state))
-        return changes
+    def next(self) -> tuple[str, bool]:
+        """Event whose turn it is, and whether its candidates count as changed."""
+        event_id = next(iter(self._open))
+        return event_id, self._open[event_id][1]
 
-    def near(self, event: Event) -> Iterator[ObjectState]:
-        """Objects that may have an alert in a region and the widest window of the event."""
-        for object_id in self.ids_near(event):
-            state = self.get(object_id)
-            if state is not None:
-                yield state
+    def take(self, event_id: str, limit: int, near: Callable[[], Iterable[str]]) -> list[str]:
+        """Give up to ``limit`` objects to match next, and note that they are.
 
-    def ids_near(self, event: Event) -> list[str]:
-        """Objects with an index entry in a region of the event and in its widest window, sorted."""
-        found: set[str] = set()
-        first = min(channel.window[0] for channel in self._topology.channels)
-        last = max(channel.window[1] for channel in self._topology.channels)
-        level = max(channel.region for channel in self._topology.channels)
-        for (t0, _), regions in event.places.items():
-            for lo, hi in regions[level].cells():
-                for entry in self._tables.scan(keys.index_start(lo), keys.index_start(hi)):
-                    object_id, earliest, latest = keys.split_index(*entry)
-                    if earliest <= t0 + last and latest >= t0 + first:
-                        found.add(object_id)
-        return sorted(found)
-
-    def _mend_index(self, state: ObjectState) -> None:
-        """Put in again what finds the object, where a store that failed in a batch has lost it."""
-        cells = {alert.pixel >> CELL_BITS for alert in state.alerts}
-        if any(self._tables.get(keys.index_key(cell, state.object_id)) is None for cell in cells):
-            self._index(None, state)
-
-    def _index(self, known: ObjectState | None, state: ObjectState) -> None:
-        """Bring the object's index entries up to date."""
-        spans: dict[int, tuple[float, float]] = {}
-        for alert in state.alerts:
-            cell = alert.pixel >> CELL_BITS
-            first, last = spans.get(cell, (alert.jd, alert.jd))
-            spans[cell] = (min(first, alert.jd), max(last, alert.jd))
-        for cell, span in spans.items():
-            self._tables.put(keys.index_key(cell, state.object_id), keys.index_value(*span))
-        day = math.floor(max(alert.jd for alert in state.alerts))
-        if known is not None:
-            old = math.floor(max(alert.jd for alert in known.alerts))
-            if old == day:
-                return
-            self._tables.delete(keys.time_key(old, state.object_id))
-        self._tables.put(keys.time_key(day, state.object_id), b"")
-
-    def _match(
-        self, state: ObjectState, events: list[Event], *, moved: bool = False
-    ) -> tuple[ObjectState, tuple[Change, ...]]:
-        """Evaluate the object for these events in all channels.
-
-        Where the record of an alert has moved, candidates count as changed: they name their
-        records.
+        Parameters
+        ----------
+        event_id, limit
+            Of which event, and how many.
+        near
+            Gives all objects near the event, sorted; asked once. Those that come near while the
+            sweep runs are matched when their alert is taken in.
         """
-        if not events:
-            return state, ()
-        curve = light_curve(state.object_id, state.datapoints)
-        cache = results_of(state.candidates)
-        candidates = {candidate.key: candidate for candidate in state.candidates}
-        changes: list[Change] = []
-        for event in events:
-            for channel in self._topology.channels:
-                key = (event.event_id, state.object_id, channel.name)
-                before = candidates.get(key)
-                after = evaluate(self._topology, channel, state, curve, event, cache)
-                if after == before and (after is None or not moved):
-                    continue
-                if after is not None:
-                    candidates[key] = after
-                elif before is not None:  # a match filter took it back
-                    del candidates[key]
-                    after = msgspec.structs.replace(
-                        before, status=CandidateStatus.REJECTED, results=(), rank=None
-                    )
-                else:
-                    continue
-                changes.append(Change(before, with_evidence(channel, after, state, curve, event)))
-        kept = tuple(candidates[key] for key in sorted(candidates))
-        return msgspec.structs.replace(state, candidates=kept), tuple(changes)
+        done, moved = self._open[event_id]
+        if event_id not in self._ahead:
+            self._ahead[event_id] = [name for name in near() if name > done][::-1]
+        ahead = self._ahead[event_id]
+        taken = [ahead.pop() for _ in range(min(limit, len(ahead)))]
+        if ahead:
+            self._mark(event_id, taken[-1], moved=moved)
+        else:
+            self.end(event_id)
+        return taken
 
-    def release(self, event: Event) -> Iterator[Candidate]:
-        """Take an event's candidates out of their objects; give them, with evidence."""
-        for state in self.near(event):
-            if all(one.event_id != event.event_id for one in state.candidates):
-                continue
-            curve = light_curve(state.object_id, state.datapoints)
-            kept: list[Candidate] = []
-            for candidate in state.candidates:
-                if candidate.event_id == event.event_id:
-                    yield self._evidence(candidate, state, curve)
-                else:
-                    kept.append(candidate)
-            state.candidates = tuple(kept)
-            self._tables.put(keys.object_key(state.object_id), encode(state))
+    def end(self, event_id: str) -> None:
+        """Nothing is left to match for this event."""
+        del self._open[event_id]
+        self._ahead.pop(event_id, None)
+        self._tables.delete(keys.SWEEP + event_id.encode())
 
-    def forget(self, object_id: str) -> Iterator[Candidate]:
-        """Remove an object with its index entries; give its candidates, with evidence."""
-        state = self.get(object_id)
-        if state is None:
-            return
-        curve = light_curve(object_id, state.datapoints)
-        for candidate in state.candidates:
-            yield self._evidence(candidate, state, curve)
-        for cell in {alert.pixel >> CELL_BITS for alert in state.alerts}:
-            self._tables.delete(keys.index_key(cell, object_id))
-        last = math.floor(max(alert.jd for alert in state.alerts))
-        self._tables.delete(keys.time_key(last, object_id))
-        self._tables.delete(keys.object_key(object_id))
+    def _mark(self, event_id: str, done: str, *, moved: bool) -> None:
+        self._open[event_id] = (done, moved)
+        self._tables.put(keys.SWEEP + event_id.encode(), msgspec.msgpack.encode((done, moved)))
 
-    def candidates_of(self, object_id: str) -> Iterator[Candidate]:
-        """Last revisions of one object's candidates, with light curve and coordinates."""
-        state = self.get(object_id)
-        if state is not None:
-            curve = light_curve(state.object_id, state.datapoints)
-            for candidate in state.candidates:
-                yield self._evidence(candidate, state, curve)
 
-    def candidates(self) -> Iterator[Candidate]:
-        """Last revision of every candidate, with light curve and coordinates, archived ones too."""
-        for _, value in self._tables.scan(keys.ARCHIVE, keys.stop_of(keys.ARCHIVE)):
-            yield decode.candidate(value)
-        for state in self:
-            curve = light_curve(state.object_id, state.datapoints)
-            for candidate in state.candidates:
-                yield self._evidence(candidate, state, curve)
-
-    def _evidence(self, candidate: Candidate, state: ObjectState, curve: LightCurve) -> Candidate:
-        channel: Channel | None = self._channels.get(candidate.channel)
-        event = self._events.get(candidate.event_id)
-        if channel is None or event is None:
-            return candidate
-        return with_evidence(channel, candidate, state, curve, event)
+_PROGRESS = msgspec.msgpack.Decoder(tuple[str, bool])

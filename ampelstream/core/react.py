@@ -1,50 +1,60 @@
-"""Fourth step: rules on candidates become reactions, each with a deterministic id.
+"""The third processor: rules on candidates become messages to the outside, each sent once.
 
-The id names what the reaction is about (topology, rule, event, object, channel, class), not the
-record that caused it. Whatever is replayed, restarted or delivered twice gives the same ids, and
-the ledger lets each pass once.
+A *matter* is a rule and a candidate. It is active while the rule's condition holds for the last
+revision of the candidate, so which matters are active follows from what is known, not from the
+order in which it came. Each change of that is a message:
+
+    (nothing) --new--> active --withdrawn--> inactive --reinstated--> active --withdrawn--> ...
+
+A message's id names the matter and its turn, not the record that caused it. The ledger lets each id
+pass once: whatever is replayed, restarted or delivered twice gives the same ids. While a matter is
+active its last message is kept up to date in the ledger and on its topic (but not sent again), so
+that at the end it says the same however the candidate came to be what it is.
 """
 
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
+from ampelstream.codecs import own
+from ampelstream.core.accounting import Tally
+from ampelstream.core.boundary import Failure, attempt, dead_letter
+from ampelstream.core.state import LedgerEntry, Matter, decode, encode, keys
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.digest import digest
 from ampelstream.model.reaction import Reaction
+from ampelstream.model.streams import Output, Record
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import ReactionRule, Topology
 
-__all__ = ["LEDGER", "LedgerEntry", "ReactionLedger", "reaction_id", "values_of"]
+__all__ = ["Deliverer", "React", "message_id", "values_of"]
 
-LEDGER = b"r"
-"""Reaction id -> LedgerEntry."""
-
-
-class LedgerEntry(msgspec.Struct):
-    """A reaction and what became of it.
-
-    Attributes
-    ----------
-    reaction
-        What was or is to be sent.
-    sent
-        Names of the sinks that have taken it.
-    """
-
-    reaction: Reaction
-    sent: tuple[str, ...] = ()
+_AT_ONCE = 10
+"""Messages that are handed over before the ledger notes what was taken."""
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(LedgerEntry).decode
+class Deliverer(Protocol):
+    """Knows the sinks."""
+
+    def missing(self, rule: str, sent: Collection[str]) -> Sequence[Any]:
+        """Sinks of the rule that are not among those that have taken the message."""
+        ...
+
+    def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
+        """Hand a message to the sinks that have not taken it; give the names of those that did."""
+        ...
 
 
-def reaction_id(
-    topology: str, rule: str, event_id: str, object_id: str, channel: str, klass: str
+def message_id(
+    topology: str, rule: str, candidate: tuple[str, str, str], klass: str, turn: int
 ) -> str:
-    """Give the deterministic id of a reaction (16 hex digits)."""
-    return digest([topology, rule, event_id, object_id, channel, klass])
+    """Give the deterministic id of a message (16 hex digits).
+
+    The first two messages of a matter are named by their class alone.
+    """
+    name: list[Any] = [topology, rule, *candidate, klass]
+    return digest(name if turn <= 2 else [*name, turn])  # noqa: PLR2004  (new, withdrawn)
 
 
 def values_of(candidate: Candidate) -> dict[str, Any]:
@@ -82,70 +92,233 @@ def _payload(candidate: Candidate) -> dict[str, Any]:
     return payload
 
 
-class ReactionLedger:
-    """What has been decided to send, and what has been sent.
+class React:
+    """Rules, ledger and the messages that a sink has yet to take, of one partition.
 
     Parameters
     ----------
     topology
         Its rules decide.
-    tables
-        The store.
+    state
+        The partition's store; what is changed waits there until the runtime commits it.
+    tally
+        What happened is counted here.
+    clock
+        Seconds that never go back.
+    deliverer
+        Hands messages to the sinks; None where messages are decided and kept, and not sent.
+    retry_seconds
+        How long a sink that failed is left alone [s].
     """
 
-    def __init__(self, topology: Topology, tables: KeyValue) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        state: KeyValue,
+        tally: Tally,
+        clock: Callable[[], float],
+        deliverer: Deliverer | None = None,
+        *,
+        retry_seconds: float = 10.0,
+    ) -> None:
         self._topology = topology
-        self._tables = tables
+        self._tables = state
+        self._tally = tally
+        self._clock = clock
+        self._deliverer = deliverer
+        self._retry_seconds = retry_seconds
+        self._not_before = float("-inf")
+        # in the order of the ids; decided ones join at the end
+        self._unsent: dict[str, None] = dict.fromkeys(
+            entry.reaction.id for entry in self.entries() if self._is_open(entry)
+        )
 
-    def consider(self, candidate: Candidate) -> list[LedgerEntry]:
-        """Reactions that a changed candidate asks for and that the ledger has not seen.
+    def committed(self) -> None:
+        """What was done since the last time is durable."""
+        self._tally.commit()
 
-        A rule fires once for each object, event and channel (class ``new``) when its condition
-        first holds, and once more (class ``withdrawn``) when a candidate it fired for is retracted,
-        rejected, or left outside by a new sky map.
-        """
-        found: list[LedgerEntry] = []
-        for rule in self._topology.reactions:
-            if rule.channel is not None and rule.channel != candidate.channel:
+    # --- deciding -------------------------------------------------------------------------------
+
+    def process(self, batch: Sequence[Record]) -> list[Output]:
+        """Hold every rule against revisions of candidates, in order."""
+        if not self._topology.reactions:
+            return []  # nobody asks: not even the decoding is needed
+        outputs: list[Output] = []
+        for record in batch:
+            if record.value is None:
+                continue  # the candidate is none any longer
+            candidate = attempt(_decoded, record)
+            if isinstance(candidate, Failure):
+                outputs.append(self._failed(record, candidate))
                 continue
-            reaction = self._reaction(rule, candidate)
-            if reaction is not None:
-                entry = LedgerEntry(reaction)
-                self._tables.put(LEDGER + reaction.id.encode(), _encode(entry))
-                found.append(entry)
-        return found
+            for rule in self._topology.reactions:
+                if rule.channel in {None, candidate.channel}:
+                    done = attempt(self._apply, rule, candidate, record.where.offset)
+                    if isinstance(done, Failure):
+                        named = Failure(done.error, f"rule {rule.name}: {done.reason}")
+                        outputs.append(self._failed(record, named))
+                    elif done is not None:
+                        outputs.append(Output("reactions", done.id, done))
+        return outputs
 
-    def _reaction(self, rule: ReactionRule, candidate: Candidate) -> Reaction | None:
-        names = (candidate.event_id, candidate.object_id, candidate.channel)
-        first = reaction_id(self._topology.name, rule.name, *names, "new")
-        announced = self._tables.get(LEDGER + first.encode()) is not None
-        if announced and candidate.status is not CandidateStatus.ACTIVE:
-            klass = "withdrawn"
-        elif not announced and rule.when.holds(values_of(candidate)):
-            klass = "new"
-        else:
+    def _apply(self, rule: ReactionRule, candidate: Candidate, offset: int) -> Reaction | None:
+        """Hold one rule against one revision; give the matter's last message where it changed."""
+        entry = keys.MATTER + digest([rule.name, *candidate.key]).encode()
+        found = self._tables.get(entry)
+        matter = Matter(active=False, turn=0, message="") if found is None else decode.matter(found)
+        if 0 <= offset <= matter.offset:
+            self._tally.count("repeated", rule.name)
             return None
-        identity = reaction_id(self._topology.name, rule.name, *names, klass)
-        if self._tables.get(LEDGER + identity.encode()) is not None:
+        active = _holds(rule, candidate)
+        if found is None and not active:
             return None
-        return Reaction(
-            id=identity,
+        matter.offset = offset
+        reaction = None
+        if active != matter.active:
+            reaction = self._message(rule, candidate, matter, active=active)
+            self._unsent[reaction.id] = None
+            self._not_before = float("-inf")
+            self._tally.count("reactions", rule.name, "decided")
+        elif active:
+            reaction = self._updated(matter.message, candidate)
+        self._tables.put(entry, encode(matter))
+        return reaction
+
+    def _message(
+        self, rule: ReactionRule, candidate: Candidate, matter: Matter, *, active: bool
+    ) -> Reaction:
+        """Next message of a matter; it goes into the ledger."""
+        klass = "withdrawn" if not active else "new" if matter.turn == 0 else "reinstated"
+        matter.active, matter.turn = active, matter.turn + 1
+        name = self._topology.name
+        matter.message = message_id(name, rule.name, candidate.key, klass, matter.turn)
+        reaction = Reaction(
+            id=matter.message,
             rule=rule.name,
-            topology=self._topology.name,
+            topology=name,
             event_id=candidate.event_id,
             object_id=candidate.object_id,
             channel=candidate.channel,
             klass=klass,
             payload=_payload(candidate),
+            turn=matter.turn,
+            reason="" if active else _reason(candidate),
         )
+        self._put(LedgerEntry(reaction))
+        return reaction
+
+    def _updated(self, message: str, candidate: Candidate) -> Reaction | None:
+        """Let a matter's last message say what is known now; None where it does already."""
+        entry = self._entry(message)
+        payload = _payload(candidate)
+        if entry is None or entry.reaction.payload == payload:
+            return None
+        reaction = msgspec.structs.replace(entry.reaction, payload=payload)
+        self._put(LedgerEntry(reaction, entry.sent))
+        return reaction
+
+    def _failed(self, record: Record, failure: Failure) -> Output:
+        value = record.value if isinstance(record.value, bytes) else b""
+        return dead_letter(self._tally, record.where, "candidates", "react", failure, value=value)
+
+    # --- sending --------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """Messages that a sink has yet to take."""
+        return len(self._unsent) if self._deliverer is not None else 0
+
+    def advance(self, budget_seconds: float | None = None) -> list[Output]:
+        """Hand to the sinks what is durably decided; gives no outputs.
+
+        A message is decided, published and written to the ledger; when that is durable it is handed
+        to the sinks here, and what they took is part of the next commit. A kill in between hands it
+        over again: a sink that can tell what it took (the file sink, by id) takes nothing twice.
+
+        Parameters
+        ----------
+        budget_seconds
+            For how long at the most, about [s]; None: every message once.
+        """
+        began = self._clock()
+        if self._deliverer is None or began < self._not_before:
+            return []
+        names = list(self._unsent)
+        limit = len(names) if budget_seconds is None else _AT_ONCE
+        for name in names[:limit]:
+            if not self._hand_over(name, self._deliverer):
+                self._not_before = self._clock() + self._retry_seconds
+            if budget_seconds is not None and self._clock() - began > budget_seconds:
+                break
+        return []
+
+    @property
+    def waits(self) -> bool:
+        """Whether what is left waits for a sink that failed to be tried again."""
+        return self._clock() < self._not_before
+
+    def _hand_over(self, name: str, deliverer: Deliverer) -> bool:
+        """Hand over one message; whether all sinks of its rule have it now."""
+        del self._unsent[name]
+        entry = self._entry(name)
+        if entry is None:
+            return True
+        taken = deliverer.deliver(entry.reaction, entry.sent)
+        entry = LedgerEntry(entry.reaction, (*entry.sent, *taken))
+        if taken:
+            self._put(entry)
+        complete = not self._is_open(entry)
+        if not complete:
+            self._unsent[name] = None  # behind the others
+        outcome = "sent" if complete else "failed"
+        self._tally.count("reactions", entry.reaction.rule, outcome)
+        return complete
+
+    def again(self, keys_: Sequence[str]) -> list[Output]:
+        """Messages of these ids as the ledger has them; none where it has none."""
+        entries = (self._entry(name) for name in keys_)
+        return [Output("reactions", e.reaction.id, e.reaction) for e in entries if e is not None]
+
+    # --- the ledger -----------------------------------------------------------------------------
 
     def entries(self) -> list[LedgerEntry]:
-        """All entries, in the order of their ids."""
-        stop = LEDGER[:-1] + bytes([LEDGER[-1] + 1])
-        return [_decode(value) for _, value in self._tables.scan(LEDGER, stop)]
+        """All messages, in the order of their ids."""
+        stop = keys.stop(keys.LEDGER)
+        return [decode.entry(value) for _, value in self._tables.scan(keys.LEDGER, stop)]
 
-    def mark_sent(self, entry: LedgerEntry, sinks: list[str]) -> LedgerEntry:
-        """Note that these sinks have taken the reaction."""
-        marked = LedgerEntry(entry.reaction, (*entry.sent, *sinks))
-        self._tables.put(LEDGER + entry.reaction.id.encode(), _encode(marked))
-        return marked
+    def _entry(self, name: str) -> LedgerEntry | None:
+        value = self._tables.get(keys.LEDGER + name.encode())
+        return None if value is None else decode.entry(value)
+
+    def _put(self, entry: LedgerEntry) -> None:
+        self._tables.put(keys.LEDGER + entry.reaction.id.encode(), encode(entry))
+
+    def _is_open(self, entry: LedgerEntry) -> bool:
+        reaction = entry.reaction
+        return self._deliverer is not None and bool(
+            self._deliverer.missing(reaction.rule, entry.sent)
+        )
+
+
+def _decoded(record: Record) -> Candidate:
+    value = record.value
+    if isinstance(value, bytes):
+        return own.decode_candidate(value)
+    if isinstance(value, Candidate):
+        return value
+    raise TypeError(f"a record of candidates holds {type(value).__name__}")
+
+
+def _holds(rule: ReactionRule, candidate: Candidate) -> bool:
+    """Whether the rule asks for this candidate.
+
+    A condition that does not speak of the status asks for active candidates only.
+    """
+    if "status" not in rule.when.names and candidate.status is not CandidateStatus.ACTIVE:
+        return False
+    return rule.when.holds(values_of(candidate))
+
+
+def _reason(candidate: Candidate) -> str:
+    """Why a matter that was active is so no longer."""
+    return "condition" if candidate.status is CandidateStatus.ACTIVE else candidate.status.value

@@ -6,14 +6,14 @@ the end of a long replay still has them.
 """
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
-from ampelstream.core import keys
-from ampelstream.core.census import EventCensus, census
-from ampelstream.core.events import EventBook
-from ampelstream.core.objects import ObjectBook
-from ampelstream.core.state import encode
+from ampelstream.core.census import census
+from ampelstream.core.events import EventStore
+from ampelstream.core.objectstore import ObjectStore
+from ampelstream.core.state import encode, keys
 from ampelstream.model.candidate import Candidate
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Topology
@@ -33,7 +33,7 @@ class Retention:
     """
 
     def __init__(
-        self, topology: Topology, tables: KeyValue, events: EventBook, objects: ObjectBook
+        self, topology: Topology, tables: KeyValue, events: EventStore, objects: ObjectStore
     ) -> None:
         self._keep = topology.retention
         self._tables = tables
@@ -44,7 +44,7 @@ class Retention:
         self._swept_day = int(stored) if stored is not None else None
 
     def advance(self, watermark_jd: float) -> int:
-        """Sweep when the watermark [JD] has entered a new day.
+        """Forget when the watermark [JD] has entered a new day.
 
         Returns
         -------
@@ -63,33 +63,24 @@ class Retention:
         for event in expired:
             counts = census(self._topology, event, self._objects)
             self._tables.put(keys.CENSUS + event.event_id.encode(), msgspec.msgpack.encode(counts))
-            for candidate in self._objects.release(event):
-                self._archive(candidate)
+            self._archive(self._objects.release(event.event_id))
             self._events.forget(event.event_id)
         return len(expired)
 
     def _forget_objects(self, day: int) -> int:
         limit = math.floor(day - self._keep.objects)
         forgotten = 0
-        for key, _ in list(self._tables.scan(keys.TIME, keys.time_start(limit))):
-            object_id = keys.split_time(key)
+        for entry, _ in list(self._tables.scan(keys.TIME, keys.day(limit))):
+            object_id = keys.split_day(entry)
             last = self._objects.last_day(object_id)
             if last is not None and last < limit:
                 forgotten += 1
-                for candidate in self._objects.forget(object_id):
-                    self._archive(candidate)
+                self._archive(self._objects.forget(object_id))
             # also where the object has gone already, or has moved on and the entry was left behind
             # by a store that was killed in the middle of a batch
-            self._tables.delete(key)
+            self._tables.delete(entry)
         return forgotten
 
-    def _archive(self, candidate: Candidate) -> None:
-        key = keys.archive_key(candidate.event_id, candidate.object_id, candidate.channel)
-        self._tables.put(key, encode(candidate))
-
-    def past_censuses(self) -> list[EventCensus]:
-        """Counts of the events that have been forgotten, as they were then."""
-        return [
-            msgspec.msgpack.decode(value, type=EventCensus)
-            for _, value in self._tables.scan(keys.CENSUS, keys.stop_of(keys.CENSUS))
-        ]
+    def _archive(self, candidates: Iterable[Candidate]) -> None:
+        for candidate in candidates:
+            self._tables.put(keys.archive(*candidate.key), encode(candidate))

@@ -1,13 +1,45 @@
-"""What the store remembers: of an object, of an event, of a reaction."""
+"""What the store remembers, and under which keys.
+
+The store is one ordered key-value map for each partition (one in all where the topology runs in one
+process). A key is one letter for the table, then its parts; numbers are big-endian, so that they
+sort.
+"""
+
+import struct
 
 import msgspec
 
+from ampelstream.errors import ConfigError
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.reaction import Reaction
+from ampelstream.state.store import KeyValue
+from ampelstream.topology import Topology
 
-__all__ = ["AcceptedAlert", "EventState", "KnownRevision", "ObjectState", "decode", "encode"]
+__all__ = [
+    "FORMAT",
+    "AcceptedAlert",
+    "EventState",
+    "Identity",
+    "KnownRevision",
+    "LedgerEntry",
+    "Matter",
+    "ObjectState",
+    "claim",
+    "commit_order",
+    "decode",
+    "encode",
+    "finish",
+    "keys",
+]
+
+FORMAT = 2
+"""Version of this layout; a state of another version is refused, not misread."""
+
+
+# --- structures ---------------------------------------------------------------------------------
 
 
 class AcceptedAlert(msgspec.Struct, frozen=True, array_like=True):
@@ -22,7 +54,8 @@ class AcceptedAlert(msgspec.Struct, frozen=True, array_like=True):
     channels
         Names of the channels that accepted it, sorted.
     where
-        Coordinates of its record; the smallest where it came more than once.
+        Coordinates of its record; the smallest where it came more than once, and then the time and
+        position are that record's too.
     """
 
     candid: int
@@ -58,7 +91,7 @@ class ObjectState(msgspec.Struct, array_like=True):
 
 
 class KnownRevision(msgspec.Struct, frozen=True):
-    """A revision of an event and the record that it came in."""
+    """A revision of an event and the record that it came in; the smallest where it came twice."""
 
     revision: EventRevision
     where: Coordinates
@@ -72,20 +105,258 @@ class EventState(msgspec.Struct):
     revisions: tuple[KnownRevision, ...] = ()
 
 
+class LedgerEntry(msgspec.Struct):
+    """A message and what became of it.
+
+    Attributes
+    ----------
+    reaction
+        What was or is to be sent. That of a matter's last message says what is known now, so that
+        it does not depend on when the message was decided.
+    sent
+        Names of the sinks that have taken it.
+    """
+
+    reaction: Reaction
+    sent: tuple[str, ...] = ()
+
+
+class Matter(msgspec.Struct, array_like=True):
+    """What a rule has to say of one candidate (see ``core/react.py``).
+
+    Attributes
+    ----------
+    active
+        Whether the rule's condition holds now.
+    turn
+        How many messages there were so far.
+    message
+        Id of the last one.
+    offset
+        Of the last candidate record that was looked at; -1 where records have no offsets. One that
+        a restart repeats is not looked at again.
+    """
+
+    active: bool
+    turn: int
+    message: str
+    offset: int = -1
+
+
+class Identity(msgspec.Struct):
+    """Whose state this is.
+
+    Attributes
+    ----------
+    topology, digest
+        Name of the topology, and digest of its content.
+    format
+        Version of the layout.
+    inputs
+        Digest of the names of a replay's inputs; empty otherwise.
+    finished
+        Whether a replay came to its end.
+    """
+
+    topology: str
+    digest: str
+    format: int = FORMAT
+    inputs: str = ""
+    finished: bool = False
+
+
 _ENCODER = msgspec.msgpack.Encoder()
-_OBJECT = msgspec.msgpack.Decoder(ObjectState)
-_EVENT = msgspec.msgpack.Decoder(EventState)
-_CANDIDATE = msgspec.msgpack.Decoder(Candidate)
-
-
-def encode(value: ObjectState | EventState | Candidate) -> bytes:
-    """State to bytes (MessagePack)."""
-    return _ENCODER.encode(value)
+encode = _ENCODER.encode
+"""State to bytes (MessagePack)."""
 
 
 class decode:  # noqa: N801  (reads as decode.object(...))
     """Bytes to state."""
 
-    object = staticmethod(_OBJECT.decode)
-    event = staticmethod(_EVENT.decode)
-    candidate = staticmethod(_CANDIDATE.decode)
+    object = staticmethod(msgspec.msgpack.Decoder(ObjectState).decode)
+    event = staticmethod(msgspec.msgpack.Decoder(EventState).decode)
+    candidate = staticmethod(msgspec.msgpack.Decoder(Candidate).decode)
+    entry = staticmethod(msgspec.msgpack.Decoder(LedgerEntry).decode)
+    matter = staticmethod(msgspec.msgpack.Decoder(Matter).decode)
+    identity = staticmethod(msgspec.msgpack.Decoder(Identity).decode)
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+_SEPARATOR = b"\x00"
+_CELL = struct.Struct(">I")
+_DAY = struct.Struct(">I")
+_SPAN = struct.Struct(">dd")
+
+
+class keys:  # noqa: N801  (reads as keys.object(...))
+    """Keys of the tables, and what their values are."""
+
+    OBJECT = b"o"
+    """Object id -> ObjectState."""
+    INDEX = b"x"
+    """Cell of the sky, object id -> first and last time of the object's alerts in the cell."""
+    TIME = b"t"
+    """Day of an object's last alert, object id -> nothing: finds what has expired."""
+    EVENT = b"e"
+    """Event id -> EventState."""
+    MAP = b"m"
+    """Event id, digest -> sky map."""
+    CANDIDATE = b"c"
+    """Event id, object id -> nothing: finds the candidates of an event."""
+    ARCHIVE = b"a"
+    """Event id, object id, channel -> last revision of a candidate whose object has expired."""
+    CENSUS = b"s"
+    """Event id -> counts of an event that has expired."""
+    SWEEP = b"q"
+    """Event id -> last object that was matched against its new revision; until all of them were."""
+    SWEPT = b"w"
+    """Day of the last forgetting: a restart must not forget at other times than an undisturbed
+    run."""
+    LEDGER = b"r"
+    """Reaction id -> LedgerEntry."""
+    MATTER = b"j"
+    """Matter id -> Matter."""
+    IDENTITY = b"v"
+    """-> Identity."""
+
+    @staticmethod
+    def stop(prefix: bytes) -> bytes:
+        """First key behind all keys with that prefix."""
+        return prefix[:-1] + bytes([prefix[-1] + 1])
+
+    @staticmethod
+    def object(object_id: str) -> bytes:
+        """Of an object's state."""
+        return keys.OBJECT + object_id.encode()
+
+    @staticmethod
+    def event(event_id: str) -> bytes:
+        """Of an event's state."""
+        return keys.EVENT + event_id.encode()
+
+    @staticmethod
+    def map(event_id: str, digest: str = "") -> bytes:
+        """Of a sky map; without a digest, the prefix of all maps of the event."""
+        return keys.MAP + event_id.encode() + _SEPARATOR + digest.encode()
+
+    @staticmethod
+    def candidate(event_id: str, object_id: str = "") -> bytes:
+        """Of an event's entry for an object; without the object, the prefix of all of them."""
+        return keys.CANDIDATE + event_id.encode() + _SEPARATOR + object_id.encode()
+
+    @staticmethod
+    def split_candidate(entry: bytes) -> str:
+        """Object id of an event's entry."""
+        return entry.rpartition(_SEPARATOR)[2].decode()
+
+    @staticmethod
+    def archive(event_id: str, object_id: str = "", channel: str = "") -> bytes:
+        """Of an archived candidate; with the event alone, the prefix of all of them."""
+        if not object_id:
+            return keys.ARCHIVE + event_id.encode() + _SEPARATOR
+        parts = (event_id, object_id, channel)
+        return keys.ARCHIVE + _SEPARATOR.join(part.encode() for part in parts)
+
+    @staticmethod
+    def cell(cell: int, object_id: str = "") -> bytes:
+        """Of an object's entry in a cell; without the object, before all entries of the cell."""
+        return keys.INDEX + _CELL.pack(cell) + object_id.encode()
+
+    @staticmethod
+    def span(first_jd: float, last_jd: float) -> bytes:
+        """Value of an entry in a cell: time range of the object's alerts there [JD]."""
+        return _SPAN.pack(first_jd, last_jd)
+
+    @staticmethod
+    def split_cell(entry: bytes, span: bytes) -> tuple[str, float, float]:
+        """(object id, first JD, last JD) of an entry in a cell."""
+        first, last = _SPAN.unpack(span)
+        return entry[1 + _CELL.size :].decode(), first, last
+
+    @staticmethod
+    def day(day: int, object_id: str = "") -> bytes:
+        """Of an object's entry under a day; without the object, before all entries of the day."""
+        return keys.TIME + _DAY.pack(day) + object_id.encode()
+
+    @staticmethod
+    def split_day(entry: bytes) -> str:
+        """Object id of an entry under a day."""
+        return entry[1 + _DAY.size :].decode()
+
+
+_STATES = (keys.OBJECT[0], keys.EVENT[0])
+_MARKS = (keys.SWEEP[0], keys.SWEPT[0])
+
+
+def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:
+    """Sort key of a change, for stores that write a batch one key after the other.
+
+    A store that is killed in the middle of a batch must not hold a state without what finds it, nor
+    a mark that something is done which is not: first what finds states, then states, then removals
+    (the other way round), and marks last. What was left out is done again.
+    """
+    if name[0] in _MARKS:
+        return 4, name
+    if value is not None:
+        return int(name[0] in _STATES), name
+    return (2 if name[0] in _STATES else 3), name
+
+
+# --- identity -----------------------------------------------------------------------------------
+
+
+def claim(state: KeyValue, topology: Topology, inputs: str = "") -> bool:
+    """Mark a new state as the topology's, or see that it is.
+
+    Parameters
+    ----------
+    state
+        The store; the mark is part of its next commit.
+    topology
+        Who wants it.
+    inputs
+        Digest of the names of a replay's inputs.
+
+    Returns
+    -------
+    bool
+        Whether the state was in use before, and goes on.
+
+    Raises
+    ------
+    ConfigError
+        It belongs to another topology, or to another content of this one: its candidates and
+        offsets would be a mixture.
+    """
+    wanted = Identity(topology.name, topology.hash, inputs=inputs)
+    found = state.get(keys.IDENTITY)
+    if found is None:
+        state.put(keys.IDENTITY, encode(wanted))
+        return False
+    try:
+        known = decode.identity(found)
+    except msgspec.DecodeError:
+        known = Identity("of an earlier version", "", format=1)
+    if known != wanted:
+        raise ConfigError(
+            f"this state belongs to {_named(known)}, not to {_named(wanted)}: give the state of "
+            "this topology, or another directory (or, on Kafka, another name), and let it read "
+            "the alerts and notices again"
+        )
+    return True
+
+
+def finish(state: KeyValue) -> None:
+    """Note that a replay came to its end: nobody may claim its state any longer."""
+    found = state.get(keys.IDENTITY)
+    if found is not None:
+        done = msgspec.structs.replace(decode.identity(found), finished=True)
+        state.put(keys.IDENTITY, encode(done))
+
+
+def _named(identity: Identity) -> str:
+    text = f"topology {identity.topology} with hash {identity.digest or 'unknown'}"
+    if identity.format != FORMAT:
+        text += f", in the layout of version {identity.format}"
+    return text + (", and is a finished replay" if identity.finished else "")

@@ -1,7 +1,7 @@
 """Map projections with right ascension growing to the left: Mollweide and gnomonic.
 
-Formulas: Snyder, "Map Projections: A Working Manual", USGS Professional Paper 1395 (1987),
-pages 249-252 (Mollweide) and 164-168 (gnomonic).
+Formulas: Snyder, "Map Projections: A Working Manual", USGS Professional Paper 1395 (1987), pages
+249-252 (Mollweide) and 164-168 (gnomonic).
 """
 
 import numpy as np

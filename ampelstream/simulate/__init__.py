@@ -4,7 +4,7 @@ No telescope saw any of it. Published facts in it: the photometry and position o
 entry of its host galaxy, the time of GW170817.
 """
 
+from ampelstream.simulate.lvknotices import simulate_notice
 from ampelstream.simulate.night import Night, simulate_night, simulate_packets
-from ampelstream.simulate.notices import simulate_notice
 
 __all__ = ["Night", "simulate_night", "simulate_notice", "simulate_packets"]

@@ -12,14 +12,12 @@ from random import Random
 from typing import Final
 
 from ampelstream.errors import ConfigError
-from ampelstream.simulate import event
-from ampelstream.simulate.container import PacketWriter
-from ampelstream.simulate.fields import Packet
-from ampelstream.simulate.galaxies import Galaxy, mock_galaxies, table
-from ampelstream.simulate.kilonova import OBJECT_ID
-from ampelstream.simulate.packets import Observer
+from ampelstream.simulate.at2017gfo import OBJECT_ID
+from ampelstream.simulate.avrowriter import PacketWriter
+from ampelstream.simulate.lvknotices import MERGER_ID, PRELIMINARY, UPDATE, night_notices
+from ampelstream.simulate.mocksky import Galaxy, Sky, galaxy_table, mock_galaxies
+from ampelstream.simulate.observer import Observer, Packet
 from ampelstream.simulate.population import background, kilonova_packets
-from ampelstream.simulate.sky import Sky
 from ampelstream.simulate.source import Kind
 from ampelstream.simulate.survey import Survey
 
@@ -65,13 +63,13 @@ class Night:
     packets: Mapping[str, int]
     truth: Mapping[str, str]
     kilonova: str = OBJECT_ID
-    event_id: str = event.MERGER_ID
+    event_id: str = MERGER_ID
 
 
 def _stream(seed: int, count: int, galaxies: list[Galaxy]) -> list[tuple[Kind, Packet]]:
     """Packets of a night, by time."""
     survey, observer = Survey(seed), Observer(seed)
-    sky = Sky(event.PRELIMINARY, event.UPDATE, galaxies, survey)
+    sky = Sky(PRELIMINARY, UPDATE, galaxies, survey)
     made = list(kilonova_packets(survey, observer))
     made += background(count - len(made), sky, survey, observer, seed)
     made.sort(key=lambda one: (one[1]["candidate"]["jd"], one[1]["candid"]))
@@ -114,7 +112,7 @@ def simulate_night(directory: Path, *, seed: int = 170817, alerts: int = 3000) -
     """
     if alerts < MINIMUM:
         raise ConfigError(f"a night of {alerts} alerts is too small; ask for {MINIMUM} or more")
-    galaxies = mock_galaxies(event.PRELIMINARY, seed)
+    galaxies = mock_galaxies(PRELIMINARY, seed)
     stream = _stream(seed, alerts, galaxies)
     truth = {str(packet["objectId"]): kind.value for kind, packet in stream}
     night = Night(
@@ -129,9 +127,9 @@ def simulate_night(directory: Path, *, seed: int = 170817, alerts: int = 3000) -
     for folder in (night.notices, night.galaxies.parent):
         folder.mkdir(parents=True, exist_ok=True)
     night.alerts.write_bytes(_archive(packet for _, packet in stream))
-    for name, value in event.notices().items():
+    for name, value in night_notices().items():
         (night.notices / name).write_bytes(value)
-    night.galaxies.write_text(table(galaxies), encoding="utf-8")
+    night.galaxies.write_text(galaxy_table(galaxies), encoding="utf-8")
     night.truth_file.write_text(json.dumps(night.truth, indent=0) + "\n", encoding="utf-8")
     return night
 
@@ -157,7 +155,7 @@ def simulate_packets(n: int, seed: int = 170817, *, cutouts: bool = False) -> li
         raise ConfigError(f"{n} packets cannot be simulated; ask for 1 or more")
     writer = PacketWriter()
     made = []
-    galaxies = mock_galaxies(event.PRELIMINARY, seed)
+    galaxies = mock_galaxies(PRELIMINARY, seed)
     for _, packet in _stream(seed, max(n, MINIMUM), galaxies)[:n]:
         stamps = _stamps(int(packet["candid"])) if cutouts else {}
         made.append(writer.encode(packet | stamps))

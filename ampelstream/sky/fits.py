@@ -7,6 +7,7 @@ DISTSIGMA and DISTNORM, plain or gzipped. Conventions: LIGO-T1800137, and the LV
 
 import gzip
 import io
+import math
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,14 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from ampelstream.errors import SkyMapError
-from ampelstream.sky.columns import COLUMNS, Table, tiles_of
+from ampelstream.model.times import jd_from_iso
+from ampelstream.sky.encodings import COLUMNS, Table, tiles_of
 from ampelstream.sky.tiles import Tiles
 
-__all__ = ["read_fits"]
+__all__ = ["observation_jd", "read_fits"]
 
 _GZIP = b"\x1f\x8b"
+_MJD_EPOCH_JD = 2400000.5
 
 # What astropy, numpy and gzip raise for damaged files (found by cutting and mangling real ones).
 _DAMAGE = (
@@ -81,6 +84,23 @@ def read_fits(data: bytes, name: str) -> tuple[Header, Tiles]:
                 if key.upper() in COLUMNS
             }
     return header, tiles_of(Table(name, header, columns))
+
+
+def observation_jd(header: Mapping[str, str | float]) -> float | None:
+    """Time of the observation [JD, UTC]: DATE-OBS, else MJD-OBS, else None.
+
+    Only the table's own header counts: in a file's primary header DATE-OBS may be something else
+    (Fermi GBM: the start of the data, a minute before the burst, in Terrestrial Time).
+    """
+    try:
+        return jd_from_iso(str(header.get("DATE-OBS", "")).strip())
+    except ValueError:
+        pass  # absent, or a leap second, which Python's clock does not have
+    try:
+        mjd = float(header.get("MJD-OBS", math.nan))
+    except ValueError:
+        return None
+    return _MJD_EPOCH_JD + mjd if math.isfinite(mjd) else None
 
 
 @contextmanager

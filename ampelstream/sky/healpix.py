@@ -1,33 +1,46 @@
-"""Positions to HEALPix pixels, and angles on the sky.
+"""HEALPix: positions to pixels, pixels to positions, cones to ranges; and angles on the sky.
+
+All of it is healpy's, with one exception: ``pixel29``, the pixel of a single position, which every
+alert asks for on its own.
 
 The nested scheme at order 29 (0.4 milliarcsec) is the project's coordinate: a coarser pixel is a
-contiguous range of it, so regions are ranges and stored objects are found by range scans.
-
-One position per alert is the hot path, and a numpy call costs more there than the whole formula in
-plain Python; ``pixel29`` and ``pixels29`` are therefore the same formula written twice, and a test
-holds them together. Formula: Gorski et al. 2005, ApJ 622, 759, sections 4 and 5.
+contiguous range of it, so a region of the sky is a few ranges, and a place is found by bisection.
 """
 
-from math import atan2, cos, degrees, hypot, radians, sin
+from math import atan2, cos, degrees, frexp, hypot, pi, radians, sin, sqrt
 from typing import overload
 
+import healpy as hp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ampelstream.errors import SkyMapError
 
-__all__ = ["ORDER", "angular_separation", "cell", "pixel29", "pixels29"]
+__all__ = ["ORDER", "angular_separation", "cell", "cone_ranges", "pixel29", "pixels29"]
 
 ORDER = 29
-"""Order of the project's pixels: the finest whose nested index fits 64 bits with room for NUNIQ."""
+"""Order of the project's pixels: healpy's finest, and the last whose nested index fits 64 bits with
+room for the marker bits of NUNIQ."""
 
 _NSIDE = 1 << ORDER
 _LAST = _NSIDE - 1
 _FACE_BITS = 2 * ORDER
-_BELT_Z = 2 / 3  # |sin(dec)| at which the polar caps begin
-_ROOT6 = 6**0.5
-_QUARTER_TURNS = 4
 _POLE = 90.0
+_SIDE = sqrt(pi / 3)
+"""Side of a square with the area of a base pixel [rad]; a pixel of order k has 2**-k of it."""
+
+_FINEST = 20
+"""Finest order of the cover of a cone (pixels of 0.2 arcsec): much coarser than the rounding."""
+
+_ROUNDING = 1e-8
+"""What is added to the radius of a cone [rad]: healpy compares cosines of angles, and doubles near 1
+tell no smaller ones (2 milliarcsec) apart."""
+
+_HALF_PI, _WHOLE = pi / 2, 2 * pi
+_QUARTERS = 2 / pi  # of a turn, per radian
+_TURN = 4  # quarters
+_BELT_Z = 2 / 3  # |sin(dec)| at which the polar caps begin
+_NEAR_POLE = 0.01  # rad, within which healpy takes the sine of the colatitude
 
 # Spreading the 29 bits of a face coordinate to every second bit: (shift, mask), widest step first.
 _SPREAD = (
@@ -43,8 +56,35 @@ def _no_position(ra: float, dec: float) -> SkyMapError:
     return SkyMapError(f"ra={ra}, dec={dec} is no position on the sky: give degrees, |dec| <= 90")
 
 
+def pixels29(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
+    """Order-29 nested pixels of many positions.
+
+    Parameters
+    ----------
+    ra, dec
+        Positions [deg], shapes that broadcast.
+
+    Raises
+    ------
+    SkyMapError
+        A position is not on the sky, or not a number.
+    """
+    lon, lat = np.asarray(ra, dtype=float), np.asarray(dec, dtype=float)
+    # healpy looks at the declination only, and would give a pixel for a right ascension of nan
+    good = np.isfinite(lon) & (np.abs(lat) <= _POLE)
+    if not good.all():
+        first = np.unravel_index(int(np.argmin(good)), good.shape)
+        lons, lats = np.broadcast_arrays(lon, lat)
+        raise _no_position(float(lons[first]), float(lats[first]))
+    return np.asarray(hp.ang2pix(_NSIDE, lon, lat, nest=True, lonlat=True), dtype=np.int64)
+
+
 def pixel29(ra: float, dec: float) -> int:
-    """Order-29 nested pixel of one position.
+    """Order-29 nested pixel of one position: the same as ``pixels29`` gives, to the last bit.
+
+    Each step rounds as healpy's does, so that it never matters whether a position came alone or
+    among others; a test holds the two together. Formula: Gorski et al. 2005, ApJ 622, 759, sections
+    4 and 5.
 
     Parameters
     ----------
@@ -59,12 +99,13 @@ def pixel29(ra: float, dec: float) -> int:
     # a chained comparison is false for nan, the subtraction is nan for an infinite ra
     if not -_POLE <= dec <= _POLE or ra - ra != 0.0:
         raise _no_position(ra, dec)
-    turn = ra % 360.0 / 90.0
-    if turn >= _QUARTER_TURNS:  # the remainder of a tiny negative number rounds to 360
+    colatitude = _HALF_PI - radians(dec)
+    z = cos(colatitude)
+    turn = radians(ra) % _WHOLE * _QUARTERS
+    if turn >= _TURN:  # the remainder of a tiny negative number rounds up to a whole turn
         turn = 0.0
-    z = sin(radians(dec))
     if -_BELT_Z <= z <= _BELT_Z:
-        along, across = _NSIDE * (0.5 + turn), _NSIDE * 0.75 * z
+        along, across = _NSIDE * (0.5 + turn), _NSIDE * (0.75 * z)
         down, up = int(along - across), int(along + across)
         face_down, face_up = down >> ORDER, up >> ORDER
         if face_down == face_up:
@@ -75,8 +116,10 @@ def pixel29(ra: float, dec: float) -> int:
     else:
         quarter = int(turn)
         part = turn - quarter
-        # sqrt(3 (1 - |z|)) without the cancellation near the pole
-        ring = _NSIDE * _ROOT6 * sin(radians((_POLE - abs(dec)) / 2.0))
+        if _NEAR_POLE <= colatitude <= pi - _NEAR_POLE:
+            ring = _NSIDE * sqrt(3.0 * (1.0 - abs(z)))
+        else:  # the same without the cancellation in 1 - |z|
+            ring = _NSIDE * sin(colatitude) / sqrt((1.0 + abs(z)) / 3.0)
         down = min(int(part * ring), _LAST)
         up = min(int((1.0 - part) * ring), _LAST)
         face, x, y = (quarter, _LAST - up, _LAST - down) if z > 0 else (quarter + 8, down, up)
@@ -86,70 +129,56 @@ def pixel29(ra: float, dec: float) -> int:
     return face << _FACE_BITS | x | y << 1
 
 
-def pixels29(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
-    """Order-29 nested pixels of many positions.
+def cell(pixel: int, order: int) -> int:
+    """Nested pixel of a coarser order that holds an order-29 pixel."""
+    return pixel >> 2 * (ORDER - order)
+
+
+def cone_ranges(ra: float, dec: float, radius: float) -> list[tuple[int, int]]:
+    """Order-29 ranges that hold every point of a cone, and some around it.
+
+    The pixels that the cone touches, of an order at which a side is two to four radii: that makes
+    two or three ranges, and leaves few rows of a catalogue to be looked at one by one. A cone wider
+    than half a base pixel (29 deg) gives the whole sky.
 
     Parameters
     ----------
     ra, dec
-        Positions [deg], shapes that broadcast.
+        Centre [deg].
+    radius
+        Radius [deg], not negative.
+
+    Returns
+    -------
+    list of (int, int)
+        Half-open ranges, sorted, apart from each other.
 
     Raises
     ------
     SkyMapError
-        A position is not on the sky, or not a number.
+        The centre is no position.
     """
-    lon, lat = np.broadcast_arrays(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))
-    bad = ~(np.isfinite(lon) & (np.abs(lat) <= _POLE))
-    if bad.any():
-        at = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        raise _no_position(float(lon[at]), float(lat[at]))
-    turn = lon % 360.0 / 90.0
-    turn = np.where(turn >= _QUARTER_TURNS, 0.0, turn)
-    z = np.sin(np.radians(lat))
-    belt = np.abs(z) <= _BELT_Z
-    columns = zip(_belt(turn, z), _cap(turn, z, lat), strict=True)
-    face, x, y = (np.where(belt, inside, outside) for inside, outside in columns)
-    return face << _FACE_BITS | _spread(x) | _spread(y) << 1
-
-
-_Triple = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-
-
-def _belt(turn: NDArray[np.float64], z: NDArray[np.float64]) -> _Triple:
-    """Face and face coordinates in the equatorial belt; anything outside it."""
-    along, across = _NSIDE * (0.5 + turn), _NSIDE * 0.75 * z
-    down, up = (along - across).astype(np.int64), (along + across).astype(np.int64)
-    face_down, face_up = down >> ORDER, up >> ORDER
-    unequal = np.where(face_down < face_up, face_down, face_up + 8)
-    face = np.where(face_down == face_up, face_down | 4, unequal)
-    return face, up & _LAST, _LAST - (down & _LAST)
-
-
-def _cap(turn: NDArray[np.float64], z: NDArray[np.float64], lat: NDArray[np.float64]) -> _Triple:
-    """Face and face coordinates in the polar caps; anything outside them."""
-    quarter = turn.astype(np.int64)
-    part = turn - quarter
-    ring = _NSIDE * _ROOT6 * np.sin(np.radians((_POLE - np.abs(lat)) / 2.0))
-    down = np.minimum((part * ring).astype(np.int64), _LAST)
-    up = np.minimum(((1.0 - part) * ring).astype(np.int64), _LAST)
-    north = z > 0
-    return (
-        np.where(north, quarter, quarter + 8),
-        np.where(north, _LAST - up, down),
-        np.where(north, _LAST - down, up),
-    )
-
-
-def _spread(bits: NDArray[np.int64]) -> NDArray[np.int64]:
-    for shift, mask in _SPREAD:
-        bits = (bits | bits << shift) & mask
-    return bits
-
-
-def cell(pixel: int, order: int) -> int:
-    """Nested pixel of a coarser order that holds an order-29 pixel."""
-    return pixel >> 2 * (ORDER - order)
+    if not -_POLE <= dec <= _POLE or ra - ra != 0.0:  # as in pixel29
+        raise _no_position(ra, dec)
+    reach = radians(radius) + _ROUNDING
+    # frexp gives q = m 2**e with m in [1/2, 1): the largest k with 2**k <= q is e - 1
+    order = min(frexp(_SIDE / (2.0 * reach))[1] - 1, _FINEST)
+    if (
+        order < 0
+    ):  # healpy 1.20 misses pixels of discs that reach, with a pixel's width, beyond 180 deg
+        return [(0, 12 << _FACE_BITS)]
+    lon, lat = radians(ra), radians(dec)
+    towards = cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)
+    shift = 2 * (ORDER - order)
+    ranges: list[tuple[int, int]] = []
+    # inclusive: all pixels that overlap the cone, and now and then one that just misses it
+    for pixel in hp.query_disc(1 << order, towards, reach, inclusive=True, nest=True).tolist():
+        start, end = pixel << shift, (pixel + 1) << shift
+        if ranges and ranges[-1][1] == start:
+            ranges[-1] = (ranges[-1][0], end)
+        else:
+            ranges.append((start, end))
+    return ranges
 
 
 @overload

@@ -10,14 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ampelstream.errors import SkyMapError, SourceError
 from ampelstream.model.digest import digest_bytes
-from ampelstream.sky import ranges, storage
-from ampelstream.sky.crossmatch import Crossmatch, Crossmatcher, Position
-from ampelstream.sky.distance import Moments, marginal_moments
-from ampelstream.sky.fits import read_fits
-from ampelstream.sky.lookup import Lookup
-from ampelstream.sky.obstime import observation_jd
-from ampelstream.sky.ranking import Ranking
-from ampelstream.sky.tiles import Tiles
+from ampelstream.sky.crossmatch import Crossmatch, Crossmatcher, Position, Ranking
+from ampelstream.sky.fits import observation_jd, read_fits
+from ampelstream.sky.packing import pack, unpack
+from ampelstream.sky.tiles import Lookup, Tiles, merge
+from ampelstream.sky.volume import Moments, marginal_moments
 
 __all__ = ["Crossmatch", "SkyMap"]
 
@@ -216,7 +213,7 @@ class SkyMap:
             Half-open, sorted, merged, shape (n, 2).
         """
         inside = self.level <= level
-        return ranges.merge(self.start29[inside], self._tiles.stop29()[inside])
+        return merge(self.start29[inside], self._tiles.stop29()[inside])
 
     def at(self, ra: float, dec: float, distance_mpc: float | None = None) -> Crossmatch:
         """What the map says of a position [deg], and of a luminosity distance [Mpc] there.
@@ -244,7 +241,7 @@ class SkyMap:
 
     def to_bytes(self) -> bytes:
         """Compact bytes for the state store."""
-        return storage.pack(self._tiles, self.name, self.digest, self.t_obs_jd, dict(self.header))
+        return pack(self._tiles, self.name, self.digest, self.t_obs_jd, dict(self.header))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SkyMap":
@@ -255,7 +252,7 @@ class SkyMap:
         SkyMapError
             These are no such bytes.
         """
-        stored, tiles = storage.unpack(data)
+        stored, tiles = unpack(data)
         return cls(
             tiles,
             name=stored.name,

@@ -1,13 +1,19 @@
-"""The sky cut into HEALPix pixels of mixed orders, each with a probability density."""
+"""The sky cut into HEALPix pixels of mixed orders: tiles, each with a probability density.
 
+In the nested scheme a pixel of any order is a contiguous range of order-29 pixels, so that tiles
+are sorted intervals: the tile of a position is found by bisection, and a set of tiles is a list of
+ranges.
+"""
+
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ampelstream.sky.healpix import ORDER
+from ampelstream.sky.healpix import ORDER, pixel29, pixels29
 
-__all__ = ["SQUARE_DEGREES", "Distances", "Tiles"]
+__all__ = ["SQUARE_DEGREES", "Distances", "Lookup", "Tiles", "merge"]
 
 SQUARE_DEGREES = (180 / np.pi) ** 2
 """Square degrees per steradian."""
@@ -82,6 +88,67 @@ class Tiles:
         """Area [sr], shape (n,)."""
         area: NDArray[np.float64] = 4 * np.pi / _BASE_PIXELS / np.exp2(2.0 * self.order)
         return area
+
+
+class Lookup:
+    """Finds tiles by position.
+
+    Parameters
+    ----------
+    tiles
+        The sky.
+    """
+
+    __slots__ = ("_start", "_starts", "_stop", "_stops")
+
+    def __init__(self, tiles: Tiles) -> None:
+        self._start, self._stop = tiles.start29, tiles.stop29()
+        # bisect on a memoryview makes plain integers, without the 40 bytes per tile of a list
+        self._starts, self._stops = self._start.data, self._stop.data
+
+    def tile(self, ra: float, dec: float) -> int:
+        """Index of the tile at a position [deg]; -1 where no tile is.
+
+        Raises
+        ------
+        SkyMapError
+            It is no position.
+        """
+        pixel = pixel29(ra, dec)
+        tile = bisect_right(self._starts, pixel) - 1
+        return tile if tile >= 0 and pixel < self._stops[tile] else -1
+
+    def tiles(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
+        """Indices of the tiles at positions [deg], shapes that broadcast; -1 where no tile is.
+
+        Raises
+        ------
+        SkyMapError
+            One of them is no position.
+        """
+        pixel = pixels29(ra, dec)
+        tile = np.searchsorted(self._start, pixel, side="right") - 1
+        return np.where((tile >= 0) & (pixel < self._stop[tile]), tile, -1)
+
+
+def merge(start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join ranges of order-29 pixels that touch.
+
+    Parameters
+    ----------
+    start, stop
+        Half-open ranges, sorted, not overlapping, shape (n,).
+
+    Returns
+    -------
+    NDArray
+        Shape (m, 2), m <= n.
+    """
+    if not len(start):
+        return np.empty((0, 2), dtype=np.int64)
+    gap = np.flatnonzero(start[1:] != stop[:-1])
+    first, last = np.append(0, gap + 1), np.append(gap, len(stop) - 1)
+    return np.column_stack([start[first], stop[last]])
 
 
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,15 +1,11 @@
 """What a source is: records in a fixed order, each with coordinates that never change."""
 
-import base64
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
-
-import msgspec
+from typing import Protocol
 
 from ampelstream.model.record import SourceRecord
 
-__all__ = ["After", "Source", "record_bytes"]
+__all__ = ["After", "Source"]
 
 After = Mapping[tuple[str, int], int]
 """(source, partition) -> last offset that has been handled."""
@@ -34,23 +30,3 @@ class Source(Protocol):
     def estimate(self) -> int | None:
         """Number of records, where that is cheaply known."""
         ...
-
-
-def _plain(value: Any) -> Any:
-    """Data that JSON can say: bytes in base64, NaN as null."""
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
-
-
-def record_bytes(record: SourceRecord) -> bytes:
-    """Bytes of a record, for the dead letters; a row of a table becomes JSON."""
-    if isinstance(record.value, bytes):
-        return record.value
-    return msgspec.json.encode(_plain(record.value), enc_hook=str)

@@ -8,15 +8,23 @@ import heapq
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-__all__ = ["Backend", "KeyValue", "Transaction"]
+__all__ = ["Backend", "KeyValue", "Readable", "Transaction"]
 
 
-class KeyValue(Protocol):
-    """What the core needs of a store."""
+class Readable(Protocol):
+    """What can be asked of a store."""
 
     def get(self, key: bytes) -> bytes | None:
         """Value of ``key``, or None."""
         ...
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give keys and values with start <= key < stop, in key order."""
+        ...
+
+
+class KeyValue(Readable, Protocol):
+    """What the core needs of a store."""
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set the value of ``key``."""
@@ -26,21 +34,9 @@ class KeyValue(Protocol):
         """Forget ``key``; no error where it is absent."""
         ...
 
-    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give keys and values with start <= key < stop, in key order."""
-        ...
 
-
-class Backend(Protocol):
+class Backend(Readable, Protocol):
     """What a store must offer to a transaction."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """Value of ``key``, or None."""
-        ...
-
-    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give keys and values with start <= key < stop, in key order."""
-        ...
 
     def write(self, batch: Mapping[bytes, bytes | None]) -> None:
         """Apply the batch atomically and durably; None deletes."""

@@ -1,6 +1,5 @@
 """A YAML file made into a validated graph of units."""
 
-from ampelstream.topology.build import build
 from ampelstream.topology.conditions import Condition
 from ampelstream.topology.graph import (
     BoundUnit,
@@ -9,9 +8,10 @@ from ampelstream.topology.graph import (
     Rank,
     ReactionRule,
     Topology,
+    build,
 )
-from ampelstream.topology.load import load
 from ampelstream.topology.spec import SinkSpec, TopologySpec
+from ampelstream.topology.yamlfile import load
 
 __all__ = [
     "BoundUnit",

@@ -1,4 +1,7 @@
-"""A YAML file read as a pydantic model; every mistake is named with file, line, key and mend."""
+"""YAML files read as pydantic models; every mistake is named with file, line, key and remedy.
+
+`parse` reads any such file (topologies, sources); `load` finds and reads a topology.
+"""
 
 import difflib
 from collections.abc import Iterator
@@ -9,8 +12,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ampelstream.errors import ConfigError
+from ampelstream.shipped import topologies, topology_path
+from ampelstream.topology.spec import TopologySpec
 
-__all__ = ["parse"]
+__all__ = ["load", "parse"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,17 +84,17 @@ def _problems(
 ) -> Iterator[str]:
     for one in error.errors():
         path = tuple(one["loc"])
-        place = f"{file}:{_line(root, path)}: {'.'.join(map(str, path)) or 'the file'}"
+        position = f"{file}:{_line(root, path)}: {'.'.join(map(str, path)) or 'the file'}"
         if one["type"] == "extra_forbidden":
             allowed = _fields(model, path)
             close = difflib.get_close_matches(str(path[-1]), allowed, 1)
-            mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(allowed)}"
-            yield f"{place}: unknown key; {mend}"
+            remedy = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(allowed)}"
+            yield f"{position}: unknown key; {remedy}"
         elif one["type"] == "missing":
-            yield f"{place}: is missing; add it"
+            yield f"{position}: is missing; add it"
         else:
             got = f" (got {one['input']!r:.60})" if quote else ""
-            yield f"{place}: {one['msg'].removeprefix('Value error, ')}{got}"
+            yield f"{position}: {one['msg'].removeprefix('Value error, ')}{got}"
 
 
 def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
@@ -118,8 +123,8 @@ def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
         if quote:
             raise ConfigError(f"{file} is not valid YAML: {error}") from error
         mark = getattr(error, "problem_mark", None)
-        place = f"{file}:{mark.line + 1}" if mark is not None else str(file)
-        raise ConfigError(f"{place}: not valid YAML") from None
+        position = f"{file}:{mark.line + 1}" if mark is not None else str(file)
+        raise ConfigError(f"{position}: not valid YAML") from None
     if root is not None:
         _twice(root, file)
     try:
@@ -127,3 +132,35 @@ def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
     except ValidationError as error:
         found = "\n".join(_problems(error, model, file, root, quote=quote))
         raise ConfigError(found) from (error if quote else None)
+
+
+def _read(path: Path | str) -> tuple[Path, str]:
+    """The file and its text; a bare name may be that of a shipped topology."""
+    file = Path(path)
+    if not file.exists() and str(path) in topologies():
+        file = topology_path(str(path))
+    try:
+        return file, file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no topology file {path}; shipped ones are {', '.join(topologies())}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"topology file {path} cannot be read: {error}") from error
+
+
+def load(path: Path | str) -> TopologySpec:
+    """Read and validate a topology file.
+
+    Parameters
+    ----------
+    path
+        The file, or the name of a shipped topology.
+
+    Raises
+    ------
+    ConfigError
+        The file is not there, is not YAML, or says what it may not; all problems are named.
+    """
+    file, text = _read(path)
+    return parse(text, file, TopologySpec)

@@ -237,7 +237,7 @@ def test_a_users_filter_that_raises_is_named_and_stops_nothing(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "users_filters.py").write_text(
-        "from ampelstream.units.base import ACCEPT, AlertFilter\n"
+        "from ampelstream.units import ACCEPT, AlertFilter\n"
         "class Picky(AlertFilter):\n"
         "    def judge(self, alert):\n"
         "        if alert.candidate['fid'] == 1:\n"

@@ -17,7 +17,7 @@ from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import build, load
-from ampelstream.units.inputs import Resources
+from ampelstream.units import Resources
 from tests.kafka.soak.check import judge_final, judge_packets, judge_sent
 from tests.kafka.soak.packets import SOURCE, TOPOLOGY, Stream
 from tests.kafka.soak.reference import undisturbed

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Literal
 from aiokafka import AIOKafkaConsumer
 
 from ampelstream.model.alert import Alert
-from ampelstream.units.base import ACCEPT, AlertFilter, ObjectUnit, Verdict
-from ampelstream.units.inputs import Inputs
+from ampelstream.units import ACCEPT, AlertFilter, Inputs, ObjectUnit, Verdict
 
 __all__ = ["Heavy", "Saboteur", "Sleeper"]
 

@@ -11,7 +11,7 @@ import pytest
 from ampelstream.simulate import simulate_night
 
 UNITS = '''
-from ampelstream.units.base import ACCEPT, AlertFilter, MatchFilter, ObjectUnit, Verdict
+from ampelstream.units import ACCEPT, AlertFilter, MatchFilter, ObjectUnit, Verdict
 
 
 class Bright(AlertFilter):

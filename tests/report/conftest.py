@@ -4,17 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import healpy as hp
 import numpy as np
 import pytest
-from astropy import units
-from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint
-from ampelstream.report.model import EventReport, ReplayReport, RevisionReport
+from ampelstream.report.content import EventReport, ReplayReport, RevisionReport
 
 T0 = 2460324.45798
 ORDER = 6
@@ -35,30 +34,29 @@ class BumpMap:
     def credible_levels(
         self, ra: NDArray[np.float64], dec: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        grid = HEALPix(nside=2**ORDER, order="nested")
         levels: NDArray[np.float64] = self.level[
-            grid.lonlat_to_healpix(ra * units.deg, dec * units.deg)
+            hp.ang2pix(1 << ORDER, ra, dec, nest=True, lonlat=True)
         ]
         return levels
 
 
 def bump_map(ra: float = 197.45, dec: float = -23.38, sigma: float = 5.0) -> BumpMap:
-    grid = HEALPix(nside=2**ORDER, order="nested")
-    index = np.arange(grid.npix, dtype=np.int64)
-    lon, lat = (one.to_value("rad") for one in grid.healpix_to_lonlat(index))
+    npix = hp.order2npix(ORDER)
+    index = np.arange(npix, dtype=np.int64)
+    lon, lat = np.radians(hp.pix2ang(1 << ORDER, index, nest=True, lonlat=True))
     lon0, lat0 = np.radians([ra, dec])
     cosine = np.sin(lat) * np.sin(lat0) + np.cos(lat) * np.cos(lat0) * np.cos(lon - lon0)
     weight = np.exp((cosine - 1) / np.radians(sigma) ** 2)
     weight /= weight.sum()
     best = np.argsort(-weight, kind="stable")
-    level = np.empty(grid.npix)
+    level = np.empty(npix)
     level[best] = np.cumsum(weight[best])
     return BumpMap(
         name="bump",
         start29=index * 4 ** (29 - ORDER),
-        order=np.full(grid.npix, ORDER, dtype=np.int8),
+        order=np.full(npix, ORDER, dtype=np.int8),
         level=level,
-        density=weight * grid.npix / (4 * np.pi),
+        density=weight * npix / (4 * np.pi),
     )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ampelstream.model.candidate import Candidate, CandidateStatus, UnitResult
+from ampelstream.report.content import EventReport, ReplayReport, ReportMap
 from ampelstream.report.html import render
-from ampelstream.report.model import EventReport, ReplayReport, ReportMap
 
 Make = Callable[..., Candidate]
 MakeMap = Callable[..., ReportMap]

@@ -18,7 +18,7 @@ from ampelstream.simulate import simulate_night
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import merge, record_bytes
 from ampelstream.topology import Topology, build, load
-from ampelstream.units.inputs import Resources
+from ampelstream.units import Resources
 
 TOPOLOGY = """
 name: small

@@ -16,7 +16,7 @@ from ampelstream.codecs.ztf import datapoints, decode
 from ampelstream.errors import ConfigError
 from ampelstream.model.alert import Alert
 from ampelstream.simulate import Night, simulate_night, simulate_packets
-from ampelstream.simulate.event import UPDATE
+from ampelstream.simulate.lvknotices import UPDATE
 from ampelstream.simulate.survey import T0_JD
 from ampelstream.units.filters.decent import DecentFilter
 

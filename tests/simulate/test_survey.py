@@ -22,12 +22,12 @@ def test_trigger_time_is_that_of_gw170817() -> None:
 @settings(deadline=None)
 @given(ra=st.floats(0.0, 360.0), dec=st.floats(-90.0, 90.0))
 def test_every_position_is_on_the_detector(ra: float, dec: float) -> None:
-    place = spot(ra, dec)
-    assert 0 <= place.field < 1000
-    assert 0 <= place.rcid < 64
-    assert 0.0 <= place.xpos <= PIXELS[0]
+    there = spot(ra, dec)
+    assert 0 <= there.field < 1000
+    assert 0 <= there.rcid < 64
+    assert 0.0 <= there.xpos <= PIXELS[0]
     # the northernmost strip reaches beyond the pole
-    assert 0.0 <= place.ypos <= PIXELS[1] + 1
+    assert 0.0 <= there.ypos <= PIXELS[1] + 1
 
 
 def test_identifiers_are_built_as_ztf_builds_them() -> None:

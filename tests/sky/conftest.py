@@ -5,10 +5,10 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import healpy as hp
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy_healpix.healpy import ring2nest
 from numpy.typing import NDArray
 
 Columns = dict[str, NDArray[np.float64]]
@@ -93,7 +93,7 @@ class Forge:
         npix = len(next(iter(values.values())))
         nside = int(np.sqrt(npix // 12))
         if ordering == "RING":
-            nested = ring2nest(nside, np.arange(npix))
+            nested = hp.ring2nest(nside, np.arange(npix))
             values = {key: one[nested] for key, one in values.items()}
         width = int(kind[:-1] or 1)
         columns = [

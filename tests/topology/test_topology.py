@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ampelstream.cli.workflow import open_topology
 from ampelstream.errors import ConfigError
 from ampelstream.shipped import topologies
-from ampelstream.topology import Condition, draw
-from ampelstream.topology.describe import as_plain, describe
+from ampelstream.topology import Condition
+from ampelstream.topology.describe import as_plain, describe, mermaid, outline
 
 CONDITIONS = [
     ("", {}, True),
@@ -101,13 +101,13 @@ def test_shipped_topologies(name: str, tmp_path: Path) -> None:
         assert len(plain["channels"][channel.name]["units"]) == len(channel.units)
         for unit in channel.units:
             assert unit.name in words
-            assert unit.name in draw.mermaid(topology)
-            assert unit.name in draw.text(topology)
+            assert unit.name in mermaid(topology)
+            assert unit.name in outline(topology)
 
 
 def test_mermaid_is_well_formed(tmp_path: Path) -> None:
     _, topology = open_topology("kilonova", tmp_path)
-    lines = draw.mermaid(topology).splitlines()
+    lines = mermaid(topology).splitlines()
     assert lines[0] == "flowchart LR"
     declared = {
         line.split("[")[0].split("(")[0].split("{")[0].split(">")[0].strip() for line in lines

@@ -1,30 +1,40 @@
-"""The embedded runtime: one process that carries records to the core, and commits.
+"""The embedded runtime: one process that carries records to the processors, and commits.
 
-State, source offsets, counts, dead letters and the reactions to send go into the store in one
-WriteBatch. A process killed at any moment finds, when started again, a state that holds exactly the
-records up to its offsets, and goes on from there.
+The outputs of one processor go to the next as lists. State, source offsets, counts, dead letters
+and the messages to send go into the store in one WriteBatch. A process killed at any moment finds,
+when started again, a state that holds exactly the records up to its offsets, and goes on there.
 """
 
-from ampelstream.core.books import Books
-from ampelstream.core.boundary import Failure, attempt
-from ampelstream.core.judge import bury, judge_alert, judge_notice
-from ampelstream.core.objects import Change
-from ampelstream.core.react import ReactionLedger
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from ampelstream.core.accounting import Accounting, CountKey
+from ampelstream.core.ingest import Ingest
+from ampelstream.core.objects import Objects
+from ampelstream.core.react import Deliverer, React
+from ampelstream.core.state import finish
+from ampelstream.model.announcement import Announcement
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
-from ampelstream.runtime.dispatch import Dispatcher
-from ampelstream.runtime.embedded.book import RunBook
-from ampelstream.runtime.embedded.counters import ChannelCounts
-from ampelstream.state.store import Backend, Transaction
+from ampelstream.model.streams import Output, Record
+from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["Engine"]
+__all__ = ["BATCH", "Engine", "Progress"]
+
+BATCH = 500
+"""Records that are handled, and committed, together."""
+_NOWHERE = Coordinates("memory", 0, -1)
+"""Streams in memory have no offsets."""
 
 
 class Engine:
-    """Topology, core and store, driven one record at a time.
+    """Topology, processors and store, driven by batches of records.
 
-    It is also the test driver: synchronous, without threads or clock, state readable at any time.
+    Synchronous and without threads, so that it serves as test driver too.
 
     Parameters
     ----------
@@ -33,9 +43,20 @@ class Engine:
     backend
         The store.
     commit_every
-        Records in one batch.
-    dispatcher
-        Sends the reactions after each commit; without one they are only decided and kept.
+        Records after which the state is committed.
+    deliverer
+        Sends messages after each commit; without one they are only decided and kept.
+    inputs
+        Digest of the inputs, for a replay.
+    now
+        Unix time [s].
+    clock
+        Seconds that never go back.
+
+    Raises
+    ------
+    ConfigError
+        The state belongs to another topology.
     """
 
     def __init__(
@@ -43,54 +64,72 @@ class Engine:
         topology: Topology,
         backend: Backend,
         *,
-        commit_every: int = 500,
-        dispatcher: Dispatcher | None = None,
+        commit_every: int = BATCH,
+        deliverer: Deliverer | None = None,
+        inputs: str = "",
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.topology = topology
         self.tables = Transaction(backend)
-        self.book = RunBook(self.tables)
-        books = Books(topology, self.tables)
-        self.events, self.objects, self.retention = books.events, books.objects, books.retention
-        self.ledger = ReactionLedger(topology, self.tables)
-        self.counters = self.book.counters()
-        for channel in topology.channels:
-            self.counters.channels.setdefault(channel.name, ChannelCounts())
-        self._dispatcher = dispatcher
-        self._unsent = dispatcher.unsent(self.ledger.entries()) if dispatcher else []
+        self.progress = Progress(self.tables)
+        self.accounting = Accounting(self.progress.counts())
+        tally = self.accounting.tally
+        self.ingest = Ingest(topology, tally(), now)
+        self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs)
+        self.react = React(topology, self.tables, tally(), clock, deliverer)
         self._commit_every = commit_every
         self._since_commit = 0
 
-    def process(self, record: SourceRecord) -> list[Change]:
-        """Handle one record: it ends in the state, in the counts or in the dead letters.
+    def process(self, batch: Sequence[SourceRecord]) -> list[Output]:
+        """Handle records: each ends in the state, in the counts or in the dead letters.
 
         Returns
         -------
-        list of Change
-            Candidates that became new or different.
+        list of Output
+            What the processors gave: candidates, reactions and dead letters.
         """
-        if record.stream == "notices" and self._since_commit:
-            self.commit()  # the sweep then reads objects from the store alone, in key order
-        self.counters.stream(record.stream).records_in += 1
-        step = self._alert if record.stream == "alerts" else self._notice
-        changes = step(record)
-        for change in changes:
-            self._unsent.extend(self.ledger.consider(change.after))
-        self.book.handled(record.where)
-        self._since_commit += 1
+        outputs = self._carry(self.ingest.process(batch))
+        for record in batch:
+            self.progress.handled(record.where)
+        self._since_commit += len(batch)
         if self._since_commit >= self._commit_every:
             self.commit()
-        return changes
+        return outputs
+
+    def _carry(self, ingested: Iterable[Output]) -> list[Output]:
+        """Let the objects take in what ingest gave, and the rules look at what came of it."""
+        found: list[Output] = []
+        waiting: list[Record] = []
+        for output in ingested:
+            if output.stream == "dead-letters":
+                found.append(output)
+                continue
+            waiting.append(_record(output))
+            if isinstance(output.value, Announcement):
+                # its objects are matched before the next record: a replay is deterministic
+                found.extend(self.objects.process(waiting))
+                waiting = []
+                if self._since_commit:
+                    self.commit()  # the sweep then reads objects from the store, in key order
+                found.extend(self.objects.advance())
+        found.extend(self.objects.process(waiting))
+        candidates = [_record(one) for one in found if one.stream == "candidates"]
+        found.extend(self.react.process(candidates))
+        for one in found:
+            if isinstance(one.value, DeadLetter):
+                self.progress.add_letter(one.value)
+        return found
 
     def commit(self) -> None:
-        """Write everything since the last commit as one batch."""
-        self.book.save_counters(self.counters)
+        """Write everything since the last commit as one batch, then send what was decided."""
+        for processor in (self.ingest, self.objects, self.react):
+            processor.committed()
+        self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
         self._since_commit = 0
-        if self._dispatcher is not None:
-            # what a sink took is noted in the next batch; a sink refuses what it took before
-            self._unsent = self._dispatcher.send(self.ledger, self._unsent)
-        else:
-            self._unsent = []
+        # what a sink took is noted in the next batch; a sink refuses what it took before
+        self.react.advance()
 
     def finish(self) -> int:
         """Commit what is open, and what the sinks took of it.
@@ -98,43 +137,67 @@ class Engine:
         Returns
         -------
         int
-            Reactions that a sink has not taken.
+            Messages that a sink has not taken.
         """
         self.commit()
         self.commit()
-        return len(self._unsent)
+        return self.react.pending
 
-    def _bury(self, letter: DeadLetter) -> list[Change]:
-        self.counters.stream(letter.stream).dead_letters += 1
-        self.book.add_letter(letter)
-        return []
+    def mark_finished(self) -> None:
+        """Note that a replay came to its end: its state is not to be gone on with."""
+        finish(self.tables)
+        self.tables.commit()
 
-    def _alert(self, record: SourceRecord) -> list[Change]:
-        judged = judge_alert(self.topology, record)
-        if isinstance(judged, DeadLetter):
-            return self._bury(judged)
-        duplicate_of: tuple[str, ...] = ()
-        changes: list[Change] = []
-        if judged.outcome.detection is not None:
-            merged = attempt(self.objects.add, judged.outcome.detection)
-            if isinstance(merged, Failure):
-                return self._bury(bury(record, "objects", merged))
-            duplicate_of = merged.duplicate_of
-            changes = list(merged.changes)
-        self.counters.alert(judged.outcome, duplicate_of)
-        self.retention.advance(judged.alert.jd)
-        return changes
 
-    def _notice(self, record: SourceRecord) -> list[Change]:
-        notice = judge_notice(self.topology, record)
-        if isinstance(notice, DeadLetter):
-            return self._bury(notice)
-        event = attempt(
-            self.events.add, notice.revision, notice.skymap, record.where, record.member
-        )
-        if isinstance(event, Failure):
-            return self._bury(bury(record, "events", event))
-        self.counters.notice(known=event is None)
-        if event is None:
-            return []
-        return list(self.objects.rematch(event))
+def _record(output: Output) -> Record:
+    return Record(_NOWHERE, output.stream, output.value)  # type: ignore[arg-type]  # (what is carried on is no reaction)
+
+
+class Progress:
+    """What the runtime itself keeps in the store: source offsets, counts and dead letters.
+
+    Parameters
+    ----------
+    tables
+        The store; a transaction, so that all this is committed with the state that it belongs to.
+    """
+
+    _OFFSET, _LETTER, _COUNTS = b"p", b"d", b"n"
+    _place = msgspec.msgpack.Decoder(tuple[str, int])
+    _counts = msgspec.msgpack.Decoder(list[tuple[tuple[str, ...], int]])
+    _letter = msgspec.msgpack.Decoder(DeadLetter)
+    _encode = msgspec.msgpack.Encoder().encode
+
+    def __init__(self, tables: KeyValue) -> None:
+        self._tables = tables
+
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """Last offset handled, for each (source, partition)."""
+        return {
+            self._place.decode(key[1:]): int(value)
+            for key, value in self._tables.scan(self._OFFSET, b"q")
+        }
+
+    def handled(self, where: Coordinates) -> None:
+        """Note that the record was handled, whatever became of it."""
+        key = self._OFFSET + self._encode((where.source, where.partition))
+        self._tables.put(key, str(where.offset).encode())
+
+    def add_letter(self, letter: DeadLetter) -> None:
+        """Keep a dead letter, under its coordinates and reason: a record may have several."""
+        key = self._LETTER + self._encode((letter.where, letter.step, letter.reason))
+        self._tables.put(key, self._encode(letter))
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """Dead letters, in the order of their keys."""
+        for _, value in self._tables.scan(self._LETTER, b"e"):
+            yield self._letter.decode(value)
+
+    def counts(self) -> dict[CountKey, int]:
+        """The counts so far."""
+        value = self._tables.get(self._COUNTS)
+        return {} if value is None else dict(self._counts.decode(value))
+
+    def save_counts(self, counts: dict[CountKey, int]) -> None:
+        """Keep the counts."""
+        self._tables.put(self._COUNTS, self._encode(sorted(counts.items())))

@@ -1,9 +1,10 @@
-"""Following directories: new files are handled as they appear, until somebody says stop."""
+"""Following inputs: what is new is handled as it appears, until somebody says stop."""
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 
-from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.sources import Source, merge
 
 __all__ = ["follow"]
@@ -20,8 +21,8 @@ def follow(
 ) -> int:
     """Handle what is there, then what comes.
 
-    Every pass lists the sources again and leaves out what the state has: a restart goes on where
-    the last commit was. What a pass found is committed before the next wait, so that a candidate is
+    Every pass asks the sources again and leaves out what the state has: a restart goes on where the
+    last commit was. What a pass found is committed before the next wait, so that a candidate is
     announced within one poll of its alert.
 
     Parameters
@@ -29,28 +30,30 @@ def follow(
     engine
         Topology and state.
     sources
-        Directories (or files) to follow.
+        Directories, files or topics to follow.
     stop
-        Set by whoever wants it to end; the record in hand is finished and committed.
+        Set by whoever wants it to end; the batch in hand is finished and committed.
     poll_seconds
         How long to wait when nothing new was found [s].
     once
         End when there is nothing new, instead of waiting.
     handled
-        Told how many records each pass handled.
+        Given the number of records of each pass.
 
     Returns
     -------
     int
-        Reactions that a sink has not taken.
+        Messages that a sink has not taken.
     """
-    offsets = engine.book.offsets()
+    offsets = engine.progress.offsets()
     while not stop.is_set():
         count = 0
-        for record in merge(sources, offsets):
-            engine.process(record)
-            offsets[(record.where.source, record.where.partition)] = record.where.offset
-            count += 1
+        records = iter(merge(sources, offsets))
+        while batch := list(islice(records, BATCH)):
+            engine.process(batch)
+            for record in batch:
+                offsets[(record.where.source, record.where.partition)] = record.where.offset
+            count += len(batch)
             if stop.is_set():
                 break
         engine.commit()

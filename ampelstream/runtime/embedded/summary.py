@@ -4,19 +4,15 @@ from typing import Any
 
 import msgspec
 
-from ampelstream.core.census import EventCensus, RevisionCensus, census
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.census import EventCensus, RevisionCensus
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.times import iso_from_jd
-from ampelstream.report.model import EventReport, ReplayReport, RevisionReport
+from ampelstream.report.content import EventReport, ReplayReport, RevisionReport
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.topology import Topology
 
-__all__ = ["collect", "listed", "ranked", "reaction_rows"]
-
-
-def listed(engine: Engine) -> list[Candidate]:
-    """Last revision of each candidate, sorted by event, object and channel."""
-    return sorted(engine.objects.candidates(), key=lambda candidate: candidate.key)
+__all__ = ["collect", "ranked", "reaction_rows"]
 
 
 def ranked(topology: Topology, candidates: list[Candidate]) -> list[Candidate]:
@@ -61,6 +57,47 @@ def _row(event: EventCensus, one: RevisionCensus) -> dict[str, Any]:
     }
 
 
+def _alerts(accounting: Accounting) -> dict[str, Any]:
+    """Alerts; in = decoded + dead letters, decoded = accepted + duplicates + rejected.
+
+    ``rejected`` says of those that every channel rejected what the first one had against them.
+    """
+    accepted, known = accounting.total("accepted"), accounting.total("known", "alerts")
+    rejected = dict(accounting.by("rejected_by_all"))
+    failed = accounting.total("failed", "alerts") + accounting.total("failed", "detections")
+    return {
+        "records_in": accounting.total("received", "alerts"),
+        "decoded": accepted + known + sum(rejected.values()),
+        "duplicates": known,
+        "accepted": accepted,
+        "rejected": rejected,
+        "rejected_by_all": sum(rejected.values()),
+        "dead_letters": failed,
+    }
+
+
+def _notices(accounting: Accounting) -> dict[str, Any]:
+    """Notices; in = decoded + dead letters, decoded = accepted + duplicates."""
+    accepted, known = accounting.total("revised"), accounting.total("known", "notices")
+    failed = accounting.total("failed", "notices") + accounting.total("failed", "events")
+    return {
+        "records_in": accounting.total("received", "notices"),
+        "decoded": accepted + known,
+        "duplicates": known,
+        "accepted": accepted,
+        "dead_letters": failed,
+    }
+
+
+def _channel(accounting: Accounting, name: str) -> dict[str, Any]:
+    """One channel's view of the alerts that were decoded."""
+    return {
+        "accepted": accounting.total("channel_accepted", name),
+        "duplicates": accounting.total("channel_known", name),
+        "rejected": dict(accounting.by("rejected", name)),
+    }
+
+
 def _statuses(topology: Topology, candidates: list[Candidate]) -> dict[str, dict[str, int]]:
     counts = {
         channel.name: {"active": 0, "outside": 0, "retracted": 0} for channel in topology.channels
@@ -73,21 +110,19 @@ def _statuses(topology: Topology, candidates: list[Candidate]) -> dict[str, dict
 def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayReport:
     """Everything that the outputs say, from the state alone."""
     topology = engine.topology
-    candidates = listed(engine)
-    censuses = [census(topology, event, engine.objects) for event in engine.events]
-    censuses.extend(engine.retention.past_censuses())
-    censuses.sort(key=lambda one: one.event_id)
-    counts = engine.counters.as_plain()
-    entries = engine.ledger.entries()
+    candidates = engine.objects.candidates()
+    censuses = engine.objects.censuses()
+    entries = engine.react.entries()
     statuses = _statuses(topology, candidates)
+    accounting = engine.accounting
+    counts = {"alerts": _alerts(accounting), "notices": _notices(accounting)}
     summary: dict[str, Any] = {
         "topology": {"name": topology.name, "version": topology.version, "hash": topology.hash},
-        "records_in": counts["alerts"]["records_in"] + counts["notices"]["records_in"],
-        "dead_letters": counts["alerts"]["dead_letters"] + counts["notices"]["dead_letters"],
-        "alerts": counts["alerts"],
-        "notices": counts["notices"],
+        "records_in": accounting.total("received"),
+        "dead_letters": accounting.total("dead_letters"),
+        **counts,
         "channels": {
-            name: counts["channels"][name] | {"candidates": statuses[name]} for name in statuses
+            name: _channel(accounting, name) | {"candidates": statuses[name]} for name in statuses
         },
         "reactions": {"decided": len(entries), "sent": sum(bool(one.sent) for one in entries)},
         "events": [_row(event, one) for event in censuses for one in event.revisions],
@@ -113,7 +148,6 @@ def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayRepor
 
 
 def _event_report(engine: Engine, event: EventCensus) -> EventReport:
-    known = engine.events.get(event.event_id)
     return EventReport(
         event_id=event.event_id,
         revisions=[
@@ -126,12 +160,13 @@ def _event_report(engine: Engine, event: EventCensus) -> EventReport:
             )
             for one in event.revisions
         ],
-        skymap=known.skymap() if known is not None else None,
+        skymap=engine.objects.skymap(event.event_id),
         retracted=event.retracted,
     )
 
 
 def reaction_rows(engine: Engine) -> list[dict[str, Any]]:
-    """Reactions that were decided, sorted by event, object, rule and class."""
-    rows = [msgspec.to_builtins(entry.reaction) for entry in engine.ledger.entries()]
-    return sorted(rows, key=lambda r: (r["event_id"], r["object_id"], r["rule"], r["klass"]))
+    """Messages that were decided, sorted by event, object, channel, rule and turn."""
+    rows = [msgspec.to_builtins(entry.reaction) for entry in engine.react.entries()]
+    order = ("event_id", "object_id", "channel", "rule", "turn")
+    return sorted(rows, key=lambda row: [row[name] for name in order])

@@ -15,8 +15,7 @@ from ampelstream.errors import ConfigError, UnitError
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.parent import end_with_parent
 from ampelstream.topology import BoundUnit, Topology
-from ampelstream.units.base import ObjectUnit
-from ampelstream.units.inputs import Inputs
+from ampelstream.units import Inputs, ObjectUnit
 
 __all__ = ["UnitPool", "in_production"]
 

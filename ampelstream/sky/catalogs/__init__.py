@@ -9,7 +9,6 @@ A catalogue is a directory under a root::
         dataset/Norder=K/Dir=D/Npix=N.parquet    rows sorted by ``_healpix_29``
 """
 
-from ampelstream.sky.catalogs.catalog import Catalog, Match
-from ampelstream.sky.catalogs.store import CatalogStore
+from ampelstream.sky.catalogs.catalog import Catalog, CatalogStore, Match
 
 __all__ = ["Catalog", "CatalogStore", "Match"]

@@ -1,8 +1,10 @@
-"""One partition in memory: positions at once, other columns when a match needs them."""
+"""Partitions in memory, within a bound: positions at once, other columns when they are wanted."""
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ampelstream.errors import CatalogError
-from ampelstream.sky.catalogs.layout import PIXEL_COLUMN
+from ampelstream.sky.catalogs.hats import PIXEL_COLUMN
 from ampelstream.sky.healpix import angular_separation, pixels29
 
-__all__ = ["VERSION_KEY", "Partition", "plain"]
+__all__ = ["VERSION_KEY", "Partition", "PartitionCache", "plain"]
 
 VERSION_KEY = b"ampelstream_version"
 """Key in a Parquet file's metadata: version of the catalogue that it belongs to."""
@@ -142,3 +144,33 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if isfinite(value) else None
     return str(value)
+
+
+class PartitionCache:
+    """Least recently used partitions go first.
+
+    Parameters
+    ----------
+    max_rows
+        Rows kept at most, over all catalogues; a partition larger than that is kept alone.
+    """
+
+    def __init__(self, max_rows: int) -> None:
+        self._max_rows = max_rows
+        self._kept: OrderedDict[str, Partition] = OrderedDict()
+        self._lock = Lock()
+        self.rows = 0
+        self.loads = 0
+
+    def get(self, key: str, load: Callable[[], Partition]) -> Partition:
+        """Give the partition of that key, loading it where it is not in memory."""
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+            loaded = self._kept[key] = load()
+            self.loads += 1
+            self.rows += len(loaded)
+            while self.rows > self._max_rows and len(self._kept) > 1:
+                self.rows -= len(self._kept.popitem(last=False)[1])
+            return loaded

@@ -10,8 +10,7 @@ from ampelstream.errors import CatalogError, UnitError
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.sky.catalogs import Catalog, CatalogStore
-from ampelstream.units.base import ObjectUnit
-from ampelstream.units.inputs import Inputs, Resources
+from ampelstream.units import Inputs, ObjectUnit, Resources
 
 __all__ = ["CatalogMatch", "Search"]
 

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ampelstream.errors import UnitError
-from ampelstream.units.base import ObjectUnit
-from ampelstream.units.inputs import Inputs
+from ampelstream.units import Inputs, ObjectUnit
 
 __all__ = ["PRECISIONS", "RULES", "DigestRedshifts", "Rule"]
 

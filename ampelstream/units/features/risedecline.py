@@ -9,9 +9,8 @@ from pydantic import Field
 
 from ampelstream.errors import UnitError
 from ampelstream.model.lightcurve import BANDS, Datapoint, LightCurve
-from ampelstream.units.base import ObjectUnit
+from ampelstream.units import Inputs, ObjectUnit
 from ampelstream.units.features.linearfit import Slope, fit_slope
-from ampelstream.units.inputs import Inputs
 
 __all__ = ["BandResult", "Colour", "RiseDecline", "RiseDeclineResult"]
 

@@ -3,8 +3,7 @@
 from pydantic import Field
 
 from ampelstream.errors import UnitError
-from ampelstream.units.base import ACCEPT, MatchFilter, Verdict
-from ampelstream.units.inputs import MatchInputs
+from ampelstream.units import ACCEPT, MatchFilter, MatchInputs, Verdict
 
 __all__ = ["PredetectionFilter"]
 

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 
 from ampelstream.errors import DecodeError
-from ampelstream.units.scores.kilonova_config import KilonovaRules
-from ampelstream.units.scores.kilonova_score import score
+from ampelstream.units.scores.kilonova import KilonovaRules, score
 
 __all__ = ["Case", "CaseInput", "CaseResult", "decode_case", "score_case"]
 

@@ -8,7 +8,7 @@ from ampelstream.runtime.embedded.summary import listed
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import build, load
-from ampelstream.units.inputs import Resources
+from ampelstream.units import Resources
 from tests.kafka.soak.packets import Stream
 
 __all__ = ["undisturbed"]

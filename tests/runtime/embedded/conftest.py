@@ -15,7 +15,7 @@ from ampelstream.runtime.embedded.summary import listed
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import Topology, build, load
-from ampelstream.units.inputs import Resources
+from ampelstream.units import Resources
 
 Row = dict[str, Any]
 Value = bytes | Mapping[str, Any]

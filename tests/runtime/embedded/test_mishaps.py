@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ampelstream.core.sweeps import Sweeps
 
 from ampelstream.core import keys
-from ampelstream.core.sweeps import Sweeps
 from ampelstream.simulate import simulate_notice
-from ampelstream.units.context.skymap import SkyMapProbability
+from ampelstream.units.context.skymapprobability import SkyMapProbability
 
 T0 = 2460000.0
 TOPOLOGY = """

@@ -16,7 +16,7 @@ from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.topology import Topology, build, load
 from ampelstream.topology.graph import BoundUnit
-from ampelstream.units.inputs import Inputs, Resources
+from ampelstream.units import Inputs, Resources
 
 # In a file of its own, which the processes of the pool can import too.
 UNIT = '''
@@ -25,7 +25,7 @@ import time
 from typing import Any, ClassVar
 
 from ampelstream.errors import UnitError
-from ampelstream.units.base import ObjectUnit
+from ampelstream.units import ObjectUnit
 
 
 class Heavy(ObjectUnit):

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ampelstream.sky.catalogs.build import Built, build
-from ampelstream.sky.catalogs.tables import SourceTable
+from ampelstream.sky.catalogs.builder import Built, build
+from ampelstream.sky.catalogs.sourcetable import SourceTable
 
 Maker = Callable[..., Built]
 

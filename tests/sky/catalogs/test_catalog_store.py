@@ -8,7 +8,7 @@ import pytest
 
 from ampelstream.errors import CatalogError
 from ampelstream.sky.catalogs import CatalogStore
-from ampelstream.sky.catalogs.layout import Cell
+from ampelstream.sky.catalogs.hats import Cell
 from ampelstream.sky.healpix import cell, pixel29
 
 RA = [10.0, 10.001, 200.0, 359.9999, 10.0]

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from ampelstream.errors import CatalogError, UnitError
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.sky.catalogs import CatalogStore
-from ampelstream.sky.catalogs.build import build
-from ampelstream.sky.catalogs.tables import SourceTable, read_table
+from ampelstream.sky.catalogs.builder import build
+from ampelstream.sky.catalogs.sourcetable import SourceTable, read_table
+from ampelstream.units import Inputs, Resources
 from ampelstream.units.context.catalogmatch import CatalogMatch
-from ampelstream.units.inputs import Inputs, Resources
 
 ARCSEC = 1 / 3600
 HOSTS: dict[str, Sequence[Any]] = {

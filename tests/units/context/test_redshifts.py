@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from ampelstream.errors import UnitError
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.sky.catalogs import CatalogStore
-from ampelstream.sky.catalogs.build import build
-from ampelstream.sky.catalogs.tables import read_table
+from ampelstream.sky.catalogs.builder import build
+from ampelstream.sky.catalogs.sourcetable import read_table
+from ampelstream.units import Dependency, Inputs, Resources
 from ampelstream.units.context.catalogmatch import CatalogMatch
 from ampelstream.units.context.redshifts import PRECISIONS, RULES, DigestRedshifts
-from ampelstream.units.inputs import Dependency, Inputs, Resources
 
 CURVE = LightCurve("ZTF17test", [Datapoint(id=1, jd=2460000.5, fid=1, mag=19.0, ra=1.0, dec=1.0)])
 NAN = float("nan")

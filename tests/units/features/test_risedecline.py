@@ -10,8 +10,8 @@ import pytest
 
 from ampelstream.errors import UnitError
 from ampelstream.model.lightcurve import Datapoint, LightCurve
+from ampelstream.units import Inputs
 from ampelstream.units.features.risedecline import RiseDecline, RiseDeclineResult
-from ampelstream.units.inputs import Inputs
 
 
 def point(

@@ -5,8 +5,8 @@ import pytest
 from ampelstream.errors import UnitError
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint, LightCurve
+from ampelstream.units import MatchInputs
 from ampelstream.units.filters.predetection import PredetectionFilter
-from ampelstream.units.inputs import MatchInputs
 
 
 def judge(

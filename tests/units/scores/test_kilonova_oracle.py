@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ampelstream.units.scores.kilonova import KilonovaScore
+from ampelstream.units.scores.kilonova import KilonovaScore, score
 from ampelstream.units.scores.kilonova_cases import decode_case, score_case
-from ampelstream.units.scores.kilonova_score import score
 
 pytestmark = pytest.mark.realdata
 

@@ -1,0 +1,103 @@
+"""What is counted, once, for the summary of a replay and for Prometheus alike.
+
+Counts that must add up, at any time and over any restart:
+
+- alerts ``received`` = ``passed`` + ``rejected_by_all`` + ``failed`` + ``parked``, where a parked
+  alert that is read again counts as received on the stream ``parked``;
+- alerts ``passed`` = ``accepted`` + ``known`` + ``failed`` on the stream ``detections``;
+- notices ``received`` = ``announced`` + ``failed``.
+
+A processor counts into a `Tally` of its own. What stands there joins the accounts when the runtime
+has made the batch durable, and vanishes with the processor when it has not: a batch that is done
+again is counted once.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+__all__ = ["COUNTS", "Accounting", "CountKey", "Tally"]
+
+CountKey = tuple[str, ...]
+"""Name of a count, then its labels in the order of `COUNTS`."""
+
+COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "received": ("Records read from the inputs.", ("stream",)),
+    "passed": ("Alerts that a channel accepted.", ()),
+    "rejected_by_all": ("Alerts that every channel rejected, by the first reason.", ("reason",)),
+    "rejected": ("Alerts that a channel rejected, by reason.", ("channel", "reason")),
+    "failed": ("Records that could not be handled, so that they are dead letters.", ("stream",)),
+    "parked": ("Alerts that were put aside until their schema is known.", ()),
+    "accepted": ("Alerts that told an object something new.", ()),
+    "known": ("Alerts and revisions of events that the state held already.", ("stream",)),
+    "channel_accepted": ("Alerts new to a channel.", ("channel",)),
+    "channel_known": ("Alerts that a channel had accepted before.", ("channel",)),
+    "announced": ("Notices that were understood.", ()),
+    "revised": ("Revisions of events that were new.", ()),
+    "dead_letters": ("Dead letters written, by stream and step.", ("stream", "step")),
+    "candidates": ("Revisions of candidates.", ()),
+    "reactions": ("Reactions, by outcome.", ("rule", "outcome")),
+    "repeated": ("Candidates that a rule had looked at before.", ("rule",)),
+}
+"""Every count: what it means, and the names of its labels."""
+
+
+class Tally:
+    """Counts of one processor that are not durable yet; used by one thread at a time."""
+
+    def __init__(self, accounting: "Accounting") -> None:
+        self._accounting = accounting
+        self._pending: Counter[CountKey] = Counter()
+
+    def count(self, name: str, *labels: str, n: int = 1) -> None:
+        """Count ``n`` more of what the name and its labels mean."""
+        self._pending[(name, *labels)] += n
+
+    def commit(self) -> None:
+        """What was counted is durable: it joins the accounts."""
+        if self._pending:
+            self._accounting.add(self._pending)
+            self._pending = Counter()
+
+
+class Accounting:
+    """The counts of one process, or of one state that outlives it; from any thread.
+
+    Parameters
+    ----------
+    counts
+        What had been counted before.
+    """
+
+    def __init__(self, counts: Mapping[CountKey, int] | None = None) -> None:
+        self._counts: Counter[CountKey] = Counter(counts or {})
+        self._lock = threading.Lock()
+
+    def tally(self) -> Tally:
+        """Counts for one processor."""
+        return Tally(self)
+
+    def add(self, counts: Mapping[CountKey, int]) -> None:
+        """Add counts; those of one call become visible together."""
+        with self._lock:
+            self._counts.update(counts)
+
+    def counts(self) -> dict[CountKey, int]:
+        """Everything counted so far, by name and labels, as of one moment."""
+        with self._lock:
+            return dict(self._counts)
+
+    def total(self, name: str, *labels: str) -> int:
+        """Sum of a count over the labels that are not given."""
+        begin = (name, *labels)
+        return sum(n for key, n in self.counts().items() if key[: len(begin)] == begin)
+
+    def by(self, name: str, *labels: str) -> Iterator[tuple[str, int]]:
+        """Give a count by its next label, sorted."""
+        begin = (name, *labels)
+        at = len(begin)
+        found: Counter[str] = Counter()
+        for key, n in self.counts().items():
+            if key[:at] == begin and len(key) > at:
+                found[key[at]] += n
+        yield from sorted(found.items())

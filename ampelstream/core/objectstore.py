@@ -1,0 +1,352 @@
+"""Objects: their alerts, their light curves and their candidates.
+
+A detection is matched against the events known; an event, or its new revision, is matched against
+the objects known, which are found through an index of the sky, not by reading them all.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from ampelstream.codecs.own import encode_candidate
+from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.events import CELL_BITS, Event, EventStore
+from ampelstream.core.lightcurves import light_curve, merge_datapoints
+from ampelstream.core.lookup import Lookup
+from ampelstream.core.matching import evaluate, results_of, with_evidence
+from ampelstream.core.state import AcceptedAlert, EventState, ObjectState, encode, keys
+from ampelstream.errors import StateError
+from ampelstream.model.candidate import Candidate, CandidateStatus
+from ampelstream.model.detection import Detection
+from ampelstream.model.streams import MAX_RECORD_BYTES
+from ampelstream.sky.healpix import pixel29
+from ampelstream.state.store import KeyValue
+from ampelstream.topology import Topology
+
+__all__ = ["Matched", "Merged", "ObjectStore", "merge_detection"]
+
+_CERTAINLY_SMALL = 1 << 20
+"""A candidate of an object whose state is smaller [byte] fits any stream: the state holds all that
+the candidate holds, in a form that is at most a few times more compact."""
+
+
+@dataclass(slots=True)
+class Matched:
+    """What matching an object gave.
+
+    Attributes
+    ----------
+    candidates
+        Those that are new or different, with light curve and coordinates.
+    failures
+        (candidate key, what went wrong) of those that could not be evaluated, or are too large.
+    """
+
+    candidates: list[Candidate]
+    failures: list[tuple[tuple[str, str, str], Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a detection did.
+
+    Attributes
+    ----------
+    known
+        Channels that had accepted this very alert before, sorted.
+    matched
+        What became of its candidates.
+    """
+
+    known: tuple[str, ...]
+    matched: Matched
+
+
+def _merge_alert(known: AcceptedAlert | None, fresh: AcceptedAlert) -> AcceptedAlert:
+    """An alert that came once more.
+
+    The record with the smaller coordinates says when and where the detection was, whichever came
+    first; the channels are those of both.
+    """
+    if known is None:
+        return fresh
+    channels = tuple(sorted({*known.channels, *fresh.channels}))
+    place = min(known, fresh, key=lambda one: (one.where, one.jd, one.ra, one.dec))
+    return msgspec.structs.replace(place, channels=channels)
+
+
+def merge_detection(
+    state: ObjectState | None, detection: Detection
+) -> tuple[ObjectState, tuple[str, ...]]:
+    """Object with the detection, and the channels that had it already.
+
+    Nothing of the result depends on which of two records came first.
+    """
+    if state is None:
+        state = ObjectState(detection.object_id, detection.survey)
+    alerts = {alert.candid: alert for alert in state.alerts}
+    known = alerts.get(detection.candid)
+    fresh = AcceptedAlert(
+        candid=detection.candid,
+        jd=detection.jd,
+        ra=detection.ra,
+        dec=detection.dec,
+        pixel=pixel29(detection.ra, detection.dec),
+        channels=detection.channels,
+        where=detection.where,
+    )
+    alerts[detection.candid] = _merge_alert(known, fresh)
+    merged = ObjectState(
+        state.object_id,
+        min(state.survey, detection.survey),
+        merge_datapoints(state.datapoints, detection.datapoints),
+        tuple(alerts[candid] for candid in sorted(alerts)),
+        state.candidates,
+    )
+    before = known.channels if known else ()
+    return merged, tuple(name for name in detection.channels if name in before)
+
+
+def _last_day(state: ObjectState) -> int:
+    """Day [JD, floored] of an object's last alert."""
+    return math.floor(max(alert.jd for alert in state.alerts))
+
+
+def _spans(state: ObjectState) -> dict[int, tuple[float, float]]:
+    """First and last time [JD] of the object's alerts in each cell of the index."""
+    spans: dict[int, tuple[float, float]] = {}
+    for alert in state.alerts:
+        cell = alert.pixel >> CELL_BITS
+        first, last = spans.get(cell, (alert.jd, alert.jd))
+        spans[cell] = (min(first, alert.jd), max(last, alert.jd))
+    return spans
+
+
+def _moved(known: ObjectState | None, state: ObjectState) -> bool:
+    """Whether an alert that was known is now known from an earlier record."""
+    records = {alert.candid: alert.where for alert in state.alerts}
+    return any(records[one.candid] != one.where for one in (known.alerts if known else ()))
+
+
+class ObjectStore(Lookup):
+    """All objects of a partition.
+
+    Parameters
+    ----------
+    topology
+        The workflow.
+    tables
+        The store.
+    events
+        The events to match against.
+    """
+
+    def __init__(self, topology: Topology, tables: KeyValue, events: EventStore) -> None:
+        super().__init__(topology, tables)
+        self._tables = tables
+        self._events = events
+
+    # --- taking in ------------------------------------------------------------------------------
+
+    def add(self, detection: Detection) -> Merged:
+        """Take in a detection and match its object against the events around its alerts.
+
+        Raises
+        ------
+        StateError
+            The object would be larger than what a store keeps; it stays as it was.
+        """
+        known = self.get(detection.object_id)
+        state, had = merge_detection(known, detection)
+        if known is not None and state == known:
+            self._repair_index(state)
+            return Merged(had, Matched([], []))
+        times = [alert.jd for alert in state.alerts]
+        near = self._events.around(min(times), max(times))
+        state, matched = self._match(known, state, near, moved=_moved(known, state))
+        self._index(known, state)
+        return Merged(had, matched)
+
+    def rematch(self, object_id: str, event: Event, *, moved: bool = False) -> Matched:
+        """Match one object against an event that is new or has a new revision.
+
+        Parameters
+        ----------
+        object_id, event
+            What to match; an object that is gone gives nothing.
+        moved
+            Whether candidates count as changed although they say the same: the record of the
+            revision, which they name, is another one.
+        """
+        known = self.get(object_id)
+        if known is None:
+            return Matched([], [])
+        return self._match(known, known, [event], moved=moved)[1]
+
+    def _match(
+        self,
+        known: ObjectState | None,
+        state: ObjectState,
+        events: list[Event],
+        *,
+        moved: bool = False,
+    ) -> tuple[ObjectState, Matched]:
+        """Evaluate the object for these events in all channels, and keep it.
+
+        One candidate that cannot be evaluated stays as it was, and keeps no other back.
+        """
+        matched = Matched([], [])
+        curve = light_curve(state.object_id, state.datapoints)
+        cache = results_of(state.candidates)
+        candidates = {candidate.key: candidate for candidate in state.candidates}
+        for event in events:
+            for channel in self._topology.channels:
+                key = (event.event_id, state.object_id, channel.name)
+                before = candidates.get(key)
+                after = attempt(evaluate, self._topology, channel, state, curve, event, cache)
+                if isinstance(after, Failure):
+                    matched.failures.append((key, after))
+                    continue
+                if after == before and (after is None or not moved):
+                    continue
+                if after is not None:
+                    candidates[key] = after
+                elif before is not None:  # a match filter took it back
+                    del candidates[key]
+                    after = msgspec.structs.replace(
+                        before, status=CandidateStatus.REJECTED, results=(), rank=None
+                    )
+                else:
+                    continue
+                matched.candidates.append(with_evidence(channel, after, state, curve, event.state))
+        kept = tuple(candidates[key] for key in sorted(candidates))
+        state = msgspec.structs.replace(state, candidates=kept)
+        if state != known:
+            self._keep(known, state, matched)
+        return state, matched
+
+    def _keep(self, known: ObjectState | None, state: ObjectState, matched: Matched) -> None:
+        """Write the object, and what finds its candidates."""
+        value = encode(state)
+        if len(value) > MAX_RECORD_BYTES:
+            raise StateError(
+                f"object {state.object_id} would take {len(value)} bytes with {len(state.alerts)} "
+                f"alerts, and a store keeps {MAX_RECORD_BYTES}; shorten retention.objects"
+            )
+        if len(value) > _CERTAINLY_SMALL:
+            _set_aside_large(matched)
+        self._tables.put(keys.object(state.object_id), value)
+        before = {one.event_id for one in known.candidates} if known is not None else set()
+        after = {one.event_id for one in state.candidates}
+        for event_id in after - before:
+            self._tables.put(keys.candidate(event_id, state.object_id), b"")
+        for event_id in before - after:
+            self._tables.delete(keys.candidate(event_id, state.object_id))
+
+    def _repair_index(self, state: ObjectState) -> None:
+        """Put in again what finds the object, where a store that failed in a batch has lost it."""
+        cells = _spans(state)
+        wanted = [keys.cell(cell, state.object_id) for cell in cells]
+        wanted += [keys.candidate(one.event_id, state.object_id) for one in state.candidates]
+        if any(self._tables.get(entry) is None for entry in wanted):
+            self._index(None, state)
+            for candidate in state.candidates:
+                self._tables.put(keys.candidate(candidate.event_id, state.object_id), b"")
+
+    def _index(self, known: ObjectState | None, state: ObjectState) -> None:
+        """Bring the object's entries in the cells of the sky and under its day up to date.
+
+        A record with smaller coordinates may move an alert: entries of cells that hold none any
+        longer go.
+        """
+        spans = _spans(state)
+        for cell, span in spans.items():
+            self._tables.put(keys.cell(cell, state.object_id), keys.span(*span))
+        day = _last_day(state)
+        if known is not None:
+            for cell in _spans(known).keys() - spans.keys():
+                self._tables.delete(keys.cell(cell, state.object_id))
+            old = _last_day(known)
+            if old == day:
+                return
+            self._tables.delete(keys.day(old, state.object_id))
+        self._tables.put(keys.day(day, state.object_id), b"")
+
+    # --- looking up -----------------------------------------------------------------------------
+
+    def event(self, event_id: str) -> EventState | None:
+        """What is known of an event, from memory; None where it is not known."""
+        known = self._events.get(event_id)
+        return None if known is None else known.state
+
+    def last_day(self, object_id: str) -> int | None:
+        """Day [JD, floored] of an object's last alert; None without the object."""
+        state = self.get(object_id)
+        return None if state is None else _last_day(state)
+
+    def near(self, event: Event) -> Iterator[ObjectState]:
+        """Objects that may have an alert in a region and the widest window of the event."""
+        for object_id in self.ids_near(event):
+            state = self.get(object_id)
+            if state is not None:
+                yield state
+
+    def ids_near(self, event: Event) -> list[str]:
+        """Objects with an entry in a region of the event and in its widest window, sorted.
+
+        All candidates of the event are among them, since every revision keeps its region.
+        """
+        found: set[str] = set()
+        first = min(channel.window[0] for channel in self._topology.channels)
+        last = max(channel.window[1] for channel in self._topology.channels)
+        level = max(channel.region for channel in self._topology.channels)
+        for (t0, _), regions in event.places.items():
+            for lo, hi in regions[level].cells():
+                for entry in self._tables.scan(keys.cell(lo), keys.cell(hi)):
+                    object_id, earliest, latest = keys.split_cell(*entry)
+                    if earliest <= t0 + last and latest >= t0 + first:
+                        found.add(object_id)
+        return sorted(found)
+
+    # --- forgetting -----------------------------------------------------------------------------
+
+    def release(self, event_id: str) -> list[Candidate]:
+        """Take an event's candidates out of their objects; give them, with evidence."""
+        released: list[Candidate] = []
+        prefix = keys.candidate(event_id)
+        for entry, _ in list(self._tables.scan(prefix, keys.stop(prefix))):
+            state = self.get(keys.split_candidate(entry))
+            if state is not None:
+                mine = [one for one in self.candidates_of(state) if one.event_id == event_id]
+                released.extend(mine)
+                state.candidates = tuple(c for c in state.candidates if c.event_id != event_id)
+                self._tables.put(keys.object(state.object_id), encode(state))
+            self._tables.delete(entry)
+        return released
+
+    def forget(self, object_id: str) -> list[Candidate]:
+        """Remove an object with its entries; give its candidates, with evidence."""
+        state = self.get(object_id)
+        if state is None:
+            return []
+        released = list(self.candidates_of(state))
+        self._delete(keys.candidate(one.event_id, object_id) for one in released)
+        self._delete(keys.cell(cell, object_id) for cell in _spans(state))
+        self._delete([keys.day(_last_day(state), object_id), keys.object(object_id)])
+        return released
+
+    def _delete(self, entries: Iterable[bytes]) -> None:
+        for entry in entries:
+            self._tables.delete(entry)
+
+
+def _set_aside_large(matched: Matched) -> None:
+    """Candidates that no stream takes become failures."""
+    for candidate in list(matched.candidates):
+        size = len(encode_candidate(candidate))
+        if size > MAX_RECORD_BYTES:
+            matched.candidates.remove(candidate)
+            reason = f"the candidate takes {size} bytes, and a stream takes {MAX_RECORD_BYTES}"
+            matched.failures.append((candidate.key, Failure("StateError", reason)))

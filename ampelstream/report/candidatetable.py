@@ -1,0 +1,221 @@
+"""Candidates as tables with the same columns: in the page, and in a terminal.
+
+In the page every event and channel has a ranked table, and a muted one of those that no longer
+count; the terminal gets the best of each channel over all events.
+"""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ampelstream.report.content import ReplayReport
+from ampelstream.report.markup import Markup, element, join
+from ampelstream.report.quantities import DASH, number, sexagesimal
+from ampelstream.report.views import (
+    EventView,
+    Listing,
+    Row,
+    arrange,
+    first_text,
+    latest_text,
+    level_text,
+    redshift_text,
+    score_order,
+    score_text,
+)
+
+__all__ = ["candidate_table", "others_table", "ranked_table"]
+
+_COLUMNS = (
+    ("Object", "text", ""),
+    ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension"),
+    ("RA, Dec", "number", "ICRS, hours and degrees; sorted by right ascension"),
+    ("First [d]", "number", "First detection after the trigger, days"),
+    ("Latest", "number", "Latest detection: AB magnitude and band"),
+    ("Level", "number", "Credible level: the smallest credible region that holds the position"),
+    ("z", "number", "Redshift that a unit gave"),
+    ("D [Mpc]", "number", "Luminosity distance: of a unit, or of the redshift (Planck 2015)"),
+    ("Status", "text", ""),
+)
+
+
+def ranked_table(listing: Listing, *, cards: int, rows: int) -> Markup:
+    """Make the table of active candidates, sortable by every column.
+
+    Parameters
+    ----------
+    listing
+        What to list.
+    cards
+        Ranks up to this one have a card and are linked to it.
+    rows
+        At most so many are listed; a line says how many more there are.
+    """
+    score = listing.score_path or "rank"
+    heads = [("#", "number", "Rank"), ("Score", "number", f"{score}; {_direction(listing)}")]
+    heads[1:1] = _COLUMNS[:1]
+    heads.extend(_COLUMNS[1:])
+    shown = listing.active[:rows]
+    body = [_ranked_row(row, linked=row.rank <= cards) for row in shown]
+    rest = len(listing.active) - len(shown)
+    words = f"Ranked by {score}, {_direction(listing)}. The name of a column sorts by it."
+    if rest:
+        words += f" {rest} more candidates of this event and channel are in candidates.ndjson."
+    return Markup(_table(heads, body, "ranked") + element("p", words, class_="muted hint"))
+
+
+def _direction(listing: Listing) -> str:
+    return "low values first" if listing.ascending else "high values first"
+
+
+def others_table(listing: Listing, *, rows: int) -> Markup | None:
+    """Make the table of candidates that are outside of the latest region, or retracted."""
+    if not listing.others:
+        return None
+    shown = listing.others[:rows]
+    table = _table(
+        list(_COLUMNS),
+        [element("tr", join(_cells(row, linked=False))) for row in shown],
+        "others",
+    )
+    rest = len(listing.others) - len(shown)
+    words = f"{rest} more of them are in candidates.ndjson."
+    return element(
+        "details",
+        element("summary", f"No longer candidates: {len(listing.others)} (outside or retracted)"),
+        table,
+        element("p", words, class_="muted") if rest else None,
+        class_="muted",
+    )
+
+
+def _table(heads: Sequence[tuple[str, str, str]], body: list[Markup], class_: str) -> Markup:
+    head = [
+        element(
+            "th",
+            element("button", name, type="button", title=title or None),
+            scope="col",
+            data_kind=kind,
+        )
+        for name, kind, title in heads
+    ]
+    table = element(
+        "table",
+        element("thead", element("tr", join(head))),
+        element("tbody", join(body)),
+        class_=f"sortable {class_}",
+    )
+    return element("div", table, class_="scroll", tabindex=0)
+
+
+def _ranked_row(row: Row, *, linked: bool) -> Markup:
+    cells = _cells(row, linked=linked)
+    rank = element("td", row.label, class_="num", data_s=row.rank)
+    score = element("td", score_text(row), class_="num strong", data_s=_sort(row.score))
+    return element("tr", rank, cells[0], score, *cells[1:])
+
+
+def _sort(value: float | None) -> str:
+    """Exact value to sort by; empty sorts last."""
+    # A NumPy number is written with the name of its type, which no script could read.
+    return "" if value is None else repr(float(value))
+
+
+def _cells(row: Row, *, linked: bool) -> list[Markup]:
+    candidate, facts = row.candidate, row.facts
+    name: object = candidate.object_id
+    if linked:
+        name = element("a", name, href=f"#{row.anchor}")
+    degrees = sixties = DASH
+    if candidate.ra is not None and candidate.dec is not None:
+        degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}"
+        sixties = " ".join(sexagesimal(candidate.ra, candidate.dec))
+    latest = None if facts.latest is None else facts.latest.mag
+    return [
+        element("td", name, class_="name"),
+        element("td", degrees, class_="num", data_s=_sort(candidate.ra)),
+        element("td", sixties, class_="num", data_s=_sort(candidate.ra)),
+        element("td", first_text(facts), class_="num", data_s=_sort(facts.first_days)),
+        element("td", latest_text(facts), class_="num", data_s=_sort(latest)),
+        element("td", level_text(facts), class_="num", data_s=_sort(facts.level)),
+        element("td", redshift_text(facts), class_="num", data_s=_sort(facts.redshift)),
+        element(
+            "td", number(facts.distance_mpc, 3), class_="num", data_s=_sort(facts.distance_mpc)
+        ),
+        element("td", str(candidate.status)),
+    ]
+
+
+def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
+    """List the best candidates of each channel, over all events.
+
+    Parameters
+    ----------
+    report
+        What to list.
+    limit
+        Most rows per channel.
+    """
+    views = arrange(report)
+    table = Table(
+        title="Simulated data" if report.simulated else None,
+        title_style="bold red",
+        box=box.SIMPLE_HEAD,  # without frames, the table fits into 80 columns
+        padding=0,
+        pad_edge=False,
+    )
+    channels = sorted({listing.channel for view in views for listing in view.listings})
+    if len(channels) > 1:
+        table.add_column("channel", no_wrap=True)
+    table.add_column("event", no_wrap=True)
+    table.add_column("object", no_wrap=True)
+    for name in ("score", "RA", "Dec", "first", "latest", "level", "z"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = total = 0
+    for channel in channels:
+        rows = _best(views, channel)
+        total += len(rows)
+        for row in rows[:limit]:
+            first = [channel] if len(channels) > 1 else []
+            table.add_row(*(Text(part) for part in [*first, *_terminal_cells(row)]))
+            shown += 1
+        table.add_section()
+    table.caption = (
+        f"{shown} of {total} active candidates; RA, Dec in deg (ICRS), first detection in d after "
+        "the trigger, latest in AB mag"
+    )
+    return table
+
+
+def _best(views: list[EventView], channel: str) -> list[Row]:
+    """Active candidates of a channel: by score, then by event, then by rank."""
+    found = [
+        (listing.ascending, view.event.event_id, row)
+        for view in views
+        for listing in view.listings
+        if listing.channel == channel
+        for row in listing.active
+    ]
+
+    def order(one: tuple[bool, str, Row]) -> tuple[bool, float, str, int]:
+        ascending, event_id, row = one
+        return (*score_order(row.score, ascending=ascending), event_id, row.rank)
+
+    return [row for _, _, row in sorted(found, key=order)]
+
+
+def _terminal_cells(row: Row) -> list[str]:
+    candidate, facts = row.candidate, row.facts
+    return [
+        candidate.event_id,
+        candidate.object_id,
+        score_text(row),
+        DASH if candidate.ra is None else f"{candidate.ra:.5f}",
+        DASH if candidate.dec is None else f"{candidate.dec:+.5f}",
+        first_text(facts),
+        latest_text(facts),
+        level_text(facts),
+        redshift_text(facts),
+    ]

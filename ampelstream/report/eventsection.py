@@ -1,0 +1,274 @@
+"""Events in the page: the table of all of them, and a section for each.
+
+A section says what was announced, where the event lies, and what was found.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ampelstream.model.event import EventRevision
+from ampelstream.report.candidatecard import draw_card
+from ampelstream.report.candidatetable import others_table, ranked_table
+from ampelstream.report.content import EventReport, RevisionReport
+from ampelstream.report.markup import Markup, element, join
+from ampelstream.report.quantities import DASH, far_text, jd_text, number, utc_text
+from ampelstream.report.skydrawing import draw_sky
+from ampelstream.report.views import EventView, Listing, trigger_jd
+
+__all__ = ["draw_event", "draw_overview"]
+
+
+def draw_event(view: EventView, *, cards: int, rows: int, simulated: bool) -> Markup:
+    """Make the section.
+
+    Parameters
+    ----------
+    view
+        The event.
+    cards, rows
+        Most candidates with a card, and most in a table, per channel.
+    simulated
+        Whether data was made up.
+    """
+    event = view.event
+    listings = [
+        _listing(listing, len(view.listings), cards=cards, rows=rows, simulated=simulated)
+        for listing in view.listings
+    ]
+    return element(
+        "section",
+        element(
+            "h2",
+            event.event_id,
+            element("span", "retracted", class_="tag bad") if event.retracted else None,
+        ),
+        _header(view),
+        draw_sky(view, numbered=cards),
+        _history(event),
+        *listings,
+        None if view.listings else element("p", "No candidate.", class_="muted"),
+        id=view.anchor,
+        class_="event retracted" if event.retracted else "event",
+    )
+
+
+def distance_text(event: EventReport) -> str:
+    """Distance and its standard deviation from the sky map [Mpc]."""
+    skymap = event.skymap
+    if skymap is None or skymap.distmean is None:
+        return DASH
+    spread = "" if skymap.diststd is None else f" ± {skymap.diststd:.0f}"
+    return f"{skymap.distmean:.0f}{spread} Mpc"
+
+
+def area_text(area_deg2: float | None) -> str:
+    """Area of a region, without digits that mean nothing."""
+    if area_deg2 is None:
+        return DASH
+    return f"{area_deg2:,.0f} deg²" if area_deg2 >= 100 else f"{number(area_deg2, 3)} deg²"  # noqa: PLR2004  (no decimals from here)
+
+
+def _header(view: EventView) -> Markup:
+    event = view.event
+    if not event.revisions:
+        return element("p", "Nothing is known of this event's notices.", class_="muted")
+    # A retraction says nothing of the source: what was last announced of it is in the one before.
+    said = next(
+        (one for one in reversed(event.revisions) if one.revision.t0_jd is not None),
+        event.revisions[-1],
+    )
+    facts = _facts(view, said)
+    items = [
+        element("div", element("dt", name), element("dd", words)) for name, words in facts.items()
+    ]
+    return element(
+        "div",
+        element("dl", join(items), class_="facts-grid"),
+        _probabilities("Classification", said.revision.classification),
+        _probabilities("Properties, if astrophysical", said.revision.properties),
+        class_="event-head",
+    )
+
+
+def _facts(view: EventView, said: RevisionReport) -> dict[str, object]:
+    event, revision = view.event, said.revision
+    who = " / ".join(part for part in (revision.group, revision.pipeline, revision.search) if part)
+    counts = ", ".join(
+        f"{alerts} alerts of {objects} objects ({channel})"
+        for channel, (alerts, objects) in sorted(event.revisions[-1].channels.items())
+    )
+    facts: dict[str, object] = {
+        "Alert history": " → ".join(one.revision.alert_type for one in event.revisions),
+        "Trigger time": f"{utc_text(trigger_jd(event))} (JD {jd_text(trigger_jd(event))})",
+        "False alarm rate": far_text(revision.far),
+        "Search": f"{who or DASH} {_significance(revision)}",
+        "Instruments": ", ".join(revision.instruments) or DASH,
+        "Distance": distance_text(event),
+        "50 % area": area_text(said.area50_deg2),
+        "90 % area": area_text(said.area90_deg2),
+        "Inside region and window": counts or DASH,
+    }
+    if revision.external is not None:
+        other = revision.external
+        words = [str(part) for part in (other.observatory, other.search) if part]
+        if other.time_difference is not None:
+            words.append(f"{other.time_difference:+.2f} s from the trigger")
+        if other.time_sky_position_coincidence_far is not None:
+            words.append(f"FAR {far_text(other.time_sky_position_coincidence_far)}")
+        facts["Coincidence"] = ", ".join(words) or "reported without details"
+    if revision.url is not None and revision.url.startswith("https://"):
+        host = revision.url.removeprefix("https://").partition("/")[0]
+        facts["Page"] = element(
+            "a",
+            f"{event.event_id} at {host}",
+            href=revision.url,
+            rel="noopener noreferrer external",
+        )
+    return facts
+
+
+def _significance(revision: EventRevision) -> str:
+    if revision.significant is None:
+        return ""
+    return "(significant)" if revision.significant else "(not significant)"
+
+
+def _probabilities(name: str, values: Mapping[str, float]) -> Markup | None:
+    if not values:
+        return None
+    rows = [
+        element(
+            "tr",
+            element("th", kind, scope="row"),
+            element(
+                "td",
+                element("span", class_="bar", style=f"width:{_percent(value):.1f}%")
+                if value > 0
+                else None,
+                class_="bars",
+            ),
+            element("td", _percent_text(value), class_="num"),
+        )
+        for kind, value in sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+    return element("table", element("caption", name), element("tbody", join(rows)), class_="chart")
+
+
+def _percent(value: float) -> float:
+    return min(max(100 * value, 0.0), 100.0)
+
+
+def _percent_text(value: float) -> str:
+    if 0 < value < 0.0005:  # noqa: PLR2004  (would round to nothing)
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %"
+
+
+def _history(event: EventReport) -> Markup | None:
+    if not event.revisions:
+        return None
+    heads = ("Notice", "Made (UTC)", "False alarm rate", "50 % area", "90 % area", "Inside", "Used")
+    rows = [element("tr", join(_revision(one))) for one in event.revisions]
+    table = element(
+        "table",
+        element("thead", element("tr", *(element("th", name, scope="col") for name in heads))),
+        element("tbody", join(rows)),
+        class_="rows",
+    )
+    return element(
+        "details",
+        element("summary", f"Notices: {len(event.revisions)}"),
+        element("div", table, class_="scroll", tabindex=0),
+    )
+
+
+def _revision(one: RevisionReport) -> Sequence[Markup]:
+    inside = ", ".join(
+        f"{channel}: {alerts} alerts, {objects} objects"
+        for channel, (alerts, objects) in sorted(one.channels.items())
+    )
+    words = (
+        one.revision.alert_type,
+        one.revision.time_created,
+        far_text(one.revision.far),
+        area_text(one.area50_deg2),
+        area_text(one.area90_deg2),
+        inside or DASH,
+        "yes" if one.selected else "not selected",
+    )
+    return [element("td", part) for part in words]
+
+
+def _listing(listing: Listing, channels: int, *, cards: int, rows: int, simulated: bool) -> Markup:
+    title = f"Candidates of channel {listing.channel}"
+    if channels > 1 and listing.letter:
+        title += f" (numbers beginning with {listing.letter})"
+    shown = listing.active[:cards]
+    drawn = [draw_card(row, listing, simulated=simulated) for row in shown]
+    rest = len(listing.active) - len(shown)
+    note = f"The best {len(shown)} have a card; the other {rest} are in the table only."
+    return element(
+        "section",
+        element("h3", title, element("span", str(len(listing.active)), class_="count")),
+        ranked_table(listing, cards=cards, rows=rows)
+        if listing.active
+        else element("p", "No active candidate.", class_="muted"),
+        element("p", note, class_="muted") if rest else None,
+        join(drawn),
+        others_table(listing, rows=rows),
+    )
+
+
+_HEADS = (
+    "Event",
+    "Notice",
+    "Trigger time",
+    "False alarm rate",
+    "Most probable",
+    "Distance",
+    "90 % area",
+    "Candidates",
+)
+
+
+def draw_overview(views: Sequence[EventView]) -> Markup:
+    """One row per event."""
+    if not views:
+        table = element("p", "No event.", class_="muted")
+    else:
+        head = element("tr", *(element("th", name, scope="col") for name in _HEADS))
+        rows = [element("tr", join(_cells(view))) for view in views]
+        table = element(
+            "div",
+            element(
+                "table", element("thead", head), element("tbody", join(rows)), class_="rows events"
+            ),
+            class_="scroll",
+            tabindex=0,
+        )
+    return element("section", element("h2", "Events"), table, id="events")
+
+
+def _cells(view: EventView) -> list[Markup]:
+    event = view.event
+    said = [one for one in event.revisions if one.revision.t0_jd is not None]
+    latest = said[-1] if said else None
+    kind = event.revisions[-1].revision.alert_type if event.revisions else DASH
+    probable = DASH
+    if latest is not None and latest.revision.classification:
+        values = latest.revision.classification
+        best = max(sorted(values), key=lambda name: values[name])
+        probable = f"{best} {100 * values[best]:.0f} %"
+    words = (
+        kind,
+        utc_text(trigger_jd(event)),
+        far_text(None if latest is None else latest.revision.far, brief=True),
+        probable,
+        distance_text(event),
+        area_text(None if latest is None else latest.area90_deg2),
+    )
+    link = element("a", event.event_id, href=f"#{view.anchor}")
+    return [
+        element("td", link, class_="name"),
+        *(element("td", part) for part in words),
+        element("td", str(len(view.active)), class_="num strong"),
+    ]

@@ -1,0 +1,196 @@
+"""A replay: inputs from their beginning to their end, then the outputs.
+
+Killed and started again with the same inputs, it goes on where its last commit was; the outputs are
+those of an undisturbed run.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from ampelstream.errors import ConfigError, StateError
+from ampelstream.model.digest import digest
+from ampelstream.model.record import SourceRecord
+from ampelstream.report.content import ReplayReport
+from ampelstream.report.html import render
+from ampelstream.runtime import outputs
+from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.embedded.summary import collect, reaction_rows
+from ampelstream.sources import Source, event_time, merge
+from ampelstream.state.rocks import RocksBackend
+from ampelstream.topology import Topology
+
+__all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult", "paced"]
+
+STATE_DIRECTORY = "state"
+_MARKER = "ampelstream-state"
+_DISCARDED = ".discarded-state"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay gives.
+
+    Attributes
+    ----------
+    report
+        Everything that the outputs say.
+    resumed
+        Whether it went on from a killed run's state.
+    """
+
+    report: ReplayReport
+    resumed: bool
+
+
+Watch = Callable[[Iterator[SourceRecord], int, int | None], Iterable[SourceRecord]]
+"""Passes records on while showing the progress: (records, already done, total)."""
+
+
+class Replay:
+    """One replay into one directory.
+
+    Parameters
+    ----------
+    topology
+        The workflow.
+    sources
+        Inputs, alerts and notices.
+    out
+        Directory of the outputs; the state is kept in its subdirectory ``state``.
+    description
+        Of the workflow, for the report.
+    simulated
+        Whether the report must say that the data is made up.
+    batch
+        Records that are handled together.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        sources: Sequence[Source],
+        out: Path,
+        *,
+        description: str = "",
+        simulated: bool = False,
+        batch: int = BATCH,
+    ) -> None:
+        self._topology = topology
+        self._sources = sources
+        self._out = out
+        self._description = description
+        self._simulated = simulated
+        self._batch = batch
+
+    def _open(self) -> tuple[RocksBackend, Engine, bool]:
+        """Open the state of a killed run of the same replay, or an empty one."""
+        path = self._out / STATE_DIRECTORY
+        try:
+            # a process that was killed while it discarded an old state left this behind
+            shutil.rmtree(self._out / _DISCARDED, ignore_errors=True)
+            self._claim(path)
+            backend = RocksBackend(path / "rocks")
+            try:
+                engine = self._engine(backend)
+            except ConfigError:
+                backend.close()
+                _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
+                path.rename(self._out / _DISCARDED)  # at once, so that a kill leaves no half state
+                shutil.rmtree(self._out / _DISCARDED)
+                self._claim(path)
+                backend = RocksBackend(path / "rocks")
+                engine = self._engine(backend)
+        except OSError as error:
+            raise StateError(f"{path} cannot be used: {error.strerror or error}") from error
+        resumed = engine.accounting.total("received") > 0
+        engine.commit()  # the state is ours from here on
+        return backend, engine, resumed
+
+    def _engine(self, backend: RocksBackend) -> Engine:
+        inputs = digest([source.name for source in self._sources])
+        return Engine(self._topology, backend, inputs=inputs)
+
+    @staticmethod
+    def _claim(path: Path) -> None:
+        """Make the state's directory, or see that it is one of ours: we may remove it later."""
+        marker = path / _MARKER
+        if path.exists() and any(path.iterdir()) and not marker.exists():
+            raise StateError(f"{path} holds files that are not ours; name another directory")
+        path.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+    def run(self, watch: Watch) -> ReplayResult:
+        """Handle every record, write the outputs, and say what came out.
+
+        Raises
+        ------
+        AmpelstreamError
+            An input or the state cannot be read.
+        """
+        backend, engine, resumed = self._open()
+        try:
+            done = engine.accounting.total("received")
+            records = merge(self._sources, engine.progress.offsets())
+            sizes = [source.estimate() for source in self._sources]
+            total = None if None in sizes else sum(size for size in sizes if size is not None)
+            shown = iter(watch(records, done, total))
+            while batch := list(islice(shown, self._batch)):
+                engine.process(batch)
+            engine.commit()
+            report = collect(engine, description=self._description, simulated=self._simulated)
+            self._write(engine, report)
+            engine.mark_finished()
+        finally:
+            backend.close()
+        return ReplayResult(report, resumed)
+
+    def _write(self, engine: Engine, report: ReplayReport) -> None:
+        out = self._out
+        rows = (outputs.candidate_row(candidate) for candidate in engine.objects.candidates())
+        outputs.write_lines(out / "candidates.ndjson", rows)
+        letters = sorted(
+            engine.progress.letters(), key=lambda one: (one.where, one.step, one.reason)
+        )
+        outputs.write_lines(out / "dead-letters.ndjson", map(outputs.letter_row, letters))
+        outputs.write_lines(out / "reactions.ndjson", reaction_rows(engine))
+        outputs.write_json(out / "summary.json", report.summary)
+        outputs.write_text(out / "report.html", render(report))
+
+
+_DAY_SECONDS = 86400.0
+
+
+def paced(
+    records: Iterator[SourceRecord],
+    speed: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[SourceRecord]:
+    """Hold each record back until its time has come.
+
+    Parameters
+    ----------
+    records
+        In the order of event time, roughly; one that is late is not held back.
+    speed
+        Seconds of event time per second of ours.
+    clock, sleep
+        Ours [s].
+    """
+    began = clock()
+    first: float | None = None
+    for record in records:
+        jd = event_time(record)
+        if jd is not None:
+            first = jd if first is None else first
+            wait = (jd - first) * _DAY_SECONDS / speed - (clock() - began)
+            if wait > 0:
+                sleep(wait)
+        yield record

@@ -1,0 +1,198 @@
+"""The contract of a unit: a configured class with one method, what it is given, what it gives back.
+
+A unit is a frozen pydantic model: its fields are its configuration, an unknown key is an error, and
+two units with equal fields give equal results. Science only: no clock, no network, no Kafka. There
+are three kinds. An `AlertFilter` sees one alert, a `MatchFilter` an object and an event
+(`MatchInputs`); both give a `Verdict`. An `ObjectUnit` computes a result from `Inputs`. `Resources`
+are what a unit may open once, before the first record. All of this is public as ``
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from ampelstream.model.alert import Alert
+from ampelstream.model.digest import digest
+from ampelstream.model.event import EventRevision
+from ampelstream.model.lightcurve import LightCurve
+
+if TYPE_CHECKING:
+    from ampelstream.sky.catalogs import CatalogStore
+    from ampelstream.sky.skymap import SkyMap
+
+__all__ = [
+    "ACCEPT",
+    "AlertFilter",
+    "Dependency",
+    "Inputs",
+    "MatchFilter",
+    "MatchInputs",
+    "ObjectUnit",
+    "Resources",
+    "Unit",
+    "Verdict",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What is there for units to read; opened once per process.
+
+    Attributes
+    ----------
+    catalogs
+        The catalogues on disk.
+    """
+
+    catalogs: "CatalogStore"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """Result of an earlier unit of the channel.
+
+    Attributes
+    ----------
+    provides
+        What kind of result it is (``redshift``, ``skymap``, ...).
+    name
+        Name of the unit's entry in the topology.
+    body
+        The result, as plain data.
+    """
+
+    provides: str
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchInputs:
+    """An object and an event that may belong together.
+
+    Attributes
+    ----------
+    lightcurve
+        All datapoints of the object.
+    event
+        Latest revision of the event; its ``t0_jd`` is set.
+    """
+
+    lightcurve: LightCurve
+    event: EventRevision
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an object unit computes from.
+
+    Attributes
+    ----------
+    lightcurve
+        Datapoints in the channel's time range around the trigger, at least one detection.
+    event
+        Latest revision of the event; None for a unit that is run without one.
+    skymap
+        The event's sky map; None without one.
+    dependencies
+        Results of earlier units, in the order of the topology; failed ones are not in it.
+    """
+
+    lightcurve: LightCurve
+    event: EventRevision | None = None
+    skymap: "SkyMap | None" = None
+    dependencies: Sequence[Dependency] = field(default_factory=tuple)
+
+    def first(self, provides: str) -> Mapping[str, Any] | None:
+        """Body of the first result of that kind, or None."""
+        for one in self.dependencies:
+            if one.provides == provides:
+                return one.body
+        return None
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What a filter says.
+
+    Attributes
+    ----------
+    accept
+        Whether the alert passes.
+    reason
+        The first rule that rejected it; empty when it passes.
+    """
+
+    accept: bool
+    reason: str = ""
+
+
+ACCEPT = Verdict(accept=True)
+
+
+class Unit(BaseModel):
+    """What all units have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: ClassVar[str] = "1"
+    """Changed whenever the same input and configuration would give another result."""
+
+    def open(self, resources: Resources) -> None:
+        """Fetch what the unit reads (catalogues, templates), once, before the first record.
+
+        Raises
+        ------
+        AmpelstreamError
+            Something that the configuration names is not there.
+        """
+
+    def fingerprint(self) -> str:
+        """Digest of the class, its version and its configuration (and of what it reads)."""
+        return digest([type(self).__name__, self.version, self.model_dump(mode="json")])
+
+
+class AlertFilter(Unit):
+    """Accepts or rejects one alert for one channel, before anything is stored."""
+
+    def judge(self, alert: Alert) -> Verdict:
+        """Accept, or reject with the first rule that failed."""
+        raise NotImplementedError
+
+
+class MatchFilter(Unit):
+    """Accepts or rejects an object for an event, after both are known."""
+
+    def judge(self, inputs: MatchInputs) -> Verdict:
+        """Accept, or reject with the first rule that failed."""
+        raise NotImplementedError
+
+
+class ObjectUnit(Unit):
+    """Computes a result for an object, or for an object and an event.
+
+    ``needs`` names the results that must be there, ``uses`` those that are taken where they are,
+    ``provides`` what kind of result this unit gives. A topology whose units need what nobody listed
+    before them provides is refused by its check.
+    """
+
+    provides: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
+    needs_event: ClassVar[bool] = False
+    """Whether the result depends on the event (and its revision)."""
+    heavy: ClassVar[bool] = False
+    """Whether it computes for longer than some tens of milliseconds: the production runtime runs it
+    in a process of a pool then. Such a unit must be picklable after ``open``."""
+
+    def compute(self, inputs: Inputs) -> Mapping[str, Any] | msgspec.Struct:
+        """Give the result; plain data or a struct, documented with units of measure.
+
+        Raises
+        ------
+        UnitError
+            No result for this input; the candidate then carries the reason.
+        """
+        raise NotImplementedError

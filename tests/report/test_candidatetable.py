@@ -1,0 +1,64 @@
+import io
+from collections.abc import Callable
+
+from rich.console import Console
+
+from ampelstream.model.candidate import Candidate, CandidateStatus
+from ampelstream.report.candidatetable import candidate_table
+from ampelstream.report.content import EventReport, ReplayReport
+
+Make = Callable[..., Candidate]
+MakeEvent = Callable[..., EventReport]
+MakeReport = Callable[..., ReplayReport]
+
+
+def shown(report: ReplayReport, limit: int = 20) -> list[str]:
+    console = Console(file=io.StringIO(), width=160, force_terminal=False)
+    console.print(candidate_table(report, limit))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_best_first_over_all_events(
+    make_event: MakeEvent, make_report: MakeReport, make_candidate: Make
+) -> None:
+    report = make_report(
+        [make_event("S1"), make_event("S2")],
+        [
+            make_candidate("a", 3, event_id="S1"),
+            make_candidate("b", 9, event_id="S2"),
+            make_candidate("c", None, event_id="S1"),
+            make_candidate("d", 3, event_id="S2"),
+            make_candidate("gone", 20, event_id="S2", status=CandidateStatus.OUTSIDE),
+        ],
+    )
+    lines = shown(report)
+    listed = [line for line in lines if line.startswith(("S1", "S2", " S1", " S2"))]
+    assert [line.split()[:3] for line in listed] == [
+        ["S2", "b", "9"],
+        ["S1", "a", "3"],
+        ["S2", "d", "3"],
+        ["S1", "c", "\N{EN DASH}"],
+    ]
+    assert "4 of 4 active candidates" in " ".join(lines)
+    assert "197.45000" in listed[0]
+    assert "19.10 r" in listed[0]
+    assert all(len(line.rstrip()) <= 80 for line in listed)
+
+
+def test_limit_channels_and_markup(
+    make_event: MakeEvent, make_report: MakeReport, make_candidate: Make
+) -> None:
+    candidates = [make_candidate(f"[bold]{k}", k) for k in range(30)]
+    candidates += [make_candidate("x", channel="afterglow")]
+    text = "\n".join(shown(make_report([make_event()], candidates, simulated=True), 5))
+    assert "6 of 31 active candidates" in text
+    # Square brackets in a name are shown, not obeyed.
+    assert "[bold]29" in text
+    assert "[bold]24" not in text
+    assert "afterglow" in text
+    assert "Simulated data" in text
+
+
+def test_nothing_found(make_report: MakeReport) -> None:
+    assert "0 of 0 active candidates" in " ".join(shown(make_report()))

@@ -1,0 +1,74 @@
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ampelstream.model.lightcurve import Datapoint
+from ampelstream.report.lightcurveplot import draw_lightcurve
+
+T0 = 2460324.45798
+Make = Callable[..., Datapoint]
+
+
+def test_bright_is_up_and_late_is_right(detection: Make) -> None:
+    svg = draw_lightcurve([detection(1.0, 18.0), detection(3.0, 20.0)], T0, "curve")
+    marks = svg.partition('class="marks"')[2].partition('class="legend"')[0]
+    (x1, y1), (x2, y2) = (
+        (float(x), float(y)) for x, y in re.findall(r'<circle cx="(\S+)" cy="(\S+)"', marks)
+    )
+    assert x1 < x2
+    assert y1 < y2
+
+
+def test_error_bars_span_one_sigma(detection: Make) -> None:
+    points = [detection(1.0, 18.0, magerr=0.5), detection(2.0, 19.0, magerr=0.5)]
+    svg = draw_lightcurve(points, T0, "curve")
+    bars = re.findall(r'y1="(\S+)" x2="\S+" y2="(\S+)" class="error', svg)
+    centres = [float(y) for y in re.findall(r'cy="(\S+)" r="4"', svg)[:2]]
+    magnitude = centres[1] - centres[0]
+    for low, high in bars:
+        assert float(low) - float(high) == pytest.approx(magnitude, abs=0.1)
+
+
+def test_bands_differ_in_shape_and_class(detection: Make, limit: Make) -> None:
+    points = [detection(1.0, 18.0, 1), detection(1.1, 18.0, 2), detection(1.2, 18.0, 3)]
+    svg = draw_lightcurve([*points, limit(-1.0, 20.0)], T0, "curve")
+    assert re.search(r"<circle [^>]*band-g", svg)
+    assert re.search(r"<rect [^>]*band-r", svg)
+    assert re.search(r"<path [^>]*band-i", svg)
+    assert "r &gt; 20.00 mag (5-sigma limit), -1.000 d, JD 2460323.45798" in svg
+    assert "g = 18.00 ± 0.10 mag, +1.000 d, JD 2460325.45798" in svg
+    for word in ("AB magnitude", "days since the trigger", ">t0<", "JD \N{MINUS SIGN} 2460300"):
+        assert word in svg
+
+
+def test_negative_subtractions_are_hollow_and_named(detection: Make) -> None:
+    svg = draw_lightcurve([detection(1.0, 18.0, positive=False)], T0, "curve")
+    assert 'class="band-g negative"' in svg
+    assert "g negative" in svg
+    assert "fainter than the reference" in svg
+
+
+def test_one_point_is_enough(detection: Make) -> None:
+    assert "<circle" in draw_lightcurve([detection(0.0, 18.0)], T0, "curve")
+
+
+def test_without_a_trigger_days_count_from_the_first_point(detection: Make) -> None:
+    svg = draw_lightcurve([detection(5.0, 18.0), detection(6.0, 18.0)], None, "curve")
+    assert "days since the first datapoint" in svg
+    assert 'class="trigger"' not in svg
+    assert "+1.000 d" in svg
+
+
+def test_what_cannot_be_drawn_is_left_out(detection: Make) -> None:
+    nothing = Datapoint(id=1, jd=T0, fid=1)
+    nan = detection(1.0, float("nan"))
+    assert draw_lightcurve([nothing, nan], T0, "curve").startswith("<p")
+    assert draw_lightcurve([], None, "curve").startswith("<p")
+    assert "nan" not in draw_lightcurve([nan, detection(1.0, 18.0)], T0, "curve")
+
+
+def test_an_unknown_band_is_drawn(detection: Make) -> None:
+    svg = draw_lightcurve([detection(1.0, 18.0, 7)], T0, "curve")
+    assert "band-other" in svg
+    assert "fid7" in svg
