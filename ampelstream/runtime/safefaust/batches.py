@@ -29,7 +29,7 @@ from faust.types import TP, StreamT
 
 from ampelstream.runtime.safefaust.continuity import Continuity
 from ampelstream.runtime.safefaust.driver import Consumer
-from ampelstream.runtime.safefaust.errors import LostRecords, SafeFaustError
+from ampelstream.runtime.safefaust.errors import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.fencing import OwnershipGuard
 from ampelstream.runtime.safefaust.inbox import Chunk
 from ampelstream.runtime.safefaust.observer import Observer
@@ -43,7 +43,7 @@ R = TypeVar("R")
 _LIMIT = 500
 _IDLE_SECONDS = 1.0
 _SLICE_SECONDS = 0.005
-"""A slice of background work that took less than this, and changed nothing, had nothing to do [s]."""
+"""A slice of background work that was quicker and changed nothing had nothing to do now [s]."""
 
 
 class Processor(Protocol):
@@ -239,7 +239,18 @@ class _Work(Generic[P, T]):
         return int(self.app.consumer_generation_id)
 
     def start(self) -> None:
-        """Take part in what the consumer does."""
+        """Take part in what the consumer does.
+
+        Raises
+        ------
+        SettingsError
+            Another agent does already.
+        """
+        if self.consumer.work is not None:
+            raise SettingsError(
+                f"{self.name}: the application has another agent that takes batches; give each an "
+                "application of its own, which is a consumer group of its own"
+            )
         self.consumer.work = self
         if self._state is not None:
             table = self._state.table
@@ -291,7 +302,8 @@ class _Work(Generic[P, T]):
                 if not self._worked:
                     await self.inbox.wait(_IDLE_SECONDS)
                 self._worked = False
-                self._turns = deque(self._processors)
+                if self.inbox.empty:  # else records come first, and then it is everybody's turn
+                    self._turns = deque(self._processors)
 
     async def commit(self, batch: Batch[P], outgoing: Sequence[Outgoing]) -> bool:
         """Make a batch durable, and let go of it."""
@@ -403,8 +415,8 @@ class _Work(Generic[P, T]):
         work = asyncio.ensure_future(preparation)
         try:
             while not work.done() and self.inbox.is_open:
-                await asyncio.wait({work}, timeout=_IDLE_SECONDS)
-                self._observer.progress(self.name)
+                if not (await asyncio.wait({work}, timeout=_IDLE_SECONDS))[0]:
+                    self._observer.progress(self.name)
             if work.done():
                 work.result()
         finally:

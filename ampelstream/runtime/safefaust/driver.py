@@ -134,7 +134,7 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # Faust reads aborted transactions; read before ``start`` (aiokafka/consumer/consumer.py:397)
+        # Faust reads aborted transactions, too; used by its start (aiokafka consumer.py:397)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  (no public way, once it is made)
         return consumer
 
@@ -314,7 +314,7 @@ class Consumer(stock.Consumer):
     async def wait_empty(self) -> None:
         """Wait until the batch in hand is finished, and commit."""
         began = time.monotonic()
-        while self.inbox.in_hand.locked():  # noqa: ASYNC110  (a crash ends the wait, too)
+        while self.inbox.in_hand.locked():
             if self.app.crashed:
                 return  # what is in hand will not be finished
             if time.monotonic() - began > self.term_seconds:

@@ -84,6 +84,11 @@ class Inbox:
         self.settled: dict[TP, int] = {}
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    @property
     def idle(self) -> bool:
         """Whether everything that came in is settled."""
         return not self._waiting and not self.held

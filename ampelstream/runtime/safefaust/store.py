@@ -26,8 +26,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Database(Protocol):
-    """An ordered key-value store on disk; it need not wait for the disk, since the
-    changelog is the durable copy."""
+    """An ordered key-value store on disk.
+
+    A write need not wait for the disk: the changelog is the durable copy.
+    """
 
     def get(self, key: bytes) -> bytes | None:
         """Value of ``key``, or None."""

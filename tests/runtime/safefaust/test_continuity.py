@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from faust.types import TP
 
-from ampelstream.errors import LostRecords
-from ampelstream.runtime.faust.continuity import Continuity
+from ampelstream.runtime.safefaust.continuity import Continuity
+from ampelstream.runtime.safefaust.errors import LostRecords
 
 HERE = TP("source", 0)
 
@@ -21,7 +21,7 @@ def watch(offsets: Sequence[int], committed: int | None, earliest: int | None) -
 
     async def check() -> None:
         for offset in offsets:
-            await continuity.check(HERE, offset)
+            await continuity.check(HERE, [offset])
 
     asyncio.run(check())
     return continuity
@@ -65,6 +65,15 @@ def test_records_that_have_expired_are_told(caplog: pytest.LogCaptureFixture) ->
 def test_a_new_assignment_begins_anew() -> None:
     continuity = watch([5, 6], 5, 0)
     continuity.restart()
-    asyncio.run(continuity.check(HERE, 5))
+    asyncio.run(continuity.check(HERE, [5]))
     with pytest.raises(LostRecords):
-        asyncio.run(continuity.check(HERE, 7))
+        asyncio.run(continuity.check(HERE, [7]))
+
+
+def test_a_whole_fetch_is_checked_as_its_records() -> None:
+    continuity = watch([5, 6], 5, 0)
+    asyncio.run(continuity.check(HERE, [7, 8, 9]))
+    asyncio.run(continuity.check(HERE, [10]))
+    for hole in ([12, 13], [11, 13], [11, 12, 14]):
+        with pytest.raises(LostRecords):
+            asyncio.run(continuity.check(HERE, hole))

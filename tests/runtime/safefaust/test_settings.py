@@ -9,39 +9,38 @@ import pytest
 from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from mode.supervisors import CrashingSupervisor
 
-from ampelstream.errors import ConfigError
-from ampelstream.runtime.faust.recovery import SafeTableManager
-from ampelstream.runtime.faust.settings import GroupTimes, faust_settings
-from ampelstream.runtime.faust.table import StateTable
-from ampelstream.runtime.faust.topic import SafeTopic
+from ampelstream.runtime.safefaust.errors import SettingsError
+from ampelstream.runtime.safefaust.recovery import SafeTableManager
+from ampelstream.runtime.safefaust.settings import GroupTimes, safe_settings
+from ampelstream.runtime.safefaust.table import StateTable
 
 SERVERS = {"bootstrap_servers": ["one:9092", "two:9093"]}
 
 
 def settings(directory: Path, times: GroupTimes | None = None, **options: Any) -> dict[str, Any]:
-    return faust_settings(
+    return safe_settings(
         "app",
         SERVERS | options,
         url="http://localhost:8000",
         directory=directory,
         times=times or GroupTimes(),
         instance="worker-1",
+        refresh_seconds=20.0,
     )
 
 
 def test_what_an_application_makes_of_them(tmp_path: Path) -> None:
     app: Any = faust.App(**settings(tmp_path))
     assert [str(url) for url in app.conf.broker] == [
-        "ampelstream://one:9092",
-        "ampelstream://two:9093",
+        "safefaust://one:9092",
+        "safefaust://two:9093",
     ]
-    assert type(app.transport).__module__ == "ampelstream.runtime.faust.driver"
+    assert type(app.transport).__module__ == "ampelstream.runtime.safefaust.driver"
     assert isinstance(app.tables, SafeTableManager)
-    assert app.conf.Topic is SafeTopic
     assert app.conf.Table is StateTable
     assert app.conf.agent_supervisor is CrashingSupervisor
     assert app.conf.consumer_group_instance_id == "worker-1"
-    assert app.conf.producer_acks == -1
+    assert app.conf.consumer_metadata_max_age_ms == 20_000
 
 
 def test_no_credentials(tmp_path: Path) -> None:
@@ -83,7 +82,7 @@ def test_tokens(tmp_path: Path) -> None:
 
 
 def test_a_session_holds_two_heartbeats(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="two heartbeats"):
+    with pytest.raises(SettingsError, match="two heartbeats"):
         settings(tmp_path, GroupTimes(session=5.0, heartbeat=3.0))
 
 

@@ -8,8 +8,8 @@ import faust
 import pytest
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 
-from ampelstream.errors import RecoveryError
-from ampelstream.runtime.faust.recovery import SafeRecovery
+from ampelstream.runtime.safefaust.errors import RecoveryError
+from ampelstream.runtime.safefaust.recovery import SafeRecovery
 
 
 def recovery(kind: type[Any], directory: Path) -> Any:

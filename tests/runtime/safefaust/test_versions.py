@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ampelstream.errors import ConfigError
-from ampelstream.runtime.faust import versions
+from ampelstream.runtime.safefaust import versions
+from ampelstream.runtime.safefaust.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
@@ -26,7 +26,7 @@ def test_the_project_pins_the_same() -> None:
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     found = versions.PINNED | {"aiokafka": "0.15.0"}
     monkeypatch.setattr(versions, "version", found.__getitem__)
-    with pytest.raises(ConfigError, match=r"aiokafka 0\.14\.0 \(found 0\.15\.0\)") as error:
+    with pytest.raises(SettingsError, match=r"aiokafka 0\.14\.0 \(found 0\.15\.0\)") as error:
         versions.check_versions()
     assert "rocksdict 0.3.29 (found" not in str(error.value)
 
@@ -36,5 +36,5 @@ def test_a_missing_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(versions, "version", missing)
-    with pytest.raises(ConfigError, match=r"faust-streaming 0\.15\.3 \(found nothing\)"):
+    with pytest.raises(SettingsError, match=r"faust-streaming 0\.15\.3 \(found nothing\)"):
         versions.check_versions()

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
-from ampelstream.runtime.faust import guard as module
-from ampelstream.runtime.faust.guard import OwnershipGuard
-from ampelstream.runtime.kafka.outbox import Outgoing
+from ampelstream.runtime.safefaust import fencing as module
+from ampelstream.runtime.safefaust.fencing import OwnershipGuard, foreign_offsets
+from ampelstream.runtime.safefaust.outbox import Outgoing
 
 
 class World:
@@ -18,17 +18,17 @@ class World:
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
-        self.mended: list[tuple[int, int]] = []
+        self.overwritten: list[tuple[int, int]] = []
         self.down = False
         table = SimpleNamespace(
-            changelog_topic_name="changelog", mend=self._mend, client_options=dict
+            changelog_topic_name="changelog", overwrite_foreign=self._overwrite, client_options=dict
         )
         self.guard = OwnershipGuard(
             cast("Any", table), "candidates", self._ends, self._again, cast("Any", self)
         )
 
-    async def _mend(self, partition: int, end: int, _outbox: Any) -> None:
-        self.mended.append((partition, end))
+    async def _overwrite(self, partition: int, end: int, _outbox: Any) -> None:
+        self.overwritten.append((partition, end))
 
     async def _ends(self, places: set[TP]) -> Mapping[TP, int | None]:
         if self.down:
@@ -77,7 +77,7 @@ def test_what_is_foreign_is_written_over_once(world: World) -> None:
 
     asyncio.run(play())
     assert world.records == [b"a=right", b"b=right", b"a=stale", b"a=right"]
-    assert world.mended == [(0, 9)] * 3
+    assert world.overwritten == [(0, 9)] * 3
 
 
 def test_foreign_between_ours_is_written_over(world: World) -> None:
@@ -103,3 +103,18 @@ def test_brokers_that_do_not_answer_are_asked_later(world: World) -> None:
 
     asyncio.run(play())
     assert world.records == [b"a=stale", b"a=right"]
+
+
+@pytest.mark.parametrize(
+    ("before", "ours", "foreign"),
+    [
+        (-1, [0], []),
+        (-1, [0, 1, 2], []),
+        (9, [10, 11], []),
+        (9, [11, 12], [10]),
+        (9, [10, 13], [11, 12]),
+        (-1, [2], [0, 1]),
+    ],
+)
+def test_what_lies_between_our_writes(before: int, ours: list[int], foreign: list[int]) -> None:
+    assert foreign_offsets(before, ours) == foreign
