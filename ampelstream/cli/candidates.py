@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
 
 __all__ = ["app"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ampelstream.cli import topics_load
-from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
 
 if TYPE_CHECKING:
     from ampelstream.runtime.kafka.plan import PlannedTopic

@@ -9,7 +9,7 @@ import typer
 from click.exceptions import UsageError
 
 from ampelstream.cli.app import app
-from ampelstream.runtime.faust.config import STEPS
+from ampelstream.runtime.settings import STEPS
 from ampelstream.topology import load
 
 ROOT = Path(__file__).resolve().parents[2]
