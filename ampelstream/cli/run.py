@@ -85,8 +85,7 @@ def _follow(settings: WorkerSettings) -> None:
 
 def _set_up_logs(settings: WorkerSettings) -> None:
     """Bring the log into its form, and keep libraries from flooding it."""
-    from ampelstream.runtime.service.incidents import log_as_json
-    from ampelstream.runtime.service.repeats import RepeatFilter
+    from ampelstream.runtime.service.log import RepeatFilter, log_as_json
 
     if settings.log is LogForm.JSON:
         log_as_json()
@@ -99,10 +98,10 @@ def _set_up_logs(settings: WorkerSettings) -> None:
 
 def _supervise(settings: WorkerSettings) -> int:
     """Start this command once for each worker, with its index."""
-    from ampelstream.runtime.workers import Supervisor
+    from ampelstream.runtime.service.supervisor import Supervisor
 
     def command(index: int) -> list[str]:
-        start = "from ampelstream.cli.app import main; main()"
+        start = "from ampelstream.cli.main import main; main()"
         return ["env", f"{WORKER_INDEX}={index}", sys.executable, "-c", start, *sys.argv[1:]]
 
     # a worker that is killed for not stopping is given some seconds to say so first
@@ -114,8 +113,8 @@ def _work(settings: WorkerSettings, index: int) -> int:
     import asyncio
 
     from ampelstream.errors import AmpelstreamError, ConfigError
+    from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.service.exitcodes import ExitCode
-    from ampelstream.runtime.workers import end_with_parent
 
     end_with_parent(settings.grace)
     try:

@@ -91,5 +91,5 @@ async def open_context(
     """
     connection = load_connection(settings.broker or "")
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
-    partitions = await verify(connection, names, sources, mend=create)
+    partitions = await verify(connection, names, sources, create=create)
     return WorkerContext(settings, index, connection, sources, partitions)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ampelstream.cli.app import app
+from ampelstream.cli.main import app
 from ampelstream.runtime.settings import WorkerSettings
 
 RUN = ("run", "kilonova", "--state", "s")

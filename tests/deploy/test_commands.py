@@ -8,7 +8,7 @@ import pytest
 import typer
 from click.exceptions import UsageError
 
-from ampelstream.cli.app import app
+from ampelstream.cli.main import app
 from ampelstream.runtime.settings import STEPS
 from ampelstream.topology import load
 

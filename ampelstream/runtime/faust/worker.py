@@ -23,7 +23,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.outbox import Outbox
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog

@@ -154,7 +154,7 @@ async def _alter(client: Any, wanted: WantedTopic, found: FoundTopic) -> None:
 
 
 async def verify(
-    connection: Connection, names: TopicNames, sources: SourcesSpec, *, mend: str
+    connection: Connection, names: TopicNames, sources: SourcesSpec, *, create: str
 ) -> int:
     """Check at a start that the topics are there; give the number of partitions.
 
@@ -166,7 +166,7 @@ async def verify(
         Of the topology.
     sources
         What is read; topics of our own cluster must exist, those of others are not looked at.
-    mend
+    create
         The command that creates the topics.
 
     Raises
@@ -186,7 +186,7 @@ async def verify(
     ]
     needed = [*read, *derived]
     cluster = await inspect(connection, {one.name for one in needed})
-    return partition_count(needed, cluster.topics, mend)
+    return partition_count(needed, cluster.topics, create)
 
 
 async def record_counts(connection: Connection, topics: Iterable[FoundTopic]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from ampelstream.errors import SourceError
 from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
 
 __all__ = ["Intake", "Worker", "still_coordinates"]
