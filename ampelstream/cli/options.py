@@ -20,7 +20,7 @@ __all__ = [
     "TopologyArgument",
     "connect",
     "create_command",
-    "quiet_client",
+    "quiet_libraries",
     "takes",
 ]
 
@@ -130,12 +130,18 @@ def connect(broker: str) -> "Connection":
     """Give the connection that ``--broker`` means; ConfigError where it means none."""
     from ampelstream.runtime.kafka.sources import load_connection
 
-    quiet_client()
+    quiet_libraries()
     return load_connection(broker)
 
 
-def quiet_client() -> None:
-    """Keep the Kafka client from telling of every subscription and login, as it does at INFO."""
+def quiet_libraries() -> None:
+    """Keep the Kafka client from telling of every subscription and login, stamina of every retry.
+
+    The one place where retries are set up: each command that talks to Kafka comes through here.
+    """
+    from ampelstream.runtime.service.log import log_retries
+
+    log_retries()
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
 

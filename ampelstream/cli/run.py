@@ -8,7 +8,7 @@ import threading
 
 import typer
 
-from ampelstream.cli.options import create_command, quiet_client, takes
+from ampelstream.cli.options import create_command, quiet_libraries, takes
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 __all__ = ["run"]
@@ -91,7 +91,7 @@ def _set_up_logs(settings: WorkerSettings) -> None:
         log_as_json()
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
-    quiet_client()
+    quiet_libraries()
     for handler in logging.getLogger().handlers:
         handler.addFilter(RepeatFilter())
 

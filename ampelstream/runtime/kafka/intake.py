@@ -206,7 +206,7 @@ class Intake:
         try:
             await self.start()
         except SourceError as error:
-            incident(_LOG, logging.ERROR, "unreachable", str(error), input=self.name)
+            incident(_LOG, logging.WARNING, "unreachable", str(error), input=self.name)
             return False
         return True
 

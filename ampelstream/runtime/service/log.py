@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 import msgspec
+import stamina.instrumentation
 
-__all__ = ["Incident", "JsonLines", "RepeatFilter", "incident", "log_as_json"]
+__all__ = ["Incident", "JsonLines", "RepeatFilter", "incident", "log_as_json", "log_retries"]
 
+_LOG = logging.getLogger(__name__)
 _LIBRARIES = ("aiokafka", "asyncio", "faust", "kafka", "mode")
 _SERVICES = "ampelstream.runtime.faust"
 _KEPT = 500
@@ -106,6 +108,22 @@ def log_as_json(stream: IO[str] | None = None, level: int = logging.INFO) -> Non
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def log_retries() -> None:
+    """Say of what is tried again (with stamina) only at DEBUG what failed; for the whole process.
+
+    A retry that succeeds in the end is no matter for people, and one that does not raises an error
+    that says all. By itself stamina would warn of each, and count each in Prometheus' default
+    registry, which is not the one that a worker shows.
+    """
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
+
+
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    # not its repr: that of a failed connection may hold the password of a proxy
+    cause = details.caused_by
+    _LOG.debug("tried again in %.1f s: %s: %s", details.wait_for, type(cause).__name__, cause)
 
 
 class RepeatFilter(logging.Filter):

@@ -6,9 +6,17 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import stamina
+from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.service.log import JsonLines, RepeatFilter, incident, log_as_json
+from ampelstream.runtime.service.log import (
+    JsonLines,
+    RepeatFilter,
+    incident,
+    log_as_json,
+    log_retries,
+)
 
 LOG = logging.getLogger("ampelstream.test_incidents")
 VALUE = "hunter2-of-the-broker"
@@ -139,3 +147,27 @@ def test_fausts_services_under_our_names_are_held_to_warnings() -> None:
     name = "ampelstream.runtime.faust.recovery"
     assert not only.filter(record(name, "[^--SafeRecovery]: Resuming flow... %d", logging.INFO))
     assert only.filter(record(name, "[^--SafeRecovery]: Crashed reason=%d"))
+
+
+@pytest.fixture
+def set_up_retries() -> Iterator[None]:
+    log_retries()
+    yield
+    set_on_retry_hooks(None)
+
+
+@pytest.mark.usefixtures("set_up_retries")
+def test_a_retry_that_succeeds_is_said_at_debug_only_and_counted_nowhere(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tries = []
+    for attempt in stamina.retry_context(on=ValueError, wait_initial=0.001, wait_jitter=0):
+        with attempt:
+            tries.append(attempt.num)
+            if len(tries) < 3:
+                raise ValueError("busy")
+    assert tries == [1, 2, 3]
+    assert [one.levelno for one in caplog.records] == [logging.DEBUG] * 2
+    assert caplog.records[0].getMessage() == "tried again in 0.0 s: ValueError: busy"
+    assert len(get_on_retry_hooks()) == 1  # ours, and not the one that counts in Prometheus
