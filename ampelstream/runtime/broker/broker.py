@@ -35,7 +35,9 @@ _LOG_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 _QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-_PAUSE = 0.03  # seconds between two looks at the process
+# Seconds between two looks at the process. No backoff (stamina): nothing is tried again, and longer
+# waits would only make every test that starts a broker slower.
+_PAUSE = 0.03
 _LINES = 25
 
 # A broker may outlive its object, and Popen complains where a process does: so none is forgotten.

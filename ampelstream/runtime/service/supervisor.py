@@ -25,6 +25,9 @@ _STOPPED = frozenset({ExitCode.DONE, -signal.SIGTERM})
 class Backoff:
     """Waits that double with each failure, and begin anew after a success that lasted.
 
+    Elsewhere stamina does such waits. Not here: one thread waits for all workers at once, a signal
+    or a death ends the wait, and how long a worker lived decides the next one.
+
     Parameters
     ----------
     first, longest
