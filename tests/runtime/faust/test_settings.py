@@ -11,9 +11,10 @@ from mode.supervisors import CrashingSupervisor
 
 from ampelstream.errors import ConfigError
 from ampelstream.runtime.faust.recovery import SafeTableManager
-from ampelstream.runtime.faust.settings import GroupTimes, faust_settings
+from ampelstream.runtime.faust.settings import faust_settings
 from ampelstream.runtime.faust.table import StateTable
 from ampelstream.runtime.faust.topic import SafeTopic
+from ampelstream.runtime.settings import GroupTimes
 
 SERVERS = {"bootstrap_servers": ["one:9092", "two:9093"]}
 
