@@ -5,11 +5,18 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from ampelstream.sources import Source
 
 __all__ = ["run"]
 
@@ -22,11 +29,12 @@ _LOUD = ("faust", "mode", "aiokafka", "kafka")
 def run(settings: WorkerSettings) -> None:
     """Match alerts and notices as they come, and send the topology's reactions.
 
-    From directories, in one process: write files under another name and rename them into the
-    directory when they are whole; names that begin with a dot are left alone.
+    In one process, from directories: write files under another name and rename them into the
+    directory when they are whole; names that begin with a dot are left alone. Without --alerts, in
+    one process from the topics of --broker.
 
-    On Kafka: make the topics first with `ampelstream topics create`. Workers share the work; start
-    as many as you like, on as many machines.
+    With --engine faust, on Kafka: make the topics first with `ampelstream topics create`. Workers
+    share the work; start as many as you like, on as many machines.
 
     Stop with Ctrl-C or SIGTERM; started again, it goes on where it was.
 
@@ -46,41 +54,64 @@ def run(settings: WorkerSettings) -> None:
 
 
 def _follow(settings: WorkerSettings) -> None:
-    """Run embedded: one process that follows directories."""
-    from ampelstream.cli.workflow import open_inputs, open_topology
-    from ampelstream.runtime.dispatch import Dispatcher
+    """Run embedded: one process that follows directories or topics."""
+    from contextlib import ExitStack
+
+    from ampelstream.cli.workflow import open_topology
+    from ampelstream.reactions.dispatch import Dispatcher
+    from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
-    from ampelstream.runtime.embedded.identity import claim
     from ampelstream.runtime.embedded.live import follow
-    from ampelstream.runtime.sinks import open_sinks
     from ampelstream.state.rocks import RocksBackend
 
     _, topology = open_topology(settings.topology, settings.catalogs)
-    inputs = open_inputs(settings.alerts, settings.notices)
-    backend = RocksBackend(settings.state / "rocks")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        claim(backend, topology)
+    with ExitStack() as open_things:
+        inputs = _inputs(settings, topology.name, open_things)
+        backend = RocksBackend(settings.state / "rocks")
+        open_things.callback(backend.close)
         dispatcher = Dispatcher(open_sinks(topology, settings.state))
-        embedded = Embedded(topology, backend, dispatcher=dispatcher)
+        embedded = Embedded(topology, backend, deliverer=dispatcher)
+        before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
         unsent = follow(embedded, inputs, stop, poll_seconds=settings.poll, once=settings.once)
-    finally:
-        backend.close()
-    counts = embedded.counters
+    count = embedded.accounting.total
     typer.echo(
-        f"alerts: {counts.alerts.records_in} in, {counts.alerts.accepted} accepted, "
-        f"{counts.alerts.dead_letters} dead letters; notices: {counts.notices.records_in} in, "
-        f"{counts.notices.dead_letters} dead letters",
+        f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
+        f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
+        f"notices: {count('received', 'notices')} in, {count('revised')} new; "
+        f"{count('dead_letters')} dead letters",
         err=True,
     )
     if unsent:
         typer.echo(f"{unsent} reactions are still to be sent; the next start tries again", err=True)
         raise typer.Exit(1)
-    if counts.alerts.dead_letters or counts.notices.dead_letters:
+    if count("dead_letters") > before:
         raise typer.Exit(3)
+
+
+def _inputs(
+    settings: WorkerSettings, topology: str, open_things: "ExitStack"
+) -> "Sequence[Source]":
+    """Open directories where any are named, topics otherwise."""
+    from ampelstream.cli.workflow import open_inputs
+
+    if settings.alerts:
+        return open_inputs(settings.alerts, settings.notices)
+    from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.runtime.kafka.sources import default_sources, load_connection, load_sources
+    from ampelstream.runtime.kafka.topicsource import open_topics
+
+    quiet_libraries()
+    connection = load_connection(settings.broker or "")
+    chosen = settings.sources
+    sources = load_sources(chosen) if chosen else default_sources(TopicNames(topology))
+    topics = open_topics(connection, sources)
+    for one in topics:
+        open_things.callback(one.close)
+    return topics
 
 
 def _set_up_logs(settings: WorkerSettings) -> None:

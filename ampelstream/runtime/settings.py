@@ -28,7 +28,7 @@ __all__ = [
 INGEST = "ingest"
 STEPS = (INGEST, OBJECTS, REACT)
 DIRECTORIES = "Directories (--engine embedded)"
-KAFKA = "Kafka (--engine faust)"
+KAFKA = "Kafka"
 TIMING = "Timing (--engine faust)"
 
 
@@ -129,7 +129,11 @@ class WorkerSettings(BaseModel):
         Path, Field(description="Directory of the state; kept between runs."), Option()
     ]
     engine: Annotated[
-        Engine, Field(description="embedded: one process, directories; faust: Kafka."), Option()
+        Engine,
+        Field(
+            description="embedded: one process, from directories or topics; faust: on Kafka, with many."
+        ),
+        Option(),
     ] = Engine.EMBEDDED
     catalogs: Annotated[
         Path | None, Field(description="Directory of the catalogues."), Option()
@@ -243,8 +247,8 @@ class WorkerSettings(BaseModel):
 
 
 def _unfit_embedded(settings: WorkerSettings) -> Iterator[str]:
-    if not settings.alerts:
-        yield "the embedded engine follows directories; give --alerts"
+    if not settings.alerts and not settings.broker:
+        yield "the embedded engine follows directories or topics; give --alerts, or --broker"
 
 
 def _unfit_faust(settings: WorkerSettings) -> Iterator[str]:
