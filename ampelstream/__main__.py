@@ -1,5 +1,5 @@
 """``python -m ampelstream``."""
 
-from ampelstream.cli.app import main
+from ampelstream.cli.main import main
 
 main()

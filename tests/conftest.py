@@ -2,9 +2,12 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -32,3 +35,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"{count} TESTS ON KAFKA DID NOT RUN", sep="!", red=True, bold=True)
     for reason, times in reasons.most_common():
         terminalreporter.line(f"{times} x {reason.removeprefix('Skipped: ')}", red=True)
+
+
+@pytest.fixture
+def retries() -> Iterator[list[RetryDetails]]:
+    """What was tried again: as often as the code asks for, but without the waits."""
+    seen: list[RetryDetails] = []
+
+    def note(details: RetryDetails) -> None:
+        seen.append(details)
+
+    set_on_retry_hooks([note])
+    with stamina.set_testing(testing=True, attempts=1000, cap=True):
+        yield seen
+    set_on_retry_hooks(None)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
 
 __all__ = ["app"]
 
@@ -38,7 +38,7 @@ def export(
 
     names = TopicNames(load(topology).name)
     found = asyncio.run(
-        last_candidates(connect(broker), names.candidates, mend=create_command(topology, broker))
+        last_candidates(connect(broker), names.candidates, create=create_command(topology, broker))
     )
     rows = (candidate_row(one) for one in found)
     if str(out) == "-":

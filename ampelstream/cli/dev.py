@@ -42,11 +42,11 @@ def start(
     Example: ampelstream run kilonova --engine faust --broker $(ampelstream dev kafka start)
     """
     from ampelstream.runtime.broker.broker import Broker
+    from ampelstream.runtime.broker.directory import read_record
     from ampelstream.runtime.broker.jars import DEFAULT_VERSION, cached
-    from ampelstream.runtime.broker.record import read
 
     directory = _directory(data)
-    known = read(directory)
+    known = read_record(directory)
     broker = Broker(
         directory,
         port=port or (known.port if known else 9092),
@@ -100,10 +100,10 @@ def status(data: _Data = None) -> None:
 
     Example: ampelstream dev kafka status
     """
-    from ampelstream.runtime.broker.record import pid_of, read
+    from ampelstream.runtime.broker.directory import pid_of, read_record
 
     directory = _directory(data)
-    known = read(directory)
+    known = read_record(directory)
     pid = pid_of(directory, known)
     typer.echo(f"running  {'no' if pid is None else 'yes'}")
     if known is not None:

@@ -60,7 +60,8 @@ def run_replay(
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
-    from ampelstream.runtime.embedded.replayer import BATCH, Replay, paced
+    from ampelstream.runtime.embedded.engine import BATCH
+    from ampelstream.runtime.embedded.replayer import Replay, paced
 
     def shown(
         records: Iterator["SourceRecord"], done: int, total: int | None

@@ -1,13 +1,13 @@
-"""``ampelstream topics``: the topics of a topology on Kafka, made and listed."""
+"""``ampelstream topics``: the topics of a topology on Kafka, made, filled and listed."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ampelstream.cli import topics_load
-from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
 
 if TYPE_CHECKING:
     from ampelstream.runtime.kafka.plan import PlannedTopic
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _DAY_MS = 86_400_000
+_SHOWN_REFUSED = 5
 
 app = typer.Typer(help="Create, list and fill the topics of a topology.", no_args_is_help=True)
-app.command("load")(topics_load.load)
 
 
 def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ def create(
 ) -> None:
     """Show which topics a topology needs, and with --yes create and alter them.
 
-    Exit code 1 where a topic has a partition count that cannot be mended; nothing is changed then.
+    Exit code 1 where a topic has a partition count that cannot be changed; nothing is changed then.
 
     Example: ampelstream topics create kilonova --broker localhost:9092 --yes
     """
@@ -115,6 +115,54 @@ def create(
         typer.echo(f"created {new} topics, altered {altered}", err=True)
     else:
         typer.echo(f"to create: {new}, to alter: {altered}; --yes does it", err=True)
+
+
+@app.command()
+def load(
+    topology: TopologyArgument,
+    broker: BrokerOption,
+    alerts: Annotated[
+        list[Path] | None, typer.Option(help="File, directory or archive of alerts; repeatable.")
+    ] = None,
+    notices: Annotated[
+        list[Path] | None, typer.Option(help="File or directory of notices; repeatable.")
+    ] = None,
+) -> None:
+    """Put files of alerts and notices into the topology's input topics, by event time.
+
+    Headers keep where each record came from, so that results name the files. Exit code 1 where a
+    record is larger than its topic takes; the others are loaded.
+
+    Example: ampelstream topics load kilonova --alerts night/ --notices lvk/ --broker localhost:9092
+    """
+    import asyncio
+
+    from ampelstream.cli.progress import watch
+    from ampelstream.cli.workflow import open_inputs
+    from ampelstream.runtime.kafka.loading import load as produce
+    from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.sources import merge
+    from ampelstream.topology import load as read
+
+    names, connection = TopicNames(read(topology).name), connect(broker)
+    sources = open_inputs(alerts or [], notices or [])
+    if not sources:
+        raise typer.BadParameter("name --alerts or --notices, or both")
+    sizes = [source.estimate() for source in sources]
+    total = None if None in sizes else sum(size for size in sizes if size is not None)
+    records = watch(merge(sources, {}), 0, total)
+    done = asyncio.run(produce(connection, names, records, create=create_command(topology, broker)))
+    typer.echo(
+        f"loaded {done.counts['alerts']} alerts into {names.alerts}, {done.counts['notices']} "
+        f"notices into {names.notices}: {done.volume / 1e6:.1f} MB",
+        err=True,
+    )
+    for line in done.refused[:_SHOWN_REFUSED]:
+        typer.echo(f"not loaded: {line}", err=True)
+    if len(done.refused) > _SHOWN_REFUSED:
+        typer.echo(f"... and {len(done.refused) - _SHOWN_REFUSED} more", err=True)
+    if done.refused:
+        raise typer.Exit(1)
 
 
 @app.command("list")

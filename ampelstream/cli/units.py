@@ -1,13 +1,25 @@
 """Command group ``units``: which units there are, what they do, and running one by itself."""
 
+import inspect
 import json
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-__all__ = ["app"]
+from ampelstream.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from ampelstream.core.boundary import Failure
+    from ampelstream.model.record import SourceRecord
+    from ampelstream.units import AlertFilter, Unit
+
+__all__ = ["app", "print_rows", "row"]
 
 app = typer.Typer(help="List the units, describe one, or run one by itself.", no_args_is_help=True)
 
@@ -19,15 +31,14 @@ def _write(record: Any) -> None:
 @app.command("list")
 def list_units() -> None:
     """List the units that ship and those that installed packages offer."""
-    from ampelstream.cli import unit_facts as facts
     from ampelstream.units.discovery import available
 
-    rows = [facts.row(name) for name in available()]
+    rows = [row(name) for name in available()]
     if sys.stdout.isatty():
-        facts.print_rows(rows)
+        print_rows(rows)
     else:
-        for row in rows:
-            _write(row)
+        for one in rows:
+            _write(one)
 
 
 @app.command("show")
@@ -39,14 +50,13 @@ def show(
     ] = False,
 ) -> None:
     """Describe a unit: what it does, and the keys of its configuration."""
-    from ampelstream.cli import unit_facts as facts
     from ampelstream.units.discovery import resolve
 
     unit = resolve(name)
     if schema:
-        sys.stdout.write(json.dumps(facts.schema(unit), indent=2) + "\n")
+        sys.stdout.write(json.dumps(unit.model_json_schema(), indent=2) + "\n")
     else:
-        sys.stdout.write(facts.describe(unit) + "\n")
+        sys.stdout.write(_describe(unit) + "\n")
 
 
 @app.command("run")
@@ -74,9 +84,273 @@ def run(
 
     Example: ampelstream units run DecentFilter --config cuts.yml alerts/ > verdicts.ndjson
     """
-    from ampelstream.cli import unit_runs as runs
-
-    settings = runs.read_config(config)
-    failed = runs.run_unit(name, settings, inputs, catalogs, _write)
-    if failed:
+    if _run_unit(name, _read_config(config), inputs, catalogs):
         raise typer.Exit(3)
+
+
+def _kind(unit: "type[Unit]") -> str:
+    """Which contract the unit keeps."""
+    from ampelstream.units import AlertFilter, MatchFilter, ObjectUnit
+
+    kinds = {AlertFilter: "alert filter", MatchFilter: "match filter", ObjectUnit: "object unit"}
+    return next((name for base, name in kinds.items() if issubclass(unit, base)), "unit")
+
+
+def row(name: str) -> dict[str, Any]:
+    """One line of the list; a unit that cannot be imported says why in ``error``."""
+    from ampelstream.units.discovery import resolve
+
+    try:
+        unit = resolve(name)
+    except ConfigError as error:
+        return {"name": name, "kind": None, "error": str(error)}
+    return {
+        "name": name,
+        "kind": _kind(unit),
+        "provides": getattr(unit, "provides", None),
+        "needs": list(getattr(unit, "needs", ())),
+        "uses": list(getattr(unit, "uses", ())),
+        "doc": _doc(unit).partition("\n")[0],
+    }
+
+
+def print_rows(rows: list[dict[str, Any]]) -> None:
+    """Print the list as a table for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for heading in ("unit", "kind", "provides", "needs", "uses", "what it does"):
+        table.add_column(heading)
+    for one in rows:
+        table.add_row(
+            one["name"],
+            one["kind"] or "broken",
+            one.get("provides") or "",
+            ", ".join(one.get("needs", ())),
+            ", ".join(one.get("uses", ())),
+            one.get("doc") or one.get("error") or "",
+        )
+    Console().print(table)
+
+
+def _describe(unit: "type[Unit]") -> str:
+    """Docstring, dependencies and the keys of the configuration."""
+    facts = [f"{unit.__name__} ({_kind(unit)}, version {unit.version})"]
+    for name in ("provides", "needs", "uses"):
+        value = getattr(unit, name, None)
+        if value:
+            facts.append(f"{name}: {value if isinstance(value, str) else ', '.join(value)}")
+    if getattr(unit, "needs_event", False):
+        facts.append("needs an event")
+    keys = [_key(name, field) for name, field in unit.model_fields.items()]
+    head = "Configuration:" if keys else "It has no configuration."
+    return "\n".join([*facts, "", _doc(unit), "", head, *keys])
+
+
+def _doc(unit: "type[Unit]") -> str:
+    """Docstring of the class itself; not the one that pydantic or a base class lends it."""
+    return inspect.cleandoc(unit.__dict__.get("__doc__") or "")
+
+
+def _key(name: str, field: "FieldInfo") -> str:
+    hint = field.annotation
+    plain = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    default = (
+        "required"
+        if field.is_required()
+        else f"default {field.get_default(call_default_factory=True)!r}"
+    )
+    said = f"\n      {field.description}" if field.description else ""
+    return f"  {name}: {plain}, {default}{said}"
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    """Read a unit's configuration; an empty one without a file.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or is not a mapping in YAML or JSON.
+    """
+    import yaml
+
+    if path is None:
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        # nearly all JSON is YAML, but not tabs, and YAML takes 1e9 for a string
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"configuration {path} must be a mapping of the unit's keys to values")
+    return content
+
+
+def _run_unit(
+    name: str,
+    config: Mapping[str, Any],
+    inputs: Sequence[Path],
+    catalogs: Path | None,
+) -> int:
+    """Run a unit over files.
+
+    Parameters
+    ----------
+    name
+        Of an alert filter, or KilonovaScore.
+    config
+        Its configuration.
+    inputs
+        Alerts, or cases.
+    catalogs
+        Directory of the catalogues; None for the default one.
+
+    Returns
+    -------
+    int
+        Number of records that could not be handled; each was named on stderr.
+
+    Raises
+    ------
+    AmpelstreamError
+        No such unit, wrong configuration, missing file or catalogue.
+    """
+    from ampelstream.sky.catalogs import CatalogStore
+    from ampelstream.units import AlertFilter, Resources
+    from ampelstream.units.discovery import configure, resolve
+    from ampelstream.units.scores.kilonova import KilonovaScore
+
+    unit = resolve(name)
+    if issubclass(unit, KilonovaScore):
+        return _run_cases(name, config, inputs)
+    if not issubclass(unit, AlertFilter):
+        raise ConfigError(_cannot_run(name, unit))
+    ready = configure(name, config)
+    store = CatalogStore(catalogs if catalogs is not None else CatalogStore.default_root())
+    ready.open(Resources(catalogs=store))
+    return _run_filter(ready, inputs) if isinstance(ready, AlertFilter) else 0
+
+
+def _cannot_run(name: str, unit: "type[Unit]") -> str:
+    from ampelstream.units import MatchFilter
+
+    what = (
+        "judges an object against an event"
+        if issubclass(unit, MatchFilter)
+        else "computes from a light curve, an event and other units' results"
+    )
+    return (
+        f"{name} cannot be run by itself: it {what}, and there is none here. Run alert filters and "
+        "KilonovaScore like this; list the others in a topology and use `ampelstream replay`"
+    )
+
+
+def _complain(where: str, failure: "Failure") -> None:
+    sys.stderr.write(f"{where}: {failure.error}: {failure.reason}\n")
+
+
+def _run_filter(unit: "AlertFilter", inputs: Sequence[Path]) -> int:
+    from ampelstream.core.boundary import Failure, attempt
+
+    missing = [str(path) for path in inputs if not path.exists()]
+    if missing:
+        raise SourceError(f"no such file or directory: {', '.join(missing)}")
+    failed = 0
+    for path in inputs:
+        for place, record in _records(path):
+            outcome = attempt(_verdict, unit, record)
+            if isinstance(outcome, Failure):
+                failed += 1
+                _complain(f"{_where(place)}, record {place['record']}", outcome)
+            else:
+                _write({**place, **outcome})
+    if failed:
+        sys.stderr.write(f"{failed} records could not be handled\n")
+    return failed
+
+
+def _where(place: Mapping[str, Any]) -> str:
+    return f"{place['file']}, {place['member']}" if "member" in place else str(place["file"])
+
+
+def _verdict(unit: "AlertFilter", record: "SourceRecord") -> dict[str, Any]:
+    from ampelstream.codecs.alerts import decode
+
+    alert = decode(record.value)
+    verdict = unit.judge(alert)
+    return {
+        "objectId": alert.object_id,
+        "candid": alert.candid,
+        "accept": verdict.accept,
+        "reason": verdict.reason or None,
+    }
+
+
+def _records(path: Path) -> "Iterator[tuple[dict[str, Any], SourceRecord]]":
+    """Records of an input, with file, member and the index of the record in it."""
+    from ampelstream.sources import open_source
+
+    of_file = groupby(
+        open_source(path, "alerts").read({}), key=lambda one: (one.where.source, one.member)
+    )
+    for (source, member), records in of_file:
+        place = _place(path, source, member)
+        for index, record in enumerate(records):
+            yield {**place, "record": index}, record
+
+
+def _place(path: Path, source: str, member: str) -> dict[str, Any]:
+    """File, as a path that the user can open, and member where it is an archive.
+
+    Records of a directory have the directory's own name and the path within it as their source.
+    """
+    inner = source.removeprefix(f"{path.resolve().name}/") if path.is_dir() else ""
+    file = path / inner if inner else path
+    plain = member in {"", file.name}
+    return {"file": str(file)} if plain else {"file": str(file), "member": member}
+
+
+def _run_cases(name: str, config: Mapping[str, Any], inputs: Sequence[Path]) -> int:
+    from ampelstream.core.boundary import Failure, attempt
+    from ampelstream.units.discovery import configure
+
+    configure(name, config)
+    failed = 0
+    for path in inputs:
+        for number, line in enumerate(_lines(path), start=1):
+            if not line.strip():
+                continue
+            outcome = attempt(_case, name, config, line)
+            if isinstance(outcome, Failure):
+                failed += 1
+                _complain(f"{path}, line {number}", outcome)
+            else:
+                _write(outcome)
+    if failed:
+        sys.stderr.write(f"{failed} cases could not be handled\n")
+    return failed
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise SourceError(f"cases {path}: {error.strerror}") from error
+
+
+def _case(name: str, config: Mapping[str, Any], line: bytes) -> dict[str, Any]:
+    from ampelstream.units.discovery import configure
+    from ampelstream.units.scores.kilonova import KilonovaScore
+    from ampelstream.units.scores.kilonova_cases import decode_case, score_case
+
+    case = decode_case(line)
+    unit = configure(name, {**config, **case.input.config})
+    if not isinstance(unit, KilonovaScore):
+        raise ConfigError(f"{name} is not a KilonovaScore")
+    return score_case(unit, case)

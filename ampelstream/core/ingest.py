@@ -86,8 +86,9 @@ class Ingest:
     # --- alerts ---------------------------------------------------------------------------------
 
     def _alert(self, record: SourceRecord) -> list[Output]:
-        alert: Alert | Failure
-        alert = record.alert or attempt(decode_alert, record.value, self._schemas)
+        alert: Alert | Failure | None = record.alert  # decoded already, to sort by time
+        if alert is None:
+            alert = attempt(decode_alert, record.value, self._schemas)
         if isinstance(alert, Failure):
             if alert.error == UnknownSchema.__name__ and self._may_wait(record):
                 self._tally.count("parked")

@@ -70,10 +70,10 @@ class Objects:
     ) -> None:
         claim(state, topology, inputs)
         self.events = EventStore(topology, state, maps)
-        self.objects = ObjectStore(topology, state, self.events)
+        self.store = ObjectStore(topology, state, self.events)
         self._topology = topology
         self._tables = state
-        self._retention = Retention(topology, state, self.events, self.objects)
+        self._retention = Retention(topology, state, self.events, self.store)
         self._sweeps = Sweeps(state)
         self._tally = tally
         self._clock = clock
@@ -113,7 +113,7 @@ class Objects:
         return []
 
     def _detection(self, detection: Detection) -> list[Output]:
-        merged = self.objects.add(detection)
+        merged = self.store.add(detection)
         new = [name for name in detection.channels if name not in merged.known]
         if new:
             self._tally.count("accepted")
@@ -165,10 +165,10 @@ class Objects:
             self._sweeps.end(event_id)
             return []
         outputs: list[Output] = []
-        names = self._sweeps.take(event_id, limit, lambda: self.objects.ids_near(event))
+        names = self._sweeps.take(event_id, limit, lambda: self.store.ids_near(event))
         where = event.state.revisions[-1].where
         for name in names:
-            matched = attempt(self.objects.rematch, name, event, moved=moved)
+            matched = attempt(self.store.rematch, name, event, moved=moved)
             if isinstance(matched, Failure):
                 failures = [((event_id, name, ""), matched)]
                 matched = Matched([], failures)
@@ -200,11 +200,11 @@ class Objects:
 
     def candidates(self) -> list[Candidate]:
         """Last revision of each candidate, sorted by event, object and channel."""
-        return sorted(self.objects.candidates(), key=lambda candidate: candidate.key)
+        return sorted(self.store.candidates(), key=lambda candidate: candidate.key)
 
     def censuses(self) -> list[EventCensus]:
         """Counts of each event, sorted by name; of those that were forgotten, as they were then."""
-        found = [census(self._topology, event, self.objects) for event in self.events]
+        found = [census(self._topology, event, self.store) for event in self.events]
         for _, value in self._tables.scan(keys.CENSUS, keys.stop(keys.CENSUS)):
             found.append(msgspec.msgpack.decode(value, type=EventCensus))
         return sorted(found, key=lambda one: one.event_id)
@@ -218,8 +218,8 @@ class Objects:
         """Make the candidates of these keys anew; one that the state does not have is removed."""
         found: dict[str, Candidate | None] = dict.fromkeys(keys_)
         for name in {one.split(KEY_SEPARATOR)[1] for one in found}:
-            state = self.objects.get(name)
-            for candidate in self.objects.candidates_of(state) if state is not None else ():
+            state = self.store.get(name)
+            for candidate in self.store.candidates_of(state) if state is not None else ():
                 if candidate_key(candidate) in found:
                     found[candidate_key(candidate)] = candidate
         return [Output("candidates", name, value) for name, value in found.items()]

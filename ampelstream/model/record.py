@@ -35,6 +35,9 @@ class SourceRecord:
         could be read as its value. Empty where nothing is wrong.
     since
         When the record was first put aside [s, Unix time]; 0 where it comes from its source.
+    position
+        Where it was read, if it came there from elsewhere: a source goes on behind this, while
+        ``where`` names its first source; None where they are the same.
     alert
         The decoded alert, left here by whoever had to look at it first (to sort by time), so that
         it is not decoded twice.
@@ -46,6 +49,7 @@ class SourceRecord:
     member: str = ""
     fault: str = ""
     since: float = 0.0
+    position: Coordinates | None = None
     alert: Alert | None = field(default=None, compare=False, repr=False)
 
 

@@ -160,7 +160,7 @@ def _julian_axis(frame: _Frame, origin: float) -> list[Markup]:
 
 
 def _shape(band: str, x: float, y: float, class_: str) -> Markup:
-    """Circle for g, square for r, diamond for the others: told apart without colour."""
+    """Circle for g, square for r, diamond for the others: distinguishable without colour."""
     if band == "g":
         return element("circle", cx=x, cy=y, r=4, class_=class_)
     if band == "r":

@@ -59,7 +59,7 @@ def text(value: object) -> Markup:
 def fixed(value: float, digits: int = 1) -> str:
     """Shortest decimal with at most ``digits`` places: coordinates in a drawing."""
     if not math.isfinite(value):
-        raise ValueError(f"a drawing has no place for {value}")
+        raise ValueError(f"{value} cannot be drawn")
     short = f"{value:.{digits}f}"
     if "." in short:
         short = short.rstrip("0").rstrip(".")

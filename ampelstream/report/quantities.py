@@ -133,6 +133,6 @@ def ticks(low: float, high: float, count: int = 6) -> Sequence[float]:
 
 
 def decimals(values: Sequence[float]) -> int:
-    """Decimal places that tell neighbouring ticks apart."""
+    """Decimal places in which neighbouring ticks differ."""
     step = min((b - a for a, b in itertools.pairwise(values)), default=1.0)
     return max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0

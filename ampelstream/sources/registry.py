@@ -7,13 +7,14 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import stamina
 
 from ampelstream.errors import ConfigError
 from ampelstream.sources.schemacache import SchemaCache, parsed_schema
@@ -22,6 +23,7 @@ __all__ = ["SchemaRegistry"]
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 10.0
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _MISSES_KEPT = 1000
 """A flood of garbage names a new identifier in every record; it must not fill the memory."""
@@ -29,6 +31,9 @@ _MISSES_KEPT = 1000
 
 class _Passing(Exception):  # noqa: N818  (never leaves this module)
     """A failure that may pass: worth another try."""
+
+
+_MAY_PASS = (aiohttp.ClientError, TimeoutError, OSError, _Passing)
 
 
 class _Refused(Exception):  # noqa: N818  (never leaves this module)
@@ -58,14 +63,12 @@ class SchemaRegistry:
         Makes the HTTP session of one fetch.
     clock
         Monotonic time [s].
-    sleep
-        Waits a number of seconds.
     retry_seconds
         How long it stands that a schema cannot be had, or that the registry does not answer [s].
     attempts
         How often one fetch tries a registry that does not answer.
     first_delay
-        Wait before the second attempt [s]; it doubles each time.
+        Wait before the second attempt [s], and up to as much again by chance; it doubles each time.
 
     Raises
     ------
@@ -82,7 +85,6 @@ class SchemaRegistry:
         password: str | None = None,
         session: Callable[[], aiohttp.ClientSession] = _session,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         retry_seconds: float = 60.0,
         attempts: int = 4,
         first_delay: float = 0.5,
@@ -92,7 +94,6 @@ class SchemaRegistry:
         self._headers = {} if user is None else _basic(user, password or "")
         self._session = session
         self._clock = clock
-        self._sleep = sleep
         self._retry_seconds = retry_seconds
         self._attempts = attempts
         self._first_delay = first_delay
@@ -158,26 +159,30 @@ class SchemaRegistry:
 
     async def _fetch(self, schema_id: int) -> str:
         """Fetch, keep in memory and on disk; says what is wrong, nothing where all is well."""
-        delay = self._first_delay
-        for attempt in range(1, self._attempts + 1):
-            try:
-                text = await self._get(schema_id)
-            except _Refused as error:
-                return str(error)
-            except (aiohttp.ClientError, TimeoutError, OSError, _Passing) as error:
-                if attempt == self._attempts:
-                    self._down_until = self._clock() + self._retry_seconds
-                    return f"{type(error).__name__.lstrip('_')}: {error} ({attempt} attempts)"
-            else:
-                schema = parsed_schema(text)
-                if schema is None:
-                    return "what it gives is no Avro schema of a record"
-                self._keep(schema_id, schema)
-                self._cache.write(schema_id, text)
-                return ""
-            await self._sleep(delay)
-            delay *= 2
-        return "no attempt was made"
+        text, made = "", 0
+        try:
+            async for attempt in stamina.retry_context(
+                on=_MAY_PASS,
+                attempts=self._attempts,
+                timeout=None,  # the attempts alone limit it, and each has its own timeout
+                wait_initial=self._first_delay,
+                wait_jitter=self._first_delay,
+                wait_max=_LONGEST_WAIT_SECONDS,
+            ):
+                made = attempt.num
+                with attempt:
+                    text = await self._get(schema_id)
+        except _Refused as error:
+            return str(error)
+        except _MAY_PASS as error:
+            self._down_until = self._clock() + self._retry_seconds
+            return f"{type(error).__name__.lstrip('_')}: {error} ({made} attempts)"
+        schema = parsed_schema(text)
+        if schema is None:
+            return "what it gives is no Avro schema of a record"
+        self._keep(schema_id, schema)
+        self._cache.write(schema_id, text)
+        return ""
 
     async def _get(self, schema_id: int) -> str:
         """Text of a schema."""

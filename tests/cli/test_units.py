@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from ampelstream.cli.unit_facts import print_rows, row
-from ampelstream.cli.units import app
+from ampelstream.cli.units import app, print_rows, row
 from ampelstream.errors import AmpelstreamError
 
 RUNNER = CliRunner()

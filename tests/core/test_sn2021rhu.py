@@ -1,18 +1,21 @@
 """SN 2021rhu: 34 packets, from first detection to 65 days, make one light curve."""
 
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from ampelstream.cli.workflow import open_topology
-from ampelstream.codecs.ztf import decode
-from ampelstream.core.ingest import ingest
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.ingest import Ingest
 from ampelstream.core.lightcurves import light_curve
-from ampelstream.core.objects import merge_detection
+from ampelstream.core.objectstore import merge_detection
 from ampelstream.core.state import ObjectState
 from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.detection import Detection
+from ampelstream.model.record import SourceRecord
 
 
 @pytest.mark.realdata
@@ -24,12 +27,17 @@ def test_any_order_any_packet_twice(seed: int, data_dir: Path, tmp_path: Path) -
     dice = random.Random(seed)  # noqa: S311  (a reproducible test, not a secret)
     mixed = [*packets, *dice.sample(packets, k=dice.randint(1, 34))]
     dice.shuffle(mixed)
+    ingest = Ingest(topology, Accounting().tally(), time.time)
     state: ObjectState | None = None
     duplicates = 0
     for number, packet in enumerate(mixed):
-        outcome = ingest(topology, decode(packet), Coordinates("rhu", 0, number))
-        assert outcome.detection is not None
-        state, known = merge_detection(state, outcome.detection)
+        record = SourceRecord(Coordinates("rhu", 0, number), "alerts", packet)
+        [detection] = [
+            output.value
+            for output in ingest.process([record])
+            if isinstance(output.value, Detection)
+        ]
+        state, known = merge_detection(state, detection)
         duplicates += bool(known)
     assert state is not None
     assert duplicates == len(mixed) - 34

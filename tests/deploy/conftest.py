@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from ampelstream.cli.app import app
+from ampelstream.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

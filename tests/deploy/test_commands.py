@@ -8,8 +8,8 @@ import pytest
 import typer
 from click.exceptions import UsageError
 
-from ampelstream.cli.app import app
-from ampelstream.runtime.faust.config import STEPS
+from ampelstream.cli.main import app
+from ampelstream.runtime.settings import STEPS
 from ampelstream.topology import load
 
 ROOT = Path(__file__).resolve().parents[2]

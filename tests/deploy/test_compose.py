@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ampelstream.runtime.faust.config import WorkerSettings
+from ampelstream.runtime.settings import WorkerSettings
 from ampelstream.topology.spec import TopicRetentionSpec
 
 HEALTHY, DONE = "service_healthy", "service_completed_successfully"
@@ -95,7 +95,7 @@ def test_a_worker_is_given_the_time_that_it_takes_to_stop(
 ) -> None:
     worker = compose["services"]["worker"]
     supervisor = parse(worker["command"])["grace"] + 5.0
-    assert WorkerSettings.__dataclass_fields__["grace_seconds"].default == 25.0
+    assert WorkerSettings.model_fields["grace"].default == 25.0
     assert seconds(worker["stop_grace_period"]) > supervisor
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from ampelstream.cli.app import app
+from ampelstream.cli.main import app
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import all_names

@@ -13,10 +13,9 @@ import pytest
 
 from ampelstream.errors import BrokerError
 from ampelstream.runtime.broker.broker import Broker
+from ampelstream.runtime.broker.directory import server_settings
 from ampelstream.runtime.broker.jars import DEFAULT_VERSION, fetch, find_java
-from ampelstream.runtime.broker.ping import answers
-from ampelstream.runtime.broker.ports import LOOPBACK, free_port
-from ampelstream.runtime.broker.properties import server_settings
+from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
 
 HERE = Path(__file__).parent
 NAMED = os.environ.get("AMPELSTREAM_TEST_BROKER")

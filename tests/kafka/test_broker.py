@@ -16,10 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker import record
 from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.ping import answers
-from ampelstream.runtime.broker.ports import LOOPBACK, free_port
+from ampelstream.runtime.broker.directory import pid_of, read_record
+from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
 
 USER, PASSWORD = "ampel", "se=cr'et"
 
@@ -182,7 +181,7 @@ def test_command_line(local_kafka: str, tmp_path: Path) -> None:
         assert not answers(LOOPBACK, port)
         assert run("stop").returncode == 0
     finally:
-        known = record.read(run.data)
-        running = record.pid_of(run.data, known)
+        known = read_record(run.data)
+        running = pid_of(run.data, known)
         if running is not None:
             os.kill(running, signal.SIGKILL)

@@ -83,7 +83,7 @@ def test_the_last_word_on_each_candidate(
         candidate("b", 3.0, "retracted"),
         candidate("z", 1.0, "outside"),
     ]
-    assert asyncio.run(last_candidates(connection, names.candidates, mend="")) == last
+    assert asyncio.run(last_candidates(connection, names.candidates, create="")) == last
     write_lines(tmp_path / "expected", map(candidate_row, last))
     file = tmp_path / "mine.yml"
     file.write_text(f"name: {names.topology}\nversion: 1\nchannels: {{all: {{}}}}\n")
@@ -105,7 +105,7 @@ def test_a_topic_that_ends_in_the_mark_of_a_transaction(
 ) -> None:
     mine: list[Sent] = [(0, b"a", encode_candidate(candidate("a", 1.0)))]
     asyncio.run(produce(connection, names.candidates, mine, transaction=names.topology))
-    found = asyncio.run(last_candidates(connection, names.candidates, mend=""))
+    found = asyncio.run(last_candidates(connection, names.candidates, create=""))
     assert found == [candidate("a", 1.0)]
 
 
@@ -120,13 +120,13 @@ def test_many_are_read_to_the_end(connection: Connection, names: TopicNames) -> 
                 await producer.send(names.candidates, value, key=key, partition=number % 3)
 
     asyncio.run(fill())
-    assert asyncio.run(last_candidates(connection, names.candidates, mend="")) == many
+    assert asyncio.run(last_candidates(connection, names.candidates, create="")) == many
 
 
 def test_nothing_and_nonsense(connection: Connection, names: TopicNames) -> None:
-    assert asyncio.run(last_candidates(connection, names.candidates, mend="")) == []
+    assert asyncio.run(last_candidates(connection, names.candidates, create="")) == []
     asyncio.run(produce(connection, names.candidates, [(2, b"x", b"nonsense")]))
     with pytest.raises(DecodeError, match=r"candidates\[2\]@0"):
-        asyncio.run(last_candidates(connection, names.candidates, mend=""))
+        asyncio.run(last_candidates(connection, names.candidates, create=""))
     with pytest.raises(ConfigError, match=r"no topic nothing.*mend it"):
-        asyncio.run(last_candidates(connection, "nothing", mend="mend it"))
+        asyncio.run(last_candidates(connection, "nothing", create="mend it"))

@@ -126,11 +126,11 @@ def test_a_wrong_partition_count_is_a_conflict(mine: Mine) -> None:
 def test_a_start_is_refused_until_the_topics_are_there(mine: Mine) -> None:
     sources = default_sources(mine.names)
     with pytest.raises(ConfigError) as caught:
-        asyncio.run(verify(mine.connection, mine.names, sources, mend="mend it"))
+        asyncio.run(verify(mine.connection, mine.names, sources, create="mend it"))
     for name in (mine.names.alerts, mine.names.events, mine.names.changelog("react"), "mend it"):
         assert name in str(caught.value)
     assert mine.topics("create", "--yes", "--partitions", 2).returncode == 0
-    assert asyncio.run(verify(mine.connection, mine.names, sources, mend="mend it")) == 2
+    assert asyncio.run(verify(mine.connection, mine.names, sources, create="mend it")) == 2
     elsewhere = SourcesSpec.model_validate(
         {
             "clusters": {"far": {"bootstrap": "far.example.org"}},
@@ -139,7 +139,7 @@ def test_a_start_is_refused_until_the_topics_are_there(mine: Mine) -> None:
         }
     )
     with pytest.raises(ConfigError, match="topic not-there does not exist") as caught:
-        asyncio.run(verify(mine.connection, mine.names, elsewhere, mend="mend it"))
+        asyncio.run(verify(mine.connection, mine.names, elsewhere, create="mend it"))
     assert mine.names.topology not in str(caught.value)
 
 

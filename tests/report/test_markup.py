@@ -53,7 +53,7 @@ def test_fixed(value: float, expected: str) -> None:
 
 
 def test_a_drawing_has_no_place_for_nan() -> None:
-    with pytest.raises(ValueError, match="no place for nan"):
+    with pytest.raises(ValueError, match="nan cannot be drawn"):
         fixed(float("nan"))
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from stamina.instrumentation import RetryDetails
 
 from ampelstream.errors import ConfigError
 from ampelstream.sources.registry import SchemaRegistry
 
 SCHEMA = {"type": "record", "name": "made.alert", "fields": [{"name": "n", "type": "long"}]}
+pytestmark = pytest.mark.usefixtures("retries")
 
 
 class Registry:
@@ -45,13 +48,9 @@ class Registry:
 class Clock:
     def __init__(self) -> None:
         self.now = 0.0
-        self.slept: list[float] = []
 
     def __call__(self) -> float:
         return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
 
 
 Story = Callable[[Registry, str], Awaitable[None]]
@@ -76,7 +75,7 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client(url: str, folder: Path, clock: Clock | None = None, **more: Any) -> SchemaRegistry:
     clock = clock or Clock()
-    return SchemaRegistry(url, folder, clock=clock, sleep=clock.sleep, **more)
+    return SchemaRegistry(url, folder, clock=clock, **more)
 
 
 def test_fetched_once_then_known(tmp_path: Path) -> None:
@@ -94,7 +93,9 @@ def test_fetched_once_then_known(tmp_path: Path) -> None:
     run(story)
 
 
-def test_missing_first_then_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_first_then_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, retries: list[RetryDetails]
+) -> None:
     async def story(server: Registry, url: str) -> None:
         clock = Clock()
         registry = client(url, tmp_path, clock, retry_seconds=60.0)
@@ -108,7 +109,7 @@ def test_missing_first_then_known(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         clock.now = 60.0
         assert await registry.fetch(900)
         assert server.asked == [900, 900]
-        assert clock.slept == []
+        assert retries == []
 
     with caplog.at_level(logging.WARNING):
         run(story)
@@ -117,14 +118,16 @@ def test_missing_first_then_known(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "404" in lines[0]
 
 
-def test_a_server_that_is_down(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_is_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, retries: list[RetryDetails]
+) -> None:
     clock = Clock()
     registry = client("http://127.0.0.1:9", tmp_path, clock, attempts=3, first_delay=0.5)
     with caplog.at_level(logging.WARNING):
         assert not asyncio.run(registry.fetch(701))
         assert not asyncio.run(registry.fetch(701))
         assert not asyncio.run(registry.fetch(702))  # not asked: the registry did not answer
-    assert clock.slept == [0.5, 1.0]
+    assert len(retries) == 2
     assert len(caplog.records) == 1
     assert "3 attempts" in caplog.text
 
@@ -147,15 +150,29 @@ def test_a_server_that_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_fault_that_passes(tmp_path: Path, status: int) -> None:
+def test_a_fault_that_passes(
+    tmp_path: Path, status: int, retries: list[RetryDetails], caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(server: Registry, url: str) -> None:
         server.schemas[701] = json.dumps(SCHEMA)
         server.status = [status, status]
-        clock = Clock()
-        assert await client(url, tmp_path, clock).fetch(701)
-        assert clock.slept == [0.5, 1.0]
+        assert await client(url, tmp_path).fetch(701)
 
     run(story)
+    assert len(retries) == 2
+    assert [one for one in caplog.records if one.levelno > logging.INFO] == []
+
+
+def test_the_waits_grow(tmp_path: Path, retries: list[RetryDetails]) -> None:
+    async def story(server: Registry, url: str) -> None:
+        server.status = [503, 503, 503, 503]
+        assert not await client(url, tmp_path, first_delay=0.001).fetch(701)
+
+    with stamina.set_testing(testing=False):
+        run(story)
+    waits = [one.wait_for for one in retries]
+    least = [0.001, 0.002, 0.004]
+    assert all(low <= wait <= low + 0.001 for low, wait in zip(least, waits, strict=True))
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -11,13 +11,20 @@ from types import TracebackType
 from typing import Self
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker import record
+from ampelstream.runtime.broker.directory import (
+    Record,
+    alone,
+    as_text,
+    check_users,
+    format_storage,
+    marker,
+    pid_of,
+    read_record,
+    server_settings,
+    write_record,
+)
 from ampelstream.runtime.broker.jars import DEFAULT_VERSION, fetch, find_java
-from ampelstream.runtime.broker.locks import alone
-from ampelstream.runtime.broker.ping import answers
-from ampelstream.runtime.broker.ports import LOOPBACK, free_port
-from ampelstream.runtime.broker.properties import as_text, server_settings
-from ampelstream.runtime.broker.storage import check_users, format_storage
+from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
 
 __all__ = ["JAVA_OPTIONS", "Broker"]
 
@@ -28,7 +35,9 @@ _LOG_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 _QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-_PAUSE = 0.03  # seconds between two looks at the process
+# Seconds between two looks at the process. No backoff (stamina): nothing is tried again, and longer
+# waits would only make every test that starts a broker slower.
+_PAUSE = 0.03
 _LINES = 25
 
 # A broker may outlive its object, and Popen complains where a process does: so none is forgotten.
@@ -78,7 +87,7 @@ class Broker:
     ) -> None:
         self.directory = directory.resolve()
         self.version = version
-        known = record.read(self.directory)
+        known = read_record(self.directory)
         self.port = port or (known.port if known else free_port())
         self._settings = dict(settings or {})
         self._listeners = {
@@ -116,7 +125,7 @@ class Broker:
         # the kernel shows the arguments of a new process a moment late: trust our own child
         if self._child is not None and self._child.poll() is None:
             return self._child.pid
-        return record.pid_of(self.directory, record.read(self.directory))
+        return pid_of(self.directory, read_record(self.directory))
 
     @property
     def alive(self) -> bool:
@@ -139,8 +148,8 @@ class Broker:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         with alone(self.directory / ".starting"):
-            known = record.read(self.directory)
-            if known is not None and record.pid_of(self.directory, known) is not None:
+            known = read_record(self.directory)
+            if known is not None and pid_of(self.directory, known) is not None:
                 self.port = known.port
                 self.version = known.version
                 begin = 0
@@ -222,7 +231,7 @@ class Broker:
         properties.touch(mode=0o600)  # settings may hold passwords
         properties.write_text(as_text(settings))
         format_storage([*java, _QUIET], properties, Path(settings["log.dirs"]), self._users)
-        command = [*java, *_LOG_OPTIONS, record.marker(self.directory), "kafka.Kafka"]
+        command = [*java, *_LOG_OPTIONS, marker(self.directory), "kafka.Kafka"]
         with self.log.open("ab") as log:
             # a session of its own: Ctrl-C in the terminal is for the program, not for the broker
             self._child = subprocess.Popen(
@@ -234,8 +243,8 @@ class Broker:
                 start_new_session=True,
             )
         _STARTED.append(self._child)
-        known = record.Record(pid=self._child.pid, port=self.port, version=self.version)
-        record.write(self.directory, known)
+        known = Record(pid=self._child.pid, port=self.port, version=self.version)
+        write_record(self.directory, known)
 
     def _wait_until_it_serves(self, timeout: float, begin: int) -> None:
         """Wait; `begin` is where the log of this start begins, in bytes."""

@@ -91,7 +91,7 @@ class Engine:
         """
         outputs = self._carry(self.ingest.process(batch))
         for record in batch:
-            self.progress.handled(record.where)
+            self.progress.handled(record.position or record.where)
         self._since_commit += len(batch)
         if self._since_commit >= self._commit_every:
             self.commit()

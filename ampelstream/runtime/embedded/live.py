@@ -52,7 +52,8 @@ def follow(
         while batch := list(islice(records, BATCH)):
             engine.process(batch)
             for record in batch:
-                offsets[(record.where.source, record.where.partition)] = record.where.offset
+                position = record.position or record.where
+                offsets[(position.source, position.partition)] = position.offset
             count += len(batch)
             if stop.is_set():
                 break

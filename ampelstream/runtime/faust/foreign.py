@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ampelstream.errors import RecoveryError
-from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.log import incident
 
 __all__ = ["foreign_keys", "foreign_offsets"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.record import Stream
-from ampelstream.runtime.faust.config import WorkerSettings
+from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.ingest import Ingest
 from ampelstream.runtime.kafka.intake import Intake
@@ -22,19 +22,19 @@ from ampelstream.topology import Topology
 __all__ = ["intakes"]
 
 
-def _registry(sources: SourcesSpec, settings: WorkerSettings) -> SchemaRegistry | None:
+def _registry(context: WorkerContext) -> SchemaRegistry | None:
     """The registry of the sources; its cache is shared by the workers of this machine."""
-    spec = sources.registry
+    spec = context.sources.registry
     if spec is None:
         return None
     user = None if spec.username is None else spec.username.read(f"username for {spec.url}")
     password = None if spec.password is None else spec.password.read(f"password for {spec.url}")
     return SchemaRegistry(
         spec.url,
-        settings.state / "schemas",
+        context.settings.state / "schemas",
         user=user,
         password=password,
-        retry_seconds=settings.park_seconds / 2,  # asked anew each time a record is due
+        retry_seconds=context.settings.park / 2,  # asked anew each time a record is due
     )
 
 
@@ -76,7 +76,7 @@ def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
 async def intakes(
     topology: Topology,
     names: TopicNames,
-    settings: WorkerSettings,
+    context: WorkerContext,
     outbox: Outbox,
     metrics: Metrics,
     health: Health,
@@ -88,8 +88,8 @@ async def intakes(
     ConfigError
         A secret is not there.
     """
-    sources = settings.sources
-    registry = _registry(sources, settings)
+    sources = context.sources
+    registry = _registry(context)
 
     def intake(
         name: str,
@@ -99,9 +99,9 @@ async def intakes(
         *,
         again: bool = False,
     ) -> Intake:
-        ours = where is settings.connection
+        ours = where is context.connection
         told = metrics if again else None  # who reads what is parked knows how much waits
-        schemas = WireSchemas(registry, told, retry_seconds=settings.park_seconds)
+        schemas = WireSchemas(registry, told, retry_seconds=context.settings.park)
         return Intake(
             name,
             where.client_options,
@@ -112,7 +112,7 @@ async def intakes(
                 topology,
                 names,
                 stream,
-                settings.partitions,
+                context.partitions,
                 schemas,
                 metrics,
                 ours=ours,
@@ -121,9 +121,9 @@ async def intakes(
             outbox=outbox,
             metrics=metrics,
             health=health,
-            instance=settings.instance and f"{settings.instance}-{name}",
-            session_seconds=settings.times.session,
-            refresh_seconds=settings.refresh_seconds,
+            instance=context.instance and f"{context.instance}-{name}",
+            session_seconds=context.settings.times.session,
+            refresh_seconds=context.settings.refresh,
         )
 
     streams: tuple[tuple[Stream, tuple[InputSpec, ...]], ...] = (
@@ -134,12 +134,12 @@ async def intakes(
     _check_own(sources, names)
     for stream, specs in streams:
         for cluster, inputs in _by_cluster(specs).items():
-            where = settings.connection if cluster is None else sources.clusters[cluster]
+            where = context.connection if cluster is None else sources.clusters[cluster]
             name = f"ingest-{stream}" if cluster is None else f"ingest-{stream}-{cluster}"
             made.append(intake(name, stream, where, inputs))
     if registry is not None:
         parked = [InputSpec(topics=(names.parked,))]
-        made.append(intake("ingest-parked", "alerts", settings.connection, parked, again=True))
+        made.append(intake("ingest-parked", "alerts", context.connection, parked, again=True))
     if not made:
         raise ConfigError("the sources name nothing to read")
     return made

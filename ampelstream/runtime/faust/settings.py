@@ -5,7 +5,6 @@ destination partition and writes offsets of tables never; we are exact by ids in
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,9 @@ from yarl import URL
 
 from ampelstream.errors import ConfigError
 from ampelstream.runtime.faust.driver import SCHEME
+from ampelstream.runtime.settings import GroupTimes
 
-__all__ = ["GroupTimes", "faust_settings"]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTimes:
-    """How quickly a consumer group notices a member that is gone [s].
-
-    Attributes
-    ----------
-    session
-        Without a heartbeat for so long a member is out, and its partitions go to others.
-    heartbeat
-        Time between heartbeats.
-    rebalance
-        How long members may take to finish what they have in hand when partitions move.
-    """
-
-    session: float = 12.0
-    heartbeat: float = 3.0
-    rebalance: float = 30.0
+__all__ = ["faust_settings"]
 
 
 def _credentials(options: Mapping[str, Any]) -> Any:

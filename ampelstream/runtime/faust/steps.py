@@ -1,9 +1,9 @@
 """The two stateful steps as Faust applications."""
 
 from ampelstream.core.events import MapCache
+from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.dispatch import Dispatcher
 from ampelstream.runtime.faust.app import StepApp
-from ampelstream.runtime.faust.config import WorkerSettings
 from ampelstream.runtime.faust.objects import ObjectsTask
 from ampelstream.runtime.faust.react import ReactTask
 from ampelstream.runtime.faust.settings import faust_settings
@@ -18,23 +18,21 @@ from ampelstream.topology import Topology
 __all__ = ["objects_app", "react_app"]
 
 
-def _settings(
-    step: str, names: TopicNames, settings: WorkerSettings, url: str
-) -> dict[str, object]:
+def _settings(step: str, names: TopicNames, context: WorkerContext, url: str) -> dict[str, object]:
     return faust_settings(
         names.app(step),
-        settings.connection.client_options(),
+        context.connection.client_options(),
         url=url,
-        directory=settings.directory / "faust" / step,
-        times=settings.times,
-        instance=None if settings.instance is None else f"{settings.instance}-{step}",
+        directory=context.directory / "faust" / step,
+        times=context.settings.times,
+        instance=None if context.instance is None else f"{context.instance}-{step}",
     )
 
 
 def objects_app(
     topology: Topology,
     names: TopicNames,
-    settings: WorkerSettings,
+    context: WorkerContext,
     url: str,
     outbox: Outbox,
     metrics: Metrics,
@@ -49,31 +47,31 @@ def objects_app(
     return StepApp(
         OBJECTS,
         names,
-        _settings(OBJECTS, names, settings, url),
-        settings.connection.client_options,
+        _settings(OBJECTS, names, context, url),
+        context.connection.client_options,
         sources=(names.detections, names.events),
         make_task=make,
-        state=settings.directory / OBJECTS,
+        state=context.directory / OBJECTS,
         outbox=outbox,
         metrics=metrics,
         health=health,
         contiguous=True,
         exclusive=names.candidates,
-        term_seconds=settings.times.rebalance * 0.8,
+        term_seconds=context.settings.times.rebalance * 0.8,
     )
 
 
 def react_app(
     topology: Topology,
     names: TopicNames,
-    settings: WorkerSettings,
+    context: WorkerContext,
     url: str,
     outbox: Outbox,
     metrics: Metrics,
     health: Health,
 ) -> StepApp:
     """Candidates become reactions."""
-    dispatcher = Dispatcher(open_sinks(topology, settings.state))
+    dispatcher = Dispatcher(open_sinks(topology, context.settings.state))
 
     def make(_partition: int, backend: Backend) -> ReactTask:
         return ReactTask(topology, names, backend, dispatcher, metrics)
@@ -81,14 +79,14 @@ def react_app(
     return StepApp(
         REACT,
         names,
-        _settings(REACT, names, settings, url),
-        settings.connection.client_options,
+        _settings(REACT, names, context, url),
+        context.connection.client_options,
         sources=(names.candidates,),
         make_task=make,
-        state=settings.directory / REACT,
+        state=context.directory / REACT,
         outbox=outbox,
         metrics=metrics,
         health=health,
         contiguous=False,  # candidates are compacted
-        term_seconds=settings.times.rebalance * 0.8,
+        term_seconds=context.settings.times.rebalance * 0.8,
     )

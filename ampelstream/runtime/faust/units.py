@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from ampelstream.errors import ConfigError, UnitError
+from ampelstream.runtime.service.child import end_with_parent
 from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.runtime.service.parent import end_with_parent
 from ampelstream.topology import BoundUnit, Topology
 from ampelstream.units import Inputs, ObjectUnit
 

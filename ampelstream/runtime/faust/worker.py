@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from ampelstream.errors import AmpelstreamError, ConfigError, LostRecords
+from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.app import StepApp
-from ampelstream.runtime.faust.config import INGEST, WorkerSettings
 from ampelstream.runtime.faust.inputs import intakes
 from ampelstream.runtime.faust.lagwatch import LagWatch
 from ampelstream.runtime.faust.queries import StateQueries
@@ -24,15 +23,18 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.outbox import Outbox
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
+from ampelstream.runtime.settings import INGEST
 from ampelstream.topology import Topology
 
 __all__ = ["Worker"]
 
 _LOG = logging.getLogger(__name__)
+_POOL_PROCESSES = 1
+"""For heavy units."""
 
 
 class Worker:
@@ -45,7 +47,7 @@ class Worker:
     ----------
     topology
         The workflow.
-    settings
+    context
         Where and what.
     exit_process
         Ends the process at once.
@@ -54,18 +56,19 @@ class Worker:
     def __init__(
         self,
         topology: Topology,
-        settings: WorkerSettings,
+        context: WorkerContext,
         *,
         exit_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._exit = exit_process
-        self._settings = settings
+        self._context = context
+        self._settings = context.settings
         self._names = TopicNames(topology.name)
         self._metrics = Metrics()
         self._health = Health(
-            stuck_after=settings.stuck_seconds, no_commit_after=settings.no_commit_seconds
+            stuck_after=self._settings.stuck_after, no_commit_after=self._settings.no_commit_after
         )
-        self._pool = UnitPool(settings.pool_processes)
+        self._pool = UnitPool(_POOL_PROCESSES)
         self._topology = in_production(topology, self._pool, self._metrics)
         self._stop = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], str] = {}
@@ -81,8 +84,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        options = self._settings.connection.client_options()
-        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_seconds)
+        options = self._context.connection.client_options()
+        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         Watchdog(self._health).start()
         self._begin("heartbeat", self._beat())
         await outbox.start()
@@ -108,7 +111,7 @@ class Worker:
         server, url = await self._serve(outbox)
         if INGEST in s.steps:
             self._intakes = await intakes(
-                self._topology, self._names, s, outbox, self._metrics, self._health
+                self._topology, self._names, self._context, outbox, self._metrics, self._health
             )
             for intake in self._intakes:
                 self._begin(intake.name, intake.run())
@@ -118,21 +121,23 @@ class Worker:
             self._begin(f"{app.name} (ownership)", app.step.watch())
             self._begin(f"{app.name} (start)", app.start(), lasting=False)
             self._begin(f"{app.name} (crash)", app.crashed())
-            self._watch_lag(app.name, app.group, app.assigned, s.connection.client_options)
+            self._watch_lag(
+                app.name, app.group, app.assigned, self._context.connection.client_options
+            )
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=sorted(s.steps))
         return server
 
     async def _serve(self, outbox: Outbox) -> tuple[Server, str]:
         """Start the HTTP server; the applications are made first, since it asks them."""
-        s = self._settings
+        s, context = self._settings, self._context
         holder = _LateQueries()
-        server = Server(self._health, self._metrics, holder, host=s.host, port=s.port)
+        server = Server(self._health, self._metrics, holder, host=s.host, port=context.port)
         port = await server.start()
-        url = f"http://{_in_url(s.advertise or s.host)}:{port}"
-        common = (self._topology, self._names, s, url, outbox, self._metrics, self._health)
+        url = context.url(port)
+        common = (self._topology, self._names, context, url, outbox, self._metrics, self._health)
         if OBJECTS in s.steps:
             objects = objects_app(*common)
-            holder.queries = StateQueries(objects, url, s.partitions)
+            holder.queries = StateQueries(objects, url, context.partitions)
             self._apps.append(objects)
         if REACT in s.steps:
             self._apps.append(react_app(*common))
@@ -202,7 +207,7 @@ class Worker:
     async def _end(self, outbox: Outbox, server: Server) -> int:
         """Finish what is in hand, commit, leave the groups; within the grace."""
         try:
-            async with asyncio.timeout(self._settings.grace_seconds):
+            async with asyncio.timeout(self._settings.grace):
                 for intake in self._intakes:
                     await intake.stop()
                 for app in self._apps:
@@ -212,19 +217,12 @@ class Worker:
         except TimeoutError:
             _LOG.error(
                 "not stopped within %g s; what is not committed is done again by the next start",
-                self._settings.grace_seconds,
+                self._settings.grace,
             )
             return ExitCode.FAILED
         self._pool.close()
         incident(_LOG, logging.INFO, "stopped", "stopped in order")
         return ExitCode.DONE
-
-
-def _in_url(host: str) -> str:
-    """A host as it stands in a URL; where we listen everywhere, this machine's name."""
-    if host in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not listened on)
-        return socket.getfqdn()
-    return f"[{host}]" if ":" in host else host
 
 
 class _LateQueries:

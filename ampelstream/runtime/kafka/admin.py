@@ -1,11 +1,10 @@
 """Topics of a cluster: looking at them, making them, checking them at a start."""
 
-import asyncio
-import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import stamina
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -126,22 +125,32 @@ async def _create(client: Any, topics: Collection[WantedTopic]) -> None:
     await _appeared(client, topics)
 
 
+class _NoLeaderError(SourceError):
+    """Topics that no broker serves yet."""
+
+
 async def _appeared(client: Any, topics: Collection[WantedTopic]) -> None:
     """Wait until the brokers know the topics: a controller answers before they do."""
-    deadline = time.monotonic() + _APPEAR_SECONDS
     names = {one.name for one in topics}
-    while True:
-        known = {
-            one["topic"]
-            for one in await client.describe_topics()
-            if one["partitions"] and all(part["leader"] >= 0 for part in one["partitions"])
-        }
-        if names <= known:
-            return
-        if time.monotonic() > deadline:
-            late = ", ".join(sorted(names - known))
-            raise SourceError(f"topics have no leader yet: {late}; look at the brokers' logs")
-        await asyncio.sleep(0.1)
+    async for attempt in stamina.retry_context(
+        on=_NoLeaderError,
+        attempts=None,
+        timeout=_APPEAR_SECONDS,
+        wait_initial=0.1,
+        wait_jitter=0.1,
+        wait_max=1.0,
+    ):
+        with attempt:
+            known = {
+                one["topic"]
+                for one in await client.describe_topics()
+                if one["partitions"] and all(part["leader"] >= 0 for part in one["partitions"])
+            }
+            if not names <= known:
+                late = ", ".join(sorted(names - known))
+                raise _NoLeaderError(
+                    f"topics have no leader yet: {late}; look at the brokers' logs"
+                )
 
 
 async def _alter(client: Any, wanted: WantedTopic, found: FoundTopic) -> None:
@@ -154,7 +163,7 @@ async def _alter(client: Any, wanted: WantedTopic, found: FoundTopic) -> None:
 
 
 async def verify(
-    connection: Connection, names: TopicNames, sources: SourcesSpec, *, mend: str
+    connection: Connection, names: TopicNames, sources: SourcesSpec, *, create: str
 ) -> int:
     """Check at a start that the topics are there; give the number of partitions.
 
@@ -166,7 +175,7 @@ async def verify(
         Of the topology.
     sources
         What is read; topics of our own cluster must exist, those of others are not looked at.
-    mend
+    create
         The command that creates the topics.
 
     Raises
@@ -186,7 +195,7 @@ async def verify(
     ]
     needed = [*read, *derived]
     cluster = await inspect(connection, {one.name for one in needed})
-    return partition_count(needed, cluster.topics, mend)
+    return partition_count(needed, cluster.topics, create)
 
 
 async def record_counts(connection: Connection, topics: Iterable[FoundTopic]) -> dict[str, int]:

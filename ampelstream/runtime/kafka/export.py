@@ -20,7 +20,7 @@ _POLL_MS = 500
 _SILENCE_SECONDS = 60.0
 
 
-async def last_candidates(connection: Connection, topic: str, *, mend: str) -> list[Candidate]:
+async def last_candidates(connection: Connection, topic: str, *, create: str) -> list[Candidate]:
     """Read the candidates that count: last revisions, rejected ones left out, sorted by their key.
 
     Parameters
@@ -29,7 +29,7 @@ async def last_candidates(connection: Connection, topic: str, *, mend: str) -> l
         Our own cluster.
     topic
         The topic of candidates.
-    mend
+    create
         The command that creates topics, for the message.
 
     Raises
@@ -41,7 +41,7 @@ async def last_candidates(connection: Connection, topic: str, *, mend: str) -> l
     SourceError
         The cluster cannot be reached, or stops answering.
     """
-    values = await last_values(connection, topic, mend=mend)
+    values = await last_values(connection, topic, create=create)
     found = (_decoded(where, value) for where, value in values)
     kept = [one for one in found if one.status is not CandidateStatus.REJECTED]
     return sorted(kept, key=lambda candidate: candidate.key)
@@ -58,7 +58,7 @@ async def last_values(
     connection: Connection,
     topic: str,
     *,
-    mend: str,
+    create: str,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[tuple[Coordinates, bytes]]:
     """Last value of each key of a topic, up to where it ends now, with its coordinates.
@@ -68,7 +68,7 @@ async def last_values(
     """
     cluster = await inspect(connection, [topic])
     if topic not in cluster.topics:
-        raise ConfigError(f"there is no topic {topic}; create it with: {mend}")
+        raise ConfigError(f"there is no topic {topic}; create it with: {create}")
     places = [TopicPartition(topic, part) for part in range(cluster.topics[topic].partitions)]
     kept: dict[tuple[int, bytes | None], tuple[Coordinates, bytes]] = {}
     async with open_consumer(

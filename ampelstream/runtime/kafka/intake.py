@@ -18,7 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from ampelstream.errors import SourceError
 from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
 
 __all__ = ["Intake", "Worker", "still_coordinates"]
@@ -206,7 +206,7 @@ class Intake:
         try:
             await self.start()
         except SourceError as error:
-            incident(_LOG, logging.ERROR, "unreachable", str(error), input=self.name)
+            incident(_LOG, logging.WARNING, "unreachable", str(error), input=self.name)
             return False
         return True
 

@@ -4,12 +4,13 @@ import asyncio
 import base64
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiohttp
+import stamina
 from aiokafka.abc import AbstractTokenProvider
 
 from ampelstream.errors import SourceError
@@ -23,6 +24,7 @@ _SHORT_LIFE_SECONDS = 300.0
 _MARGIN_SECONDS = 60.0
 _MARGIN_FRACTION = 0.2
 _REFUSED = frozenset({400, 401, 403})
+_LONGEST_WAIT_SECONDS = 10.0
 _CODES = frozenset(
     {
         "invalid_client",
@@ -61,12 +63,11 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
         For the token endpoint; None takes the system's authorities.
     clock
         Gives a time [s] that never goes back.
-    sleep
-        Waits [s].
     attempts
         Tries before it gives up.
     backoff_seconds
-        Wait before the second try [s]; doubled before each further one.
+        Wait before the second try [s], and up to as much again by chance; it doubles before each
+        further one.
     """
 
     def __init__(
@@ -78,7 +79,6 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
         *,
         ssl: SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         attempts: int = 4,
         backoff_seconds: float = 0.5,
     ) -> None:
@@ -90,7 +90,6 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
             self._form["scope"] = scope
         self._ssl: SSLContext | bool = True if ssl is None else ssl
         self._clock = clock
-        self._sleep = sleep
         self._attempts = attempts
         self._backoff = backoff_seconds
         # a provider may serve clients of two event loops (Faust's consumer has its own)
@@ -123,25 +122,29 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
             return self._token
 
     async def _refresh(self) -> None:
-        wait = self._backoff
-        for attempt in range(1, self._attempts + 1):
-            asked = self._clock()
-            try:
-                token, life = await self._ask()
-            except _Passing as failure:
-                if attempt == self._attempts:
-                    raise TokenError(
-                        f"no token from {self._url} after {attempt} attempts: {failure}; "
-                        "check token_url and whether the server is up"
-                    ) from None
-                await self._sleep(wait)
-                wait *= 2
-            else:
-                self._token = token
-                self._expires_at = asked + life
-                margin = min(_MARGIN_SECONDS, _MARGIN_FRACTION * life)
-                self._refresh_at = self._expires_at - margin
-                return
+        made = 0
+        try:
+            async for attempt in stamina.retry_context(
+                on=_Passing,
+                attempts=self._attempts,
+                timeout=None,  # the attempts alone limit it, and each has its own timeout
+                wait_initial=self._backoff,
+                wait_jitter=self._backoff,
+                wait_max=_LONGEST_WAIT_SECONDS,
+            ):
+                made = attempt.num
+                with attempt:
+                    asked = self._clock()
+                    token, life = await self._ask()
+                    self._token = token
+                    self._expires_at = asked + life
+                    margin = min(_MARGIN_SECONDS, _MARGIN_FRACTION * life)
+                    self._refresh_at = self._expires_at - margin
+        except _Passing as failure:
+            raise TokenError(
+                f"no token from {self._url} after {made} attempts: {failure}; "
+                "check token_url and whether the server is up"
+            ) from None
 
     async def _ask(self) -> tuple[str, float]:
         """One request: the token and its lifetime [s]."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.incidents import incident
+from ampelstream.runtime.service.log import incident
 
 __all__ = ["Watchdog"]
 

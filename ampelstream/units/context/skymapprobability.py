@@ -80,10 +80,10 @@ class SkyMapProbability(ObjectUnit):
         if inputs.skymap is None:
             name = inputs.event.event_id if inputs.event else "(no event)"
             raise UnitError(f"event {name} has no sky map to look the position up in")
-        place = inputs.lightcurve.position
-        if place is None:
+        position = inputs.lightcurve.position
+        if position is None:
             raise UnitError(f"{inputs.lightcurve.object_id} has no detection with a position")
-        return _read(inputs.skymap, inputs, *place)
+        return _read(inputs.skymap, inputs, *position)
 
 
 def _read(skymap: "SkyMap", inputs: Inputs, ra: float, dec: float) -> SkyMapResult:

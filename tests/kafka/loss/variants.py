@@ -34,9 +34,9 @@ class Setup:
 def our_settings(setup: Setup) -> dict[str, Any]:
     """Settings of our runtime, only quicker."""
     from ampelstream.runtime.faust.settings import (  # noqa: PLC0415  (stock imports Faust first)
-        GroupTimes,
         faust_settings,
     )
+    from ampelstream.runtime.settings import GroupTimes  # noqa: PLC0415  (as above)
 
     settings = faust_settings(
         setup.name,

@@ -11,7 +11,6 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.runtime.embedded.summary import listed
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import Topology, build, load
@@ -88,10 +87,15 @@ class Driver:
         self._offset = 0
 
     def feed(self, stream: Stream, value: Value, member: str = "") -> list[Any]:
-        """One record; gives the changes."""
+        """One record; gives what came of it: candidates, reactions, dead letters."""
         self._offset += 1
         where = Coordinates(stream, 0, self._offset)
-        return self.engine.process(SourceRecord(where, stream, value, member))
+        outputs = self.engine.process([SourceRecord(where, stream, value, member)])
+        return [output.value for output in outputs]
+
+    def count(self, name: str, *labels: str) -> int:
+        """How much was counted."""
+        return self.engine.accounting.total(name, *labels)
 
     def candidates(self) -> dict[tuple[str, str, str], Candidate]:
         """Final candidates by key, without the coordinates of the deliveries."""
@@ -100,7 +104,7 @@ class Driver:
             one.key: msgspec.structs.replace(
                 one, provenance=msgspec.structs.replace(one.provenance, records=())
             )
-            for one in listed(self.engine)
+            for one in self.engine.objects.candidates()
         }
 
 

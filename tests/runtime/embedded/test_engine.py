@@ -8,7 +8,7 @@ import pytest
 
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.reaction import Reaction
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.reactions.sinks import FileSink
 from ampelstream.runtime.dispatch import Dispatcher
 from ampelstream.runtime.embedded.engine import Engine
@@ -65,12 +65,13 @@ def test_counts_add_up(driver: Any, make_row: Callable[..., Any]) -> None:
     for value in (notice(), notice(), b"<xml/>", b"{}", b"\xff"):
         driver.feed("notices", value)
     driver.engine.commit()
-    alerts, notices = driver.engine.counters.alerts, driver.engine.counters.notices
-    assert (alerts.records_in, alerts.decoded, alerts.dead_letters) == (5, 3, 2)
-    assert (alerts.accepted, alerts.duplicates, alerts.rejected) == (2, 1, {})
-    assert (notices.records_in, notices.decoded, notices.dead_letters) == (5, 2, 3)
-    assert (notices.accepted, notices.duplicates) == (1, 1)
-    letters = list(driver.engine.book.letters())
+    count = driver.count
+    assert [count(n, "alerts") for n in ("received", "failed", "known")] == [5, 2, 1]
+    assert (count("passed"), count("accepted"), count("rejected_by_all")) == (3, 2, 0)
+    assert [count(n, "notices") for n in ("received", "failed", "known")] == [5, 3, 1]
+    assert (count("announced"), count("revised")) == (2, 1)
+    letters = list(driver.engine.progress.letters())
+    assert count("dead_letters") == 5
     assert len(letters) == 5
     assert {letter.stream for letter in letters} == {"alerts", "notices"}
     assert all(letter.reason and letter.where.offset for letter in letters)
@@ -85,8 +86,8 @@ def test_a_broken_sky_map_is_a_dead_letter_and_changes_nothing(driver: Any) -> N
     )
     driver.feed("notices", broken)
     driver.engine.commit()
-    assert [letter.step for letter in driver.engine.book.letters()] == ["events"]
-    assert len(driver.engine.events) == 0
+    assert [letter.step for letter in driver.engine.progress.letters()] == ["events"]
+    assert len(driver.engine.objects.events) == 0
 
 
 def test_state_survives_and_goes_on(
@@ -98,11 +99,11 @@ def test_state_survives_and_goes_on(
     first.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
     before = first.candidates()
     again = Engine(topology, first.backend)
-    assert again.counters == first.engine.counters
-    assert [event.event_id for event in again.events] == ["MS230225a"]
+    assert again.accounting.counts() == first.engine.accounting.counts()
+    assert [event.event_id for event in again.objects.events] == ["MS230225a"]
     first.engine = again
     assert first.candidates() == before
-    assert again.book.offsets() == {("notices", 0): 1, ("alerts", 0): 2}
+    assert again.progress.offsets() == {("notices", 0): 1, ("alerts", 0): 2}
 
 
 def test_what_is_not_committed_has_not_happened(
@@ -112,11 +113,11 @@ def test_what_is_not_committed_has_not_happened(
     backend = MemoryBackend()
     engine = Engine(make_topology(SIMPLE), backend, commit_every=100)
     row = make_row("ZTF01", 1, T0 + 1, 40.0, 0.0)
-    engine.process(SourceRecord(Coordinates("alerts", 0, 1), "alerts", row))
+    engine.process([SourceRecord(Coordinates("alerts", 0, 1), "alerts", row)])
     killed = Engine(make_topology(SIMPLE), backend)
-    assert killed.book.offsets() == {}
-    assert killed.counters.alerts.records_in == 0
-    assert list(killed.objects) == []
+    assert killed.progress.offsets() == {}
+    assert killed.accounting.counts() == {}
+    assert list(killed.objects.store) == []
 
 
 def test_retention_forgets_by_event_time_and_keeps_the_candidates(
@@ -126,11 +127,11 @@ def test_retention_forgets_by_event_time_and_keeps_the_candidates(
     driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
     before = driver.candidates()
     driver.feed("alerts", make_row("ZTF02", 2, T0 + 40, 140.0, 0.0))
-    engine = driver.engine
-    assert [state.object_id for state in engine.objects] == ["ZTF02"]
-    assert len(engine.events) == 0
+    objects = driver.engine.objects
+    assert [state.object_id for state in objects.store] == ["ZTF02"]
+    assert len(objects.events) == 0
     assert driver.candidates() == before
-    past = engine.retention.past_censuses()
+    past = objects.censuses()
     assert [(one.event_id, one.revisions[0].alerts) for one in past] == [("MS230225a", 1)]
 
 
@@ -141,21 +142,22 @@ def test_reactions_fire_once_and_are_withdrawn(
     topology = make_topology(SIMPLE)
     sink = FileSink(tmp_path / "near.ndjson")
     engine = Engine(
-        topology, MemoryBackend(), commit_every=1, dispatcher=Dispatcher({"near": [sink]})
+        topology, MemoryBackend(), commit_every=1, deliverer=Dispatcher({"near": [sink]})
     )
     rows = [make_row("ZTF01", n, T0 + n, 40.0, 0.0) for n in (1, 2, 3)]
     mail = [notice(), notice(kind="RETRACTION", created="2023-02-26T00:00:00Z", t0=None)]
     records = [("notices", mail[0]), *(("alerts", r) for r in rows), ("notices", mail[1])]
     for offset, (stream, value) in enumerate(records):
         where = Coordinates(stream, 0, offset)
-        engine.process(SourceRecord(where, "alerts" if stream == "alerts" else "notices", value))
+        of: Stream = "alerts" if stream == "alerts" else "notices"
+        engine.process([SourceRecord(where, of, value)])
     assert engine.finish() == 0
     sink.close()
     lines = (tmp_path / "near.ndjson").read_text().splitlines()
     assert len(lines) == 2
     assert '"klass":"new"' in lines[0]
     assert '"klass":"withdrawn"' in lines[1]
-    assert all(entry.sent == ("file:near.ndjson",) for entry in engine.ledger.entries())
+    assert all(entry.sent == ("file:near.ndjson",) for entry in engine.react.entries())
 
 
 def test_a_sink_that_fails_is_tried_again(
@@ -176,10 +178,20 @@ def test_a_sink_that_fails_is_tried_again(
             self.took.append(reaction.id)
 
     sink = Moody()
-    engine = Engine(make_topology(SIMPLE), MemoryBackend(), dispatcher=Dispatcher({"near": [sink]}))
-    engine.process(SourceRecord(Coordinates("n", 0, 0), "notices", notice()))
+    now = [0.0]
+    engine = Engine(
+        make_topology(SIMPLE),
+        MemoryBackend(),
+        deliverer=Dispatcher({"near": [sink]}),
+        clock=lambda: now[0],
+    )
+    engine.process([SourceRecord(Coordinates("n", 0, 0), "notices", notice())])
     row = make_row("ZTF01", 1, T0 + 1, 40.0, 0.0)
-    engine.process(SourceRecord(Coordinates("a", 0, 0), "alerts", row))
+    engine.process([SourceRecord(Coordinates("a", 0, 0), "alerts", row)])
     assert engine.finish() == 1
+    assert sink.asked == 1  # it is left alone for a while
+    now[0] += 11.0
+    assert engine.finish() == 1
+    now[0] += 11.0
     assert engine.finish() == 0
     assert len(sink.took) == 1

@@ -8,6 +8,8 @@ import pytest
 from ampelstream.core.sweeps import Sweeps
 
 from ampelstream.core import keys
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
 from ampelstream.simulate import simulate_notice
 from ampelstream.units.context.skymapprobability import SkyMapProbability
 
@@ -44,10 +46,10 @@ def test_a_day_entry_that_was_left_behind_does_not_take_the_object_with_it(
     driver.feed("alerts", make_row("ZTF01", 1, T0, 40.0, 0.0))
     driver.feed("alerts", make_row("ZTF01", 2, T0 + 15, 40.0, 0.0))
     # a store that was killed in the middle of a batch still has the entry of the first day
-    driver.engine.tables.put(keys.time_key(math.floor(T0), "ZTF01"), b"")
+    driver.engine.tables.put(keys.day(math.floor(T0), "ZTF01"), b"")
     driver.feed("alerts", make_row("ZTF02", 3, T0 + 30, 140.0, 0.0))
-    assert [one.object_id for one in driver.engine.objects] == ["ZTF01", "ZTF02"]
-    stale = keys.time_key(math.floor(T0), "ZTF01")
+    assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01", "ZTF02"]
+    stale = keys.day(math.floor(T0), "ZTF01")
     assert driver.engine.tables.get(stale) is None
 
 
@@ -56,7 +58,7 @@ def test_a_notice_from_the_future_makes_nothing_forgotten(
 ) -> None:
     driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
     driver.feed("notices", notice("2062-01-01T00:00:00Z"))
-    assert [one.object_id for one in driver.engine.objects] == ["ZTF01"]
+    assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01"]
     assert len(driver.candidates()) == 1
 
 
@@ -77,22 +79,24 @@ def test_an_object_that_fails_in_a_sweep_keeps_no_other_back(
 ) -> None:
     for number in range(1, 4):
         driver.feed("alerts", make_row(f"ZTF0{number}", number, T0 + 1, 40.0, 0.1 * number))
-    engine = driver.engine
-    driver.feed("notices", notice())
-    sweeps = Sweeps(engine.tables, engine.events, engine.objects)
-    sweeps.begin("MS230225a")
-    tried: list[str] = []
+    store = driver.engine.objects.store
+    rematch = store.rematch
 
-    def rematch(object_id: str, _event: object) -> tuple[()]:
-        tried.append(object_id)
+    def moody(object_id: str, event: Any, *, moved: bool = False) -> Any:
         if object_id == "ZTF02":
             raise RuntimeError("what a day")
-        return ()
+        return rematch(object_id, event, moved=moved)
 
-    monkeypatch.setattr(engine.objects, "rematch_one", rematch)
-    swept = sweeps.step(10)
-    assert tried == ["ZTF01", "ZTF02", "ZTF03"]
-    [(event_id, object_id, failure)] = swept.failures
-    assert (event_id, object_id) == ("MS230225a", "ZTF02")
-    assert "what a day" in failure.reason
-    assert len(sweeps) == 0
+    monkeypatch.setattr(store, "rematch", moody)
+    outputs = driver.feed("notices", notice())
+    [letter] = [one for one in outputs if isinstance(one, DeadLetter)]
+    assert (letter.stream, letter.step, letter.where) == (
+        "events",
+        "match",
+        Coordinates("notices", 0, 4),
+    )
+    assert letter.reason.startswith("object ZTF02 against event MS230225a: what a day")
+    assert {key[1] for key in driver.candidates()} == {"ZTF01", "ZTF03"}
+    assert driver.engine.objects.pending == 0
+    assert driver.count("dead_letters") == 1
+    assert driver.count("failed") == 0  # the notice itself was handled

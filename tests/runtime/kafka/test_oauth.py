@@ -2,19 +2,23 @@
 
 import asyncio
 import base64
+import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import stamina
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from stamina.instrumentation import RetryDetails
 
 from ampelstream.errors import SourceError
 from ampelstream.runtime.kafka.oauth import ClientCredentials
 
 SECRET = "s3cret-of-mine"  # noqa: S105  (made up; searched for in all that is shown)
 Answer = tuple[int, Any]
+pytestmark = pytest.mark.usefixtures("retries")
 
 
 class Authority:
@@ -40,28 +44,22 @@ def token(number: int, life: float = 1000.0) -> Answer:
 
 
 class Bench:
-    """A provider with a clock that is moved by hand and waits that take no time."""
+    """A provider with a clock that is moved by hand."""
 
-    def __init__(self, url: str, scope: str | None = "gcn") -> None:
+    def __init__(self, url: str, **more: Any) -> None:
         self.now = 0.0
-        self.waits: list[float] = []
-        self.provider = ClientCredentials(
-            url, "me", SECRET, scope, clock=lambda: self.now, sleep=self.sleep
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
+        self.provider = ClientCredentials(url, "me", SECRET, "gcn", clock=lambda: self.now, **more)
 
 
 def with_authority(
-    answers: list[Answer], test: Callable[[Bench, Authority], Awaitable[None]]
+    answers: list[Answer], test: Callable[[Bench, Authority], Awaitable[None]], **more: Any
 ) -> None:
     async def run() -> None:
         authority = Authority(answers)
         app = web.Application()
         app.router.add_post("/token", authority.handle)
         async with TestServer(app) as server:
-            await test(Bench(str(server.make_url("/token"))), authority)
+            await test(Bench(str(server.make_url("/token")), **more), authority)
 
     asyncio.run(run())
 
@@ -91,12 +89,29 @@ def test_a_short_life_is_not_all_margin() -> None:
     with_authority([token(1, 10.0), token(2, 10.0)], test)
 
 
-def test_failures_that_may_pass_are_tried_again() -> None:
+PASSING: list[Answer] = [(503, "busy"), (200, "no json"), (200, {"access_token": ""})]
+
+
+def test_failures_that_may_pass_are_tried_again_and_nothing_is_logged(
+    retries: list[RetryDetails], caplog: pytest.LogCaptureFixture
+) -> None:
     async def test(bench: Bench, _: Authority) -> None:
         assert await bench.provider.token() == "token-1"
-        assert bench.waits == [0.5, 1.0, 2.0]
 
-    with_authority([(503, "busy"), (200, "no json"), (200, {"access_token": ""}), token(1)], test)
+    with_authority([*PASSING, token(1)], test)
+    assert len(retries) == 3
+    assert [one for one in caplog.records if one.levelno > logging.INFO] == []
+
+
+def test_the_waits_grow(retries: list[RetryDetails]) -> None:
+    async def test(bench: Bench, _: Authority) -> None:
+        assert await bench.provider.token() == "token-1"
+
+    with stamina.set_testing(testing=False):
+        with_authority([*PASSING, token(1)], test, backoff_seconds=0.001)
+    waits = [one.wait_for for one in retries]
+    least = [0.001, 0.002, 0.004]
+    assert all(low <= wait <= low + 0.001 for low, wait in zip(least, waits, strict=True))
 
 
 def test_no_answer_is_an_error_that_keeps_the_secret() -> None:
@@ -105,17 +120,16 @@ def test_no_answer_is_an_error_that_keeps_the_secret() -> None:
             await bench.provider.token()
         assert isinstance(caught.value, OSError)  # so that aiokafka connects again
         assert SECRET not in "".join(traceback.format_exception(caught.value))
-        bench.waits.clear()
         assert await bench.provider.token() == "token-1"
 
     with_authority([(500, SECRET)] * 4 + [token(1)], test)
 
 
-def test_a_refusal_is_final_and_says_which() -> None:
+def test_a_refusal_is_final_and_says_which(retries: list[RetryDetails]) -> None:
     async def test(bench: Bench, authority: Authority) -> None:
         with pytest.raises(SourceError, match=r"status 401 \(invalid_client\)") as caught:
             await bench.provider.token()
-        assert bench.waits == []
+        assert retries == []
         assert SECRET not in "".join(traceback.format_exception(caught.value))
         authority.answers.append((403, {"error": f"bad secret {SECRET}"}))
         with pytest.raises(SourceError, match="status 403;") as caught:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from ampelstream.cli.app import app
+from ampelstream.cli.main import app
 from ampelstream.runtime.service import probe
 
 RUN = ["/opt/ampelstream/bin/python", "/opt/ampelstream/bin/ampelstream", "run", "kilonova"]

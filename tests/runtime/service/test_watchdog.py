@@ -81,7 +81,7 @@ def run_worker(body: str) -> tuple[int, float, str]:
     script = textwrap.dedent("""
         import ctypes, threading, time
         from ampelstream.runtime.service.health import Health
-        from ampelstream.runtime.service.incidents import log_as_json
+        from ampelstream.runtime.service.log import log_as_json
         from ampelstream.runtime.service.watchdog import Watchdog
         log_as_json()
         health = Health(stuck_after=1.0, no_commit_after=1.0)

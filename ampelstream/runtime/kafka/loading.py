@@ -46,7 +46,7 @@ class Loaded:
 
 
 async def load(
-    connection: Connection, names: TopicNames, records: Iterable[SourceRecord], *, mend: str
+    connection: Connection, names: TopicNames, records: Iterable[SourceRecord], *, create: str
 ) -> Loaded:
     """Produce records in their order, into the partitions of their topics in turn.
 
@@ -58,7 +58,7 @@ async def load(
         Of the topology.
     records
         What to load; rows of tables become JSON.
-    mend
+    create
         The command that creates the topics, for the message.
 
     Raises
@@ -68,7 +68,7 @@ async def load(
     SourceError
         The cluster cannot be reached, or a record was not acknowledged.
     """
-    topics = await _topics(connection, names, mend)
+    topics = await _topics(connection, names, create)
     limit = min(int(topic.config[_LIMIT]) for topic in topics.values())
     done = Loaded()
     waiting: deque[asyncio.Future[object]] = deque()
@@ -104,11 +104,13 @@ async def load(
     return done
 
 
-async def _topics(connection: Connection, names: TopicNames, mend: str) -> dict[Stream, FoundTopic]:
+async def _topics(
+    connection: Connection, names: TopicNames, create: str
+) -> dict[Stream, FoundTopic]:
     """The input topics as they are: a producer that asks for a missing one could create it."""
     wanted: dict[Stream, str] = {"alerts": names.alerts, "notices": names.notices}
     cluster = await inspect(connection, wanted.values())
     missing = [name for name in wanted.values() if name not in cluster.topics]
     if missing:
-        raise ConfigError(f"there is no topic {', '.join(missing)}; create them with: {mend}")
+        raise ConfigError(f"there is no topic {', '.join(missing)}; create them with: {create}")
     return {stream: cluster.topics[name] for stream, name in wanted.items()}

@@ -1,3 +1,5 @@
+"""Workers as child processes: started, started again, stopped."""
+
 import logging
 import os
 import signal
@@ -11,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ampelstream.runtime.service.backoff import Backoff
 from ampelstream.runtime.service.exitcodes import ExitCode
-from ampelstream.runtime.workers import Supervisor
+from ampelstream.runtime.service.supervisor import Backoff, Supervisor
 
 OBEDIENT = """
 stop = threading.Event()
@@ -199,14 +200,14 @@ def test_a_command_that_is_not_there_is_tried_again(
 def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     worker = """
         import time
-        from ampelstream.runtime.workers import end_with_parent
+        from ampelstream.runtime.service.child import end_with_parent
         assert end_with_parent()
         print("up", flush=True)
         time.sleep(60)
     """
     boss = f"""
         import sys
-        from ampelstream.runtime.workers import Supervisor
+        from ampelstream.runtime.service.supervisor import Supervisor
         Supervisor(lambda index: [sys.executable, {str(tmp_path / "worker.py")!r}], 2).run()
     """
     for name, body in (("worker", worker), ("boss", boss)):
@@ -240,3 +241,13 @@ def test_what_a_dead_worker_left_behind_is_ended(tmp_path: Path, script: Script)
     assert Supervisor(script(textwrap.dedent(body)), 1).run() == ExitCode.CONFIGURATION
     reader.join(20)
     assert ended == [b""]
+
+
+def test_waits_double_up_to_a_limit() -> None:
+    backoff = Backoff(first=1, longest=30)
+    assert [backoff.after(0) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_what_lived_long_begins_anew() -> None:
+    backoff = Backoff(first=1, longest=30, settled=60)
+    assert [backoff.after(lived) for lived in (0, 0, 59, 60, 0)] == [1, 2, 4, 1, 2]

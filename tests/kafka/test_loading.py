@@ -19,7 +19,7 @@ from ampelstream.runtime.kafka.admin import apply
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
-from ampelstream.runtime.kafka.load import load
+from ampelstream.runtime.kafka.loading import load
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import compare, wanted_topics
 from ampelstream.simulate import Night, simulate_night
@@ -99,7 +99,7 @@ def test_a_record_that_is_too_large_is_told_and_the_others_are_loaded(
             where = Coordinates("made-up", 0, number)
             yield SourceRecord(where, "notices", bytes(size), f"file-{number}")
 
-    done = asyncio.run(load(connection, names, records(), mend=""))
+    done = asyncio.run(load(connection, names, records(), create=""))
     assert done.counts == {"alerts": 0, "notices": 4}
     assert len(done.refused) == 1
     assert "file-2" in done.refused[0]
@@ -111,7 +111,7 @@ def test_a_record_that_is_too_large_is_told_and_the_others_are_loaded(
 def test_rows_become_json(connection: Connection, names: TopicNames) -> None:
     row = {"objectId": "a", "x": float("nan"), "n": 5}
     record = SourceRecord(Coordinates("table", 0, 7), "alerts", row)
-    asyncio.run(load(connection, names, [record], mend=""))
+    asyncio.run(load(connection, names, [record], create=""))
     lists = asyncio.run(arrived(connection, names.alerts, PARTITIONS, 1))
     assert lists[0][0].value == b'{"objectId":"a","x":null,"n":5}'
     assert decode_origin(lists[0][0].headers) == (record.where, "")
@@ -119,4 +119,4 @@ def test_rows_become_json(connection: Connection, names: TopicNames) -> None:
 
 def test_topics_are_not_made_by_loading(connection: Connection) -> None:
     with pytest.raises(ConfigError, match=r"no topic ampel\.nobody.*mend it"):
-        asyncio.run(load(connection, TopicNames("nobody"), [], mend="mend it"))
+        asyncio.run(load(connection, TopicNames("nobody"), [], create="mend it"))

@@ -9,19 +9,46 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from ampelstream.runtime.service.backoff import Backoff
 from ampelstream.runtime.service.child import Child
 from ampelstream.runtime.service.exitcodes import ExitCode, meaning
-from ampelstream.runtime.service.incidents import incident
-from ampelstream.runtime.service.parent import end_with_parent
+from ampelstream.runtime.service.log import incident
 
-__all__ = ["Supervisor", "end_with_parent"]
+__all__ = ["Backoff", "Supervisor"]
 
 _LOG = logging.getLogger(__name__)
 _HOPELESS = frozenset({ExitCode.USAGE, ExitCode.CONFIGURATION})
 """Ends that the same command comes to again."""
 _STOPPED = frozenset({ExitCode.DONE, -signal.SIGTERM})
 """Ends of an orderly stop; by the bare signal where the worker had not yet begun to work."""
+
+
+class Backoff:
+    """Waits that double with each failure, and begin anew after a success that lasted.
+
+    Elsewhere stamina does such waits. Not here: one thread waits for all workers at once, a signal
+    or a death ends the wait, and how long a worker lived decides the next one.
+
+    Parameters
+    ----------
+    first, longest
+        First wait and upper limit of the waits [s].
+    settled
+        What lives so long counts as a success [s].
+    """
+
+    def __init__(self, first: float = 1.0, longest: float = 30.0, settled: float = 60.0) -> None:
+        self._first = first
+        self._longest = longest
+        self._settled = settled
+        self._next = first
+
+    def after(self, lived: float) -> float:
+        """Wait before the next try [s], after one that lived so long [s]."""
+        if lived >= self._settled:
+            self._next = self._first
+        wait = self._next
+        self._next = min(2 * wait, self._longest)
+        return wait
 
 
 @dataclass
@@ -60,7 +87,7 @@ class Supervisor:
     and wrong configuration. SIGTERM or SIGINT stop: the workers get SIGTERM, and what still runs
     after the grace is killed; a second signal kills at once. Nothing is polled.
 
-    A worker must call `end_with_parent`, or a killed supervisor leaves it behind.
+    A worker must call `end_with_parent` (beside `Child`), or a killed supervisor leaves it behind.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ampelstream.cli.skymap import app
+from ampelstream.cli.skymaps import app
 from ampelstream.errors import ConfigError, SkyMapError, SourceError
 
 pytestmark = pytest.mark.realdata
@@ -92,7 +92,7 @@ def test_one_line_of_json_when_piped(maps: Path) -> None:
 
 
 def test_a_table_on_a_terminal(maps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ampelstream.cli.skymap._is_terminal", lambda: True)
+    monkeypatch.setattr("ampelstream.cli.skymaps._is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "160")
     out, _ = run(maps / GW190425, "--at", "197.45,-23.38,40", "--at", "1,2")
     for text in (

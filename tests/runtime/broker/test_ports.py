@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from ampelstream.runtime.broker.ping import answers
-from ampelstream.runtime.broker.ports import LOOPBACK, free_port
+from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
 
 
 def response(

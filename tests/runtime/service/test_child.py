@@ -6,13 +6,13 @@ import textwrap
 import time
 from pathlib import Path
 
+from ampelstream.runtime.service.child import SUPERVISED, end_with_parent
 from ampelstream.runtime.service.exitcodes import ExitCode
-from ampelstream.runtime.service.parent import SUPERVISED, end_with_parent
 
 
 def child(body: str, **environment: str) -> subprocess.Popen[bytes]:
     script = "import os, signal, sys, threading, time\n"
-    script += "from ampelstream.runtime.service.parent import end_with_parent\n"
+    script += "from ampelstream.runtime.service.child import end_with_parent\n"
     return subprocess.Popen(
         [sys.executable, "-c", script + textwrap.dedent(body)],
         stdin=subprocess.PIPE,
@@ -65,7 +65,7 @@ def test_processes_of_a_pool_end_when_their_parent_is_killed(tmp_path: Path) -> 
         textwrap.dedent("""
         import multiprocessing, os, time
         from concurrent.futures import ProcessPoolExecutor
-        from ampelstream.runtime.service.parent import end_with_parent
+        from ampelstream.runtime.service.child import end_with_parent
 
         if __name__ == "__main__":
             context = multiprocessing.get_context("spawn")

@@ -1,12 +1,22 @@
+"""What a worker logs: incidents as JSON, and what libraries repeat only once in a while."""
+
 import io
 import json
 import logging
 from collections.abc import Iterator
 
 import pytest
+import stamina
+from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.service.incidents import JsonLines, incident, log_as_json
+from ampelstream.runtime.service.log import (
+    JsonLines,
+    RepeatFilter,
+    incident,
+    log_as_json,
+    log_retries,
+)
 
 LOG = logging.getLogger("ampelstream.test_incidents")
 VALUE = "hunter2-of-the-broker"
@@ -101,3 +111,63 @@ def test_a_secret_does_not_leak_through_a_connection(
     incident(LOG, logging.ERROR, "lost", f"{connection!r} {connection}", connection=connection)
     assert "BROKER_PASSWORD" in lines.getvalue()
     assert VALUE not in lines.getvalue()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(name: str, text: str, level: int = logging.ERROR) -> logging.LogRecord:
+    return logging.LogRecord(name, level, "file", 1, text, (1,), None)
+
+
+def test_a_librarys_message_passes_once_in_a_while_with_its_count() -> None:
+    clock = Clock()
+    only = RepeatFilter(30.0, clock=clock)
+    assert only.filter(record("aiokafka.conn", "cannot connect to %d"))
+    assert not any(only.filter(record("aiokafka.conn", "cannot connect to %d")) for _ in range(5))
+    assert only.filter(record("aiokafka.conn", "another of %d"))
+    clock.now = 31.0
+    again = record("aiokafka.conn", "cannot connect to %d")
+    assert only.filter(again)
+    assert again.getMessage() == "cannot connect to 1 (and 5 times more)"
+
+
+def test_our_own_messages_always_pass() -> None:
+    only = RepeatFilter(clock=Clock())
+    ours = [record("ampelstream.runtime.faust.worker", "objects ended: %d") for _ in range(3)]
+    assert all(only.filter(one) for one in ours)
+
+
+def test_fausts_services_under_our_names_are_held_to_warnings() -> None:
+    only = RepeatFilter(clock=Clock())
+    name = "ampelstream.runtime.faust.recovery"
+    assert not only.filter(record(name, "[^--SafeRecovery]: Resuming flow... %d", logging.INFO))
+    assert only.filter(record(name, "[^--SafeRecovery]: Crashed reason=%d"))
+
+
+@pytest.fixture
+def set_up_retries() -> Iterator[None]:
+    log_retries()
+    yield
+    set_on_retry_hooks(None)
+
+
+@pytest.mark.usefixtures("set_up_retries")
+def test_a_retry_that_succeeds_is_said_at_debug_only_and_counted_nowhere(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tries = []
+    for attempt in stamina.retry_context(on=ValueError, wait_initial=0.001, wait_jitter=0):
+        with attempt:
+            tries.append(attempt.num)
+            if len(tries) < 3:
+                raise ValueError("busy")
+    assert tries == [1, 2, 3]
+    assert [one.levelno for one in caplog.records] == [logging.DEBUG] * 2
+    assert caplog.records[0].getMessage() == "tried again in 0.0 s: ValueError: busy"
+    assert len(get_on_retry_hooks()) == 1  # ours, and not the one that counts in Prometheus

@@ -21,7 +21,7 @@ from ampelstream.cli import (
     dev,
     replay,
     run,
-    skymap,
+    skymaps,
     topics,
     topology,
     units,
@@ -44,7 +44,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(candidates.app, name="candidates")
 app.add_typer(units.app, name="units")
 app.add_typer(catalogs.app, name="catalogs")
-app.add_typer(skymap.app, name="skymap")
+app.add_typer(skymaps.app, name="skymap")
 app.add_typer(dev.app, name="dev")
 
 

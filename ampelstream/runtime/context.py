@@ -1,0 +1,95 @@
+"""What a worker knows when it begins to work: its settings, and what follows from them."""
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ampelstream.runtime.kafka.admin import verify
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.sources import (
+    SourcesSpec,
+    default_sources,
+    load_connection,
+    load_sources,
+)
+from ampelstream.runtime.settings import WorkerSettings
+
+__all__ = ["WorkerContext", "open_context"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """Settings of a worker, and what was made of them.
+
+    Attributes
+    ----------
+    settings
+        What the command line said.
+    index
+        Number of this worker among those of its supervisor, from 0.
+    connection
+        Our own cluster.
+    sources
+        What ingest reads.
+    partitions
+        Number of partitions of the topology's topics, and so of the objects.
+    """
+
+    settings: WorkerSettings
+    index: int
+    connection: Connection
+    sources: SourcesSpec
+    partitions: int
+
+    @property
+    def directory(self) -> Path:
+        """Of this worker: its databases. What workers share lies in ``settings.state``."""
+        return self.settings.state / f"worker-{self.index}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 for any free port."""
+        return self.settings.port + self.index if self.settings.port else 0
+
+    @property
+    def instance(self) -> str | None:
+        """Static member id in the consumer groups; None for a new one each time."""
+        named = self.settings.instance_id
+        return f"{named}-{self.index}" if named else None
+
+    def url(self, port: int) -> str:
+        """Where other workers reach this one, which listens on that port."""
+        host = self.settings.advertise or self.settings.host
+        if host in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not listened on)
+            host = socket.getfqdn()
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def open_context(
+    settings: WorkerSettings, index: int, names: TopicNames, *, create: str
+) -> WorkerContext:
+    """Read the connection and the sources, and look at the topics.
+
+    Parameters
+    ----------
+    settings
+        What the worker is told.
+    index
+        Its number.
+    names
+        Topics of the topology.
+    create
+        The command that creates the topics, for the message.
+
+    Raises
+    ------
+    ConfigError
+        A file is not valid, or topics are missing; all are named, with the command.
+    SourceError
+        The cluster cannot be reached.
+    """
+    connection = load_connection(settings.broker or "")
+    sources = load_sources(settings.sources) if settings.sources else default_sources(names)
+    partitions = await verify(connection, names, sources, create=create)
+    return WorkerContext(settings, index, connection, sources, partitions)

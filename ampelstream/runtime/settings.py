@@ -1,0 +1,265 @@
+"""What a worker is told: every setting once, with its bounds, its default and its text for people.
+
+The command line makes its options from `WorkerSettings` (`ampelstream.cli.options`), so a setting
+is added here and nowhere else. What follows from the settings at run time (connection, partitions,
+directories) is made in `ampelstream.runtime.context`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ampelstream.runtime.kafka.names import OBJECTS, REACT
+
+__all__ = [
+    "INGEST",
+    "STEPS",
+    "Engine",
+    "GroupTimes",
+    "LogForm",
+    "Option",
+    "WorkerSettings",
+]
+
+INGEST = "ingest"
+STEPS = (INGEST, OBJECTS, REACT)
+DIRECTORIES = "Directories (--engine embedded)"
+KAFKA = "Kafka"
+TIMING = "Timing (--engine faust)"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field of the settings is given on the command line.
+
+    Attributes
+    ----------
+    panel
+        Heading under which the help shows it; None for the common ones.
+    variable
+        Environment variable that holds its default.
+    metavar
+        What the help shows for its value; by default its type.
+    unit
+        Unit of measure of its value; None for what has none.
+    positional
+        Whether it is an argument, without a name.
+    commas
+        Whether several values are given as one text with commas, not by repeating the option.
+    """
+
+    panel: str | None = None
+    variable: str | None = None
+    metavar: str | None = None
+    unit: str | None = None
+    positional: bool = False
+    commas: bool = False
+
+
+class Engine(StrEnum):
+    """What carries the records."""
+
+    EMBEDDED = "embedded"
+    FAUST = "faust"
+
+
+class LogForm(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTimes:
+    """How quickly a consumer group notices a member that is gone [s].
+
+    Attributes
+    ----------
+    session
+        Without a heartbeat for so long a member is out, and its partitions go to others.
+    heartbeat
+        Time between heartbeats.
+    rebalance
+        How long members may take to finish what they have in hand when partitions move.
+    """
+
+    session: float = 12.0
+    heartbeat: float = 3.0
+    rebalance: float = 30.0
+
+
+def _known_steps(steps: tuple[str, ...]) -> tuple[str, ...]:
+    strange = sorted(set(steps) - set(STEPS))
+    if strange or not steps:
+        raise ValueError(
+            f"there is no step {', '.join(strange) or '(none given)'}; steps are {', '.join(STEPS)}"
+        )
+    return tuple(step for step in STEPS if step in steps)
+
+
+_Followed = Annotated[tuple[Path, ...], Option(panel=DIRECTORIES)]
+_Seconds = Annotated[float, Option(panel=TIMING, unit="s")]
+
+
+class WorkerSettings(BaseModel):
+    """What ``ampelstream run`` is told; the fields are its options.
+
+    Messages of the validation name options as they are typed. Times are in seconds.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A value is out of its bounds, or the engine misses an input; `ampelstream.cli.options` makes
+        a wrong usage of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topology: Annotated[
+        str,
+        Field(description="Topology file, or the name of a shipped one."),
+        Option(positional=True),
+    ]
+    state: Annotated[
+        Path, Field(description="Directory of the state; kept between runs."), Option()
+    ]
+    engine: Annotated[
+        Engine,
+        Field(
+            description="embedded: one process, from directories or topics; faust: on Kafka, with many."
+        ),
+        Option(),
+    ] = Engine.EMBEDDED
+    catalogs: Annotated[
+        Path | None, Field(description="Directory of the catalogues."), Option()
+    ] = None
+
+    alerts: Annotated[
+        _Followed, Field(description="Directory of alerts to follow; may be repeated.")
+    ] = ()
+    notices: Annotated[
+        _Followed, Field(description="Directory of notices to follow; may be repeated.")
+    ] = ()
+    poll: Annotated[
+        float,
+        Field(ge=0.05, description="Time between looks into the directories."),
+        Option(panel=DIRECTORIES, unit="s"),
+    ] = 1.0
+    once: Annotated[
+        bool, Field(description="End when nothing new is there."), Option(panel=DIRECTORIES)
+    ] = False
+
+    broker: Annotated[
+        str | None,
+        Field(
+            description="Our own cluster: host:port, several with commas; or a YAML file with "
+            "bootstrap, security, mechanism, username, password."
+        ),
+        Option(panel=KAFKA, variable="AMPELSTREAM_BROKER", metavar="ADDRESS|FILE"),
+    ] = None
+    sources: Annotated[
+        Path | None,
+        Field(
+            description="YAML file of clusters and topics that are read; without it, our own "
+            "topics ampel.NAME.alerts and ampel.NAME.notices."
+        ),
+        Option(panel=KAFKA),
+    ] = None
+    steps: Annotated[
+        tuple[str, ...],
+        AfterValidator(_known_steps),
+        Field(description="Steps that this worker runs, with commas."),
+        Option(panel=KAFKA, commas=True),
+    ] = STEPS
+    workers: Annotated[
+        int,
+        Field(ge=1, description="Worker processes; a dead one is started again."),
+        Option(panel=KAFKA),
+    ] = 1
+    host: Annotated[
+        str, Field(description="Address of the probes and queries."), Option(panel=KAFKA)
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Field(ge=0, le=65535, description="Port of the first worker; 0 takes any."),
+        Option(panel=KAFKA),
+    ] = 6066
+    advertise: Annotated[
+        str | None,
+        Field(description="Host under which other workers reach this one, if not that of --host."),
+        Option(panel=KAFKA, variable="AMPELSTREAM_ADVERTISE"),
+    ] = None
+    instance_id: Annotated[
+        str | None,
+        Field(description="Static name in the consumer groups, such as the name of a pod."),
+        Option(panel=KAFKA, variable="AMPELSTREAM_INSTANCE_ID"),
+    ] = None
+    log: Annotated[
+        LogForm, Field(description="Form of the log on stderr."), Option(panel=KAFKA)
+    ] = LogForm.TEXT
+
+    stuck_after: Annotated[
+        _Seconds, Field(ge=1, description="After this time a stuck worker is ended.")
+    ] = 60.0
+    no_commit_after: Annotated[
+        _Seconds,
+        Field(
+            ge=10,
+            description="After this time without a commit, while records wait, the worker is "
+            "ended.",
+        ),
+    ] = 120.0
+    grace: Annotated[_Seconds, Field(ge=0, description="Time for an orderly stop.")] = 25.0
+    session: Annotated[
+        _Seconds,
+        Field(
+            ge=6,
+            description="After this time without a heartbeat a worker's partitions go to others.",
+        ),
+    ] = 12.0
+    produce_timeout: Annotated[
+        _Seconds,
+        Field(ge=1, description="After this time a record that no broker takes ends the worker."),
+    ] = 30.0
+    park: Annotated[
+        _Seconds, Field(ge=0.1, description="Time between tries of a record of unknown schema.")
+    ] = 60.0
+    refresh: Annotated[
+        _Seconds, Field(ge=1, description="Time between looks for new topics of a pattern.")
+    ] = 30.0
+
+    @model_validator(mode="after")
+    def _inputs_fit(self) -> "WorkerSettings":
+        missing = next(_UNFIT[self.engine](self), None)
+        if missing is not None:
+            raise ValueError(missing)
+        return self
+
+    @property
+    def times(self) -> GroupTimes:
+        """Of the consumer groups."""
+        return GroupTimes(session=self.session, heartbeat=min(3.0, self.session / 4))
+
+
+def _unfit_embedded(settings: WorkerSettings) -> Iterator[str]:
+    if not settings.alerts and not settings.broker:
+        yield "the embedded engine follows directories or topics; give --alerts, or --broker"
+
+
+def _unfit_faust(settings: WorkerSettings) -> Iterator[str]:
+    if not settings.broker:
+        yield "the faust engine needs --broker, or AMPELSTREAM_BROKER"
+    if settings.alerts or settings.notices or settings.once:
+        yield (
+            "the faust engine reads topics: --alerts, --notices and --once are for the embedded "
+            "one; see `ampelstream topics load` to bring files in"
+        )
+
+
+_UNFIT = {Engine.EMBEDDED: _unfit_embedded, Engine.FAUST: _unfit_faust}
+"""What each engine misses, or cannot use."""
