@@ -5,7 +5,6 @@ destination partition and writes offsets of tables never; we are exact by ids in
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,7 @@ from yarl import URL
 from ampelstream.runtime.safefaust.driver import SCHEME
 from ampelstream.runtime.safefaust.errors import SettingsError
 
-__all__ = ["GroupTimes", "safe_settings"]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTimes:
-    """How quickly a consumer group notices a member that is gone [s].
-
-    Attributes
-    ----------
-    session
-        Without a heartbeat for so long a member is out, and its partitions go to others.
-    heartbeat
-        Time between heartbeats.
-    rebalance
-        How long members may take to finish what they have in hand when partitions move.
-    """
-
-    session: float = 12.0
-    heartbeat: float = 3.0
-    rebalance: float = 30.0
+__all__ = ["safe_settings"]
 
 
 def _credentials(options: Mapping[str, Any]) -> Any:
@@ -61,7 +41,9 @@ def safe_settings(
     *,
     url: str,
     directory: Path,
-    times: GroupTimes,
+    session: float = 12.0,
+    heartbeat: float = 3.0,
+    rebalance: float = 30.0,
     instance: str | None = None,
     refresh_seconds: float = 300.0,
 ) -> dict[str, Any]:
@@ -77,8 +59,13 @@ def safe_settings(
         Where this worker answers; must differ between workers.
     directory
         For Faust's own files.
-    times
-        Of the consumer group.
+    session
+        Without a heartbeat for so long a member is out of the group, and its partitions go to
+        others [s].
+    heartbeat
+        Time between heartbeats [s].
+    rebalance
+        How long members may take to finish what they have in hand when partitions move [s].
     instance
         Static member id; a worker that comes back under it within the session time gets its
         partitions without a rebalance. None: a new member each time.
@@ -90,17 +77,17 @@ def safe_settings(
     SettingsError
         The session is not shorter than a request may take.
     """
-    request = max(40.0, times.session + 10)
-    if times.heartbeat * 2 > times.session:
+    request = max(40.0, session + 10)
+    if heartbeat * 2 > session:
         raise SettingsError("the session time must hold at least two heartbeats")
     servers = options["bootstrap_servers"]
     return {
         "id": app_id,
         "broker": [URL(f"{SCHEME}://{server}") for server in servers],
         "broker_credentials": _credentials(options),
-        "broker_session_timeout": times.session,
-        "broker_heartbeat_interval": times.heartbeat,
-        "broker_rebalance_timeout": times.rebalance,
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": heartbeat,
+        "broker_rebalance_timeout": rebalance,
         "broker_request_timeout": request,
         "broker_max_poll_interval": 3600.0,  # our watchdog ends what hangs, and sooner
         "broker_commit_interval": 1.0,

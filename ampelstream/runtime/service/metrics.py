@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections import Counter as TotalOf
 from collections.abc import Callable, Iterator
 
 from prometheus_client import (
@@ -13,11 +14,13 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+
+from ampelstream.core.accounting import COUNTS, Accounting, CountKey
 
 __all__ = ["CONTENT_TYPE", "OTHER", "Metrics"]
 
@@ -48,14 +51,53 @@ class _CommitAge(Collector):
         yield family
 
 
+class _Counts(Collector):
+    """The counts of the processors, as they stand when it is asked for them.
+
+    Reasons beyond the fiftieth of a channel are shown as `OTHER`, so that a reason with a number in
+    it cannot fill the memory of the monitoring.
+    """
+
+    def __init__(self, accounting: Accounting) -> None:
+        self._accounting = accounting
+        self._reasons: dict[CountKey, dict[str, str]] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        families = {
+            name: CounterMetricFamily(f"ampelstream_{name}", text, labels=labels)
+            for name, (text, labels) in COUNTS.items()
+        }
+        totals: TotalOf[CountKey] = TotalOf()
+        for key, count in self._accounting.counts().items():
+            totals[self._bounded(key)] += count
+        for (name, *labels), count in totals.items():
+            families[name].add_metric(labels, count)
+        yield from families.values()
+
+    def _bounded(self, key: CountKey) -> CountKey:
+        if "reason" not in COUNTS[key[0]][1]:
+            return key
+        *rest, reason = key  # the last label
+        known = self._reasons.setdefault(tuple(rest), {})
+        if reason not in known:
+            if len(known) >= _MAX_REASONS:
+                return (*rest, OTHER)
+            known[reason] = reason[:_MAX_REASON_LENGTH]
+        return (*rest, known[reason])
+
+
 class Metrics:
     """Counters, gauges and histograms of one worker process; to be used from any thread.
+
+    What the processors count stands in an `Accounting`, and is shown from there.
 
     Every name begins with ``ampelstream_``. Series that the process has not met do not exist, so a
     restart begins at zero, as Prometheus expects.
 
     Parameters
     ----------
+    accounting
+        Counts of the processors.
     registry
         Where they are registered; by default one of its own, with the collectors of process,
         platform and garbage collection where there is ``/proc``.
@@ -65,6 +107,7 @@ class Metrics:
 
     def __init__(
         self,
+        accounting: Accounting,
         registry: CollectorRegistry | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -76,9 +119,9 @@ class Metrics:
                 PlatformCollector(registry=registry)
                 GCCollector(registry=registry)
         self.registry = registry
-        self._reasons: dict[str, set[str]] = {}
         self._commits = _CommitAge(clock)
         registry.register(self._commits)
+        registry.register(_Counts(accounting))
         self._make_counters()
         self._make_gauges()
         self._make_histograms()
@@ -87,15 +130,6 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"ampelstream_{name}", text, labels, registry=self.registry)
 
-        self._received = counter("received", "Records read from the inputs.", "stream")
-        self._passed = counter("passed", "Alerts that a channel accepted.")
-        self._rejected = counter(
-            "rejected", "Alerts that a channel rejected, by reason.", "channel", "reason"
-        )
-        self._duplicates = counter("duplicates", "Alerts that the state held already.")
-        self._letters = counter("dead_letters", "Records that could not be handled.", "step")
-        self._candidates = counter("candidates", "Revisions of candidates.")
-        self._reactions = counter("reactions", "Reactions, by outcome.", "rule", "outcome")
         self._restored = counter("restored_records", "Records restored from changelogs.", "step")
 
     def _make_gauges(self) -> None:
@@ -116,37 +150,6 @@ class Metrics:
         self._sweep = histogram(
             "sweep_seconds", "Time to hold a revision of an event against the stored objects."
         )
-
-    def received(self, stream: str, n: int) -> None:
-        """Count records read; stream is ``alerts`` or ``notices``."""
-        self._received.labels(stream).inc(n)
-
-    def passed(self, n: int) -> None:
-        """Count alerts that at least one channel accepted."""
-        self._passed.inc(n)
-
-    def rejected(self, channel: str, reason: str, n: int) -> None:
-        """Count alerts that a channel rejected.
-
-        Reasons beyond the fiftieth of a channel are counted as `OTHER`, so that a reason with a
-        number in it cannot fill the memory of the monitoring.
-        """
-        reason = reason[:_MAX_REASON_LENGTH]
-        known = self._reasons.setdefault(channel, set())
-        if reason not in known:
-            if len(known) >= _MAX_REASONS:
-                reason = OTHER
-            else:
-                known.add(reason)
-        self._rejected.labels(channel, reason).inc(n)
-
-    def duplicates(self, n: int) -> None:
-        """Count alerts that the state held already."""
-        self._duplicates.inc(n)
-
-    def dead_letter(self, step: str, n: int = 1) -> None:
-        """Count records that could not be handled."""
-        self._letters.labels(step).inc(n)
 
     def parked(self, n: int) -> None:
         """Set how many records wait for a schema."""
@@ -184,14 +187,6 @@ class Metrics:
     def sweeps_pending(self, n: int) -> None:
         """Set how many revisions of events are still to be swept."""
         self._pending.set(n)
-
-    def candidates(self, n: int) -> None:
-        """Count revisions of candidates that were sent out."""
-        self._candidates.inc(n)
-
-    def reaction(self, rule: str, outcome: str) -> None:
-        """Count a reaction; outcome is ``decided``, ``sent`` or ``failed``."""
-        self._reactions.labels(rule, outcome).inc()
 
     def restored(self, step: str, records: int) -> None:
         """Count records read back from a changelog, so many more."""
