@@ -227,11 +227,11 @@ def _follow(
 ) -> None:
     """Run embedded: one process that follows directories."""
     from ampelstream.cli.workflow import open_inputs, open_topology
-    from ampelstream.runtime.dispatch import Dispatcher
+    from ampelstream.reactions.dispatch import Dispatcher
+    from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.identity import claim
     from ampelstream.runtime.embedded.live import follow
-    from ampelstream.runtime.sinks import open_sinks
     from ampelstream.state.rocks import RocksBackend
 
     _, built = open_topology(topology, catalogs)

@@ -12,7 +12,7 @@ from ampelstream.core.objects import Change
 from ampelstream.core.react import ReactionLedger
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
-from ampelstream.runtime.dispatch import Dispatcher
+from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.runtime.embedded.book import RunBook
 from ampelstream.runtime.embedded.counters import ChannelCounts
 from ampelstream.state.store import Backend, Transaction

@@ -1,7 +1,8 @@
 """The two stateful steps as Faust applications."""
 
 from ampelstream.core.events import MapCache
-from ampelstream.runtime.dispatch import Dispatcher
+from ampelstream.reactions.dispatch import Dispatcher
+from ampelstream.reactions.sinks import open_sinks
 from ampelstream.runtime.faust.app import StepApp
 from ampelstream.runtime.faust.config import WorkerSettings
 from ampelstream.runtime.faust.objects import ObjectsTask
@@ -11,7 +12,6 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.outbox import Outbox
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.runtime.sinks import open_sinks
 from ampelstream.state.store import Backend
 from ampelstream.topology import Topology
 
