@@ -4,11 +4,14 @@ import signal
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ampelstream.cli.kafka_options import BROKER
+
+if TYPE_CHECKING:
+    from ampelstream.runtime.embedded.counters import Counters
 
 __all__ = ["Engine", "run"]
 
@@ -243,6 +246,7 @@ def _follow(
     try:
         claim(backend, built)
         embedded = Embedded(built, backend, dispatcher=Dispatcher(open_sinks(built, state)))
+        before = _dead_letters(embedded.counters)  # those of earlier runs have been announced
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
         unsent = follow(embedded, inputs, stop, poll_seconds=poll, once=once)
     finally:
@@ -257,5 +261,11 @@ def _follow(
     if unsent:
         typer.echo(f"{unsent} reactions are still to be sent; the next start tries again", err=True)
         raise typer.Exit(1)
-    if counts.alerts.dead_letters or counts.notices.dead_letters:
+    new = _dead_letters(counts) - before
+    if new:
+        typer.echo(f"{new} dead letters are of this run", err=True)
         raise typer.Exit(3)
+
+
+def _dead_letters(counts: "Counters") -> int:
+    return counts.alerts.dead_letters + counts.notices.dead_letters

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import typer
 
+from ampelstream.model.display import printable_lines
+
 __all__ = ["FaustOptions", "run_faust"]
 
 WORKER_INDEX = "AMPELSTREAM_WORKER_INDEX"
@@ -93,7 +95,7 @@ def _work(options: FaustOptions, steps: frozenset[str], index: int) -> int:
     try:
         return asyncio.run(_worker(options, steps, index))
     except AmpelstreamError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable_lines(error, indent='  ')}", err=True)
         # a code of its own, so that a supervisor does not start again what ends the same way
         wrong = isinstance(error, ConfigError)
         return ExitCode.CONFIGURATION if wrong else ExitCode.FAILED

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ampelstream.cli.kafka_options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.model.display import LINE, printable
 
 __all__ = ["load"]
 
@@ -52,7 +53,7 @@ def load(
         err=True,
     )
     for line in done.refused[:_SHOWN_REFUSED]:
-        typer.echo(f"not loaded: {line}", err=True)
+        typer.echo(f"not loaded: {printable(line, LINE)}", err=True)
     if len(done.refused) > _SHOWN_REFUSED:
         typer.echo(f"... and {len(done.refused) - _SHOWN_REFUSED} more", err=True)
     if done.refused:

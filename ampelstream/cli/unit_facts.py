@@ -6,8 +6,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ampelstream.errors import ConfigError
+from ampelstream.model.display import LINE, printable
 from ampelstream.units.base import AlertFilter, MatchFilter, ObjectUnit, Unit
 from ampelstream.units.registry import resolve
 
@@ -47,7 +49,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
     for heading in ("unit", "kind", "provides", "needs", "uses", "what it does"):
         table.add_column(heading)
     for one in rows:
-        table.add_row(
+        cells = (
             one["name"],
             one["kind"] or "broken",
             one.get("provides") or "",
@@ -55,6 +57,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
             ", ".join(one.get("uses", ())),
             one.get("doc") or one.get("error") or "",
         )
+        table.add_row(*(Text(printable(cell, LINE)) for cell in cells))
     Console().print(table)
 
 

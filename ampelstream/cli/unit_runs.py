@@ -13,6 +13,7 @@ from ampelstream.codecs.alerts import decode
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.errors import ConfigError, SourceError
 from ampelstream.model.alert import Alert
+from ampelstream.model.display import LINE, printable
 from ampelstream.model.record import SourceRecord
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import open_source
@@ -108,7 +109,8 @@ def _cannot_run(name: str, unit: type[Unit]) -> str:
 
 
 def _complain(where: str, failure: Failure) -> None:
-    sys.stderr.write(f"{where}: {failure.error}: {failure.reason}\n")
+    text = f"{printable(where)}: {failure.error}: {printable(failure.reason, LINE)}"
+    sys.stderr.write(text + "\n")
 
 
 def _run_filter(unit: AlertFilter, inputs: Sequence[Path], write: Write) -> int:

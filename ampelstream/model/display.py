@@ -8,7 +8,7 @@ identifier, or fill the screen. Everything that is shown to people goes through 
 
 import unicodedata
 
-__all__ = ["LINE", "printable", "printable_lines"]
+__all__ = ["LINE", "printable", "printable_lines", "shortened"]
 
 LINE = 2000
 """Most characters of a whole line that we put together, such as a log message."""
@@ -60,8 +60,16 @@ def printable(text: object, limit: int = 200) -> str:
             break
         pieces.append(piece)
         room -= len(piece)
-    left = len(given) - len(pieces)
-    return "".join(pieces) + (f"… (+{left} characters)" if left else "")
+    return "".join(pieces) + _remark(len(given) - len(pieces))
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, cut as `printable` does; nothing is escaped."""
+    return text[:limit] + _remark(len(text) - limit)
+
+
+def _remark(left: int) -> str:
+    return f"… (+{left} characters)" if left > 0 else ""
 
 
 def printable_lines(text: object, limit: int = LINE, *, indent: str = "") -> str:

@@ -4,6 +4,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ampelstream.model.display import printable
 from ampelstream.report.columns import (
     first_text,
     latest_text,
@@ -16,6 +17,9 @@ from ampelstream.report.quantities import DASH
 from ampelstream.report.ranking import EventView, Row, arrange, score_order
 
 __all__ = ["candidate_table"]
+
+_CELL = 60
+"""Most characters of a cell: identifiers of the surveys and of GCN have less than thirty."""
 
 
 def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
@@ -49,7 +53,7 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
         total += len(rows)
         for row in rows[:limit]:
             first = [channel] if len(channels) > 1 else []
-            table.add_row(*(Text(part) for part in [*first, *_cells(row)]))
+            table.add_row(*(Text(printable(part, _CELL)) for part in [*first, *_cells(row)]))
             shown += 1
         table.add_section()
     table.caption = (

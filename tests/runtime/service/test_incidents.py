@@ -40,7 +40,7 @@ def test_an_incident_is_one_line_of_json(lines: io.StringIO) -> None:
         "level": "warning",
         "logger": LOG.name,
         "event": "parked",
-        "message": "a record\nwaits",
+        "message": r"a record\x0awaits",
         "fields": {"offset": 7, "nan": None, "x": "Secretive(***)"},
     }
 
