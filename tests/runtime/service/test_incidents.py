@@ -45,6 +45,21 @@ def test_an_incident_is_one_line_of_json(lines: io.StringIO) -> None:
     }
 
 
+def test_text_from_outside_is_shown_and_not_obeyed(lines: io.StringIO) -> None:
+    hostile = "a\x9b2J\u202e\ud800" + "x" * 1_000_000
+    try:
+        int(hostile)
+    except ValueError:
+        LOG.exception("record %s", hostile)
+    incident(LOG, logging.ERROR, "lost", hostile, ids=[hostile, {hostile: 1}])
+    for line in lines.getvalue().splitlines():
+        assert line.isprintable()
+        assert len(line) < 10_000
+        told = json.loads(line)
+        assert r"a\x9b2J\u202e\ud800x" in json.dumps(told).replace("\\\\", "\\")
+        assert told["message"].endswith("characters)")
+
+
 def test_the_time_is_that_of_the_record() -> None:
     record = logging.makeLogRecord({"msg": "x", "created": 1.5})
     assert json.loads(JsonLines().format(record))["time"] == "1970-01-01T00:00:01.500+00:00"
