@@ -227,10 +227,11 @@ def test_the_reader_of_the_data_may_go_and_that_of_the_log_not(tmp_path: Path) -
 
 
 def test_streams_that_are_closed_are_not_taken_for_files(night: Night, tmp_path: Path) -> None:
-    program = "import os, sys; os.closerange(0, 3); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    closed = "import os, sys; os.closerange(0, 3); os.execv(sys.executable, sys.argv[1:])"
     inputs = ("--alerts", night.alerts, "--notices", night.notices, "--out", tmp_path / "out")
-    arguments = ["-c", program, "-m", "ampelstream", "replay", "skymap-only", *map(str, inputs)]
-    assert subprocess.run([sys.executable, *arguments], check=False).returncode == 0
+    command = [sys.executable, "-m", "ampelstream", "replay", "skymap-only", *map(str, inputs)]
+    done = subprocess.run([sys.executable, "-c", closed, *command], check=False)
+    assert done.returncode == 0
     assert rows(tmp_path / "out" / "candidates.ndjson")
 
 
