@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
+from ampelstream.model.display import printable_lines
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _work(settings: WorkerSettings, index: int) -> int:
     try:
         return asyncio.run(_worker(settings, index))
     except AmpelstreamError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable_lines(error, indent='  ')}", err=True)
         # a code of its own, so that a supervisor does not start again what ends the same way
         wrong = isinstance(error, ConfigError)
         return ExitCode.CONFIGURATION if wrong else ExitCode.FAILED

@@ -8,7 +8,7 @@ from faust.types import Message
 from ampelstream.codecs import own
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.react import LedgerEntry, ReactionLedger
-from ampelstream.runtime.dispatch import Dispatcher
+from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.runtime.kafka.letters import dead_letter, letter_of
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing

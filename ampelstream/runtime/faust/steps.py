@@ -11,7 +11,6 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.outbox import Outbox
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.runtime.sinks import open_sinks
 from ampelstream.state.store import Backend
 from ampelstream.topology import Topology
 

@@ -8,7 +8,7 @@ import pytest
 from ampelstream.codecs import own
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import Stream
-from ampelstream.runtime.dispatch import Dispatcher
+from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.runtime.faust.objects import ObjectsTask
 from ampelstream.runtime.faust.react import ReactTask
 from ampelstream.runtime.kafka.names import TopicNames
