@@ -10,14 +10,32 @@ READY := $(VENV)/.ready
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
+# $(call install,ARGUMENTS): pip install, of whose output a line for each package and for each large
+# file is shown. The exit code of a pipe is that of its last command, so pip's goes around it, through
+# descriptor 3. What pip says of errors goes to standard error, past all this.
+define install
+@code=$$({ { PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --progress-bar off $(1) 3>&-; \
+    echo $$? >&3; } | while read -r does what more; do \
+      case "$$does $$what $$more" in \
+        Collecting*) echo "  $$what" ;; \
+        Downloading*.metadata*) ;; \
+        Downloading*MB\)) echo "    fetching $${what##*/} $$more" ;; \
+        Installing\ collected*) set -- $$more; echo "  installing $$(($$# - 1)) packages" ;; \
+      esac; \
+    done >&2; } 3>&1); exit $${code:-1}
+endef
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "ampelstream needs Python 3.11 or later; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV), once: some 80 packages, 170 MB. With a fast connection that takes a" >&2
+	@echo "minute or two; each package is named as it comes." >&2
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(call install,--upgrade 'pip>=25.1')
+	$(call install,--editable . --group dev)
 	@touch $(READY)
+	@echo "$(VENV) is ready." >&2
 
 demo: $(READY) ## simulate a night with a neutron-star merger and find its kilonova
 	$(BIN)/ampelstream demo --out demo-output

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BOUNDARIES = {
     "ampelstream/core/boundary.py",
-    "ampelstream/runtime/dispatch.py",
+    "ampelstream/reactions/dispatch.py",
     "ampelstream/state/rocks.py",
 }
 TWINS = {

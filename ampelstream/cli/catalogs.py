@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ampelstream.model.display import LINE, printable
+
 if TYPE_CHECKING:
     from ampelstream.sky.catalogs import CatalogStore
     from ampelstream.sky.catalogs.hats import CatalogInfo
@@ -143,7 +145,7 @@ def _summary(info: "CatalogInfo") -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(printable(text, LINE), err=True)
 
 
 def _flat(value: Any) -> str:
@@ -166,9 +168,10 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*rows[0])
     for row in rows:
         cells = (f"{one:.6g}" if isinstance(one, float) else _flat(one) for one in row.values())
-        table.add_row(*cells)
+        table.add_row(*(Text(printable(cell, LINE)) for cell in cells))
     Console().print(table)

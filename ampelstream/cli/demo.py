@@ -19,7 +19,7 @@ def demo(
 
     Everything is made up by our own code, except AT2017gfo, which follows its published photometry.
     """
-    from ampelstream.cli.replay import finish, run_replay
+    from ampelstream.cli.replay import Piped, finish, run_replay
     from ampelstream.cli.workflow import open_inputs, open_topology
     from ampelstream.simulate import simulate_night
     from ampelstream.sky.catalogs.builder import build
@@ -33,4 +33,4 @@ def demo(
     sources = open_inputs([night.alerts], [night.notices])
     result = run_replay(built, sources, out, spec.description, speed=None, simulated=True)
     typer.echo("Simulated data: no telescope saw this night.", err=True)
-    finish(result.report, out, 10)
+    finish(result.report, out, 10, piped=Piped.TABLE)

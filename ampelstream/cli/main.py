@@ -6,12 +6,14 @@ Data goes to standard output, everything else to standard error. Exit codes: 0 d
 
 import logging
 import os
+import select
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from typer.core import TyperGroup
 
 from ampelstream import __version__
 from ampelstream.cli import (
@@ -27,10 +29,38 @@ from ampelstream.cli import (
     units,
 )
 from ampelstream.errors import AmpelstreamError
+from ampelstream.model.display import LINE, printable, printable_lines
 
 __all__ = ["app", "main"]
 
+
+def _reader_has_gone() -> int:
+    """Exit code when nobody reads what we write; nothing may be said any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    poll = select.poll()
+    poll.register(sys.stderr, 0)
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        os.dup2(nowhere, sys.stderr.fileno())
+        return 1  # it was not the data's reader: the work was not finished
+    return 0  # the reader of the data (head, less) has seen enough
+
+
+class _Commands(TyperGroup):
+    """All commands; Typer would end one with 1 where the reader of its output has gone."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command and see its output off."""
+        try:
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise typer.Exit(_reader_has_gone()) from None
+        return done
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="ampelstream",
     help="Match telescope alerts against multi-messenger triggers, live or from archives.",
     no_args_is_help=True,
@@ -48,6 +78,35 @@ app.add_typer(skymaps.app, name="skymap")
 app.add_typer(dev.app, name="dev")
 
 
+class _Shown(logging.Formatter):
+    """Shows text from outside as text: a message is one line, a traceback keeps its lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
+        record.exc_text = None  # another handler's formatter may have left it there as it came
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (name of logging's)
+        """Escape the message."""
+        return printable(super().formatMessage(record), LINE)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (name of logging's)
+        """Escape the lines of a traceback."""
+        return printable_lines(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  (name of logging's)
+        """Escape the lines of a stack."""
+        return printable_lines(super().formatStack(stack_info))
+
+
+class _Log(Console):
+    """Standard error; when its reader has gone, nothing is said any more, and the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing any more; Rich would end the process."""
+        self.quiet = True
+
+
 def _version(*, wanted: bool) -> None:
     if wanted:
         typer.echo(f"ampelstream {__version__}")
@@ -63,24 +122,34 @@ def _root(
         typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True),
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False, show_time=False)],
-    )
+    handler = RichHandler(console=_Log(stderr=True), show_path=False, show_time=False)
+    handler.setFormatter(_Shown())
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+
+
+def _have_streams() -> None:
+    """Where a standard stream was closed by whoever started us, have one that leads nowhere.
+
+    Else the next file that is opened gets its number, and whatever a library writes to standard
+    error goes into that file: into the state, say.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def main() -> None:
     """Run the command line; errors of ours become one line and an exit code."""
+    _have_streams()
     try:
         app()
     except AmpelstreamError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable_lines(error, indent='  ')}\n")
         sys.exit(1)
-    except BrokenPipeError:
-        # the reader of our output (head, less) has gone: nothing is wrong, and nothing may be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)

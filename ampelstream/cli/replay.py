@@ -3,10 +3,13 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ampelstream.model.display import LINE, printable
 
 if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
@@ -15,10 +18,19 @@ if TYPE_CHECKING:
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
 
-__all__ = ["finish", "replay", "run_replay"]
+__all__ = ["Piped", "finish", "replay", "run_replay"]
 
 _DEAD_LETTERS = 3
 _SHOWN_LETTERS = 5
+_WIDE = 1000
+"""Columns of what is no terminal: more than a table ever has, so that no cell is cut."""
+
+
+class Piped(Enum):
+    """What a standard output that is no terminal gets."""
+
+    DATA = "one JSON document for each candidate"
+    TABLE = "the table for people"
 
 
 def replay(
@@ -78,35 +90,64 @@ def run_replay(
     )
     result = work.run(shown)
     if result.resumed:
-        typer.echo(f"resumed the replay in {out} where it was interrupted", err=True)
+        typer.echo(f"resumed the replay in {printable(out)} where it was interrupted", err=True)
     return result
 
 
-def finish(report: "ReplayReport", out: Path, limit: int) -> None:
-    """Show what came out; exit with 3 where there are dead letters."""
-    import msgspec
-    from rich.console import Console
+def finish(report: "ReplayReport", out: Path, limit: int, *, piped: Piped = Piped.DATA) -> None:
+    """Show what came out; exit with 3 where there are dead letters.
 
-    from ampelstream.report.candidatetable import candidate_table
-    from ampelstream.runtime.outputs import candidate_row
-
-    if sys.stdout.isatty():
-        Console().print(candidate_table(report, limit))
-    else:
-        try:
-            for candidate in report.candidates:
-                sys.stdout.buffer.write(msgspec.json.encode(candidate_row(candidate)) + b"\n")
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:  # the reader (head, less) has seen enough; the rest is for stderr
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    Parameters
+    ----------
+    report
+        What came out.
+    out
+        Where the outputs are.
+    limit
+        Most candidates of each channel in the table.
+    piped
+        What goes to a standard output that is no terminal.
+    """
+    table = sys.stdout.isatty() or piped is Piped.TABLE
+    try:
+        if table:
+            _write_table(report, limit)
+        else:
+            _write_data(report)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has seen enough; the rest is for stderr
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not report.summary["records_in"]:
         typer.echo("nothing was read: the inputs hold no file of a known kind", err=True)
     typer.echo(_numbers(report), err=True)
-    typer.echo(f"report: {out / 'report.html'}", err=True)
+    for name, file in (("report", "report.html"), ("candidates", "candidates.ndjson")):
+        # of a demo they are what there is to go on with, and no program reads its table
+        typer.echo(f"{name}: {printable(out / file, LINE)}", err=piped is not Piped.TABLE)
     letters = int(report.summary["dead_letters"])
     if letters:
         typer.echo(_obituary(letters, out), err=True)
         raise typer.Exit(_DEAD_LETTERS)
+
+
+def _write_data(report: "ReplayReport") -> None:
+    import msgspec
+
+    from ampelstream.runtime.outputs import candidate_row
+
+    for candidate in report.candidates:
+        sys.stdout.buffer.write(msgspec.json.encode(candidate_row(candidate)) + b"\n")
+
+
+def _write_table(report: "ReplayReport", limit: int) -> None:
+    """The ranked candidates; where no terminal sets a width, as wide as they are."""
+    from rich.console import Console
+
+    from ampelstream.report.candidatetable import candidate_table
+
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    with console.capture() as text:  # Rich would end the process where the reader has gone
+        console.print(candidate_table(report, limit))
+    sys.stdout.write(text.get())
 
 
 def _numbers(report: "ReplayReport") -> str:
@@ -126,8 +167,8 @@ def _numbers(report: "ReplayReport") -> str:
     for name, counts in report.summary["channels"].items():
         found = counts["candidates"]
         lines.append(
-            f"channel {name}: {found['active']} candidates, {found['outside']} left outside, "
-            f"{found['retracted']} retracted"
+            f"channel {printable(name)}: {found['active']} candidates, "
+            f"{found['outside']} left outside, {found['retracted']} retracted"
         )
     return "\n".join(lines)
 
@@ -137,7 +178,7 @@ def _obituary(letters: int, out: Path) -> str:
     import msgspec
 
     path = out / "dead-letters.ndjson"
-    lines = [f"{letters} records could not be handled; they are kept in {path}:"]
+    lines = [f"{letters} records could not be handled; they are kept in {printable(path, LINE)}:"]
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if number == _SHOWN_LETTERS:
@@ -145,5 +186,5 @@ def _obituary(letters: int, out: Path) -> str:
                 break
             row = msgspec.json.decode(line)
             named = row["member"] or f"{row['source']}[{row['partition']}]@{row['offset']}"
-            lines.append(f"  {named}: {row['error']}: {row['reason']}")
+            lines.append(f"  {printable(named)}: {row['error']}: {printable(row['reason'], LINE)}")
     return "\n".join(lines)

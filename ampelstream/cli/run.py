@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
+from ampelstream.model.display import printable_lines
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
@@ -144,15 +145,15 @@ def _work(settings: WorkerSettings, index: int) -> int:
     import asyncio
 
     from ampelstream.errors import AmpelstreamError, ConfigError
-    from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.safefaust.errors import SafeFaustError, SettingsError
+    from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.service.exitcodes import ExitCode
 
     end_with_parent(settings.grace)
     try:
         return asyncio.run(_worker(settings, index))
     except (AmpelstreamError, SafeFaustError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable_lines(error, indent='  ')}", err=True)
         # a code of its own, so that a supervisor does not start again what ends the same way
         wrong = isinstance(error, ConfigError | SettingsError)
         return ExitCode.CONFIGURATION if wrong else ExitCode.FAILED

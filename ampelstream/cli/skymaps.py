@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ampelstream.errors import ConfigError, SkyMapError, SourceError
+from ampelstream.model.display import printable
 
 if TYPE_CHECKING:
     from ampelstream.sky.crossmatch import Position
@@ -51,8 +52,8 @@ def show(
     skymap = _open(source)
     if skymap.t_obs_jd is None:
         typer.echo(
-            f"warning: sky map {skymap.name} has no DATE-OBS: it can be looked at, but not be "
-            "followed as an event without a trigger time",
+            f"warning: sky map {printable(skymap.name)} has no DATE-OBS: it can be looked at, but "
+            "not be followed as an event without a trigger time",
             err=True,
         )
     facts = _facts(skymap, positions)
@@ -118,12 +119,13 @@ def _print(facts: Mapping[str, Any]) -> None:
     """Two tables for people."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     distance = "-"
     if facts["distmean_mpc"] is not None:
         distance = f"{facts['distmean_mpc']:.1f} +- {facts['diststd_mpc'] or 0:.1f} Mpc"
-    summary = Table(title=f"Sky map {facts['name']}", show_header=False)
+    summary = Table(title=Text(f"Sky map {printable(facts['name'])}"), show_header=False)
     summary.add_row("observed (UTC)", facts["t_obs"] or "-")
     summary.add_row("50 % area", f"{facts['area50_deg2']:,.1f} deg2")
     summary.add_row("90 % area", f"{facts['area90_deg2']:,.1f} deg2")

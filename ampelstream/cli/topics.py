@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.model.display import LINE, printable
 
 if TYPE_CHECKING:
     from ampelstream.runtime.kafka.plan import PlannedTopic
@@ -26,6 +27,7 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not sys.stdout.isatty():
         for row in rows:
@@ -35,7 +37,8 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     for name in columns:
         table.add_column(name, overflow="fold", justify="left" if name == "topic" else "right")
     for row in rows:
-        table.add_row(*("-" if row[name] is None else str(row[name]) for name in columns))
+        cells = ("-" if row[name] is None else printable(row[name]) for name in columns)
+        table.add_row(*map(Text, cells))
     Console().print(table)
 
 
@@ -102,7 +105,7 @@ def create(
     plan = compare(wanted_topics(names, kafka, cluster.brokers), cluster.topics)
     _show([_plan_row(one) for one in plan], ("topic", "action", "partitions", "copies", "keeps"))
     for line in _remarks(plan):
-        typer.echo(line, err=True)
+        typer.echo(printable(line, LINE), err=True)
     actions = [one.action for one in plan]
     if Action.CONFLICT in actions:
         typer.echo("nothing was changed: see the remarks of the topics in conflict", err=True)
@@ -158,7 +161,7 @@ def load(
         err=True,
     )
     for line in done.refused[:_SHOWN_REFUSED]:
-        typer.echo(f"not loaded: {line}", err=True)
+        typer.echo(f"not loaded: {printable(line, LINE)}", err=True)
     if len(done.refused) > _SHOWN_REFUSED:
         typer.echo(f"... and {len(done.refused) - _SHOWN_REFUSED} more", err=True)
     if done.refused:

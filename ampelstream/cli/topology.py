@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ampelstream.errors import AmpelstreamError
+from ampelstream.model.display import printable_lines
 
 __all__ = ["app"]
 
@@ -39,7 +40,7 @@ def check(
             _, topology = open_topology(name, catalogs)
         except AmpelstreamError as error:
             failed = True
-            sys.stderr.write(f"error: {error}\n")
+            sys.stderr.write(f"error: {printable_lines(error, indent='  ')}\n")
         else:
             typer.echo(f"{name}: ok ({topology.name} {topology.version}, hash {topology.hash})")
     if failed:

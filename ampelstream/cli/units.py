@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ampelstream.errors import ConfigError, SourceError
+from ampelstream.model.display import LINE, printable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -118,12 +119,13 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
     """Print the list as a table for people."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table()
     for heading in ("unit", "kind", "provides", "needs", "uses", "what it does"):
         table.add_column(heading)
     for one in rows:
-        table.add_row(
+        cells = (
             one["name"],
             one["kind"] or "broken",
             one.get("provides") or "",
@@ -131,6 +133,7 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
             ", ".join(one.get("uses", ())),
             one.get("doc") or one.get("error") or "",
         )
+        table.add_row(*(Text(printable(cell, LINE)) for cell in cells))
     Console().print(table)
 
 
@@ -252,7 +255,8 @@ def _cannot_run(name: str, unit: "type[Unit]") -> str:
 
 
 def _complain(where: str, failure: "Failure") -> None:
-    sys.stderr.write(f"{where}: {failure.error}: {failure.reason}\n")
+    text = f"{printable(where)}: {failure.error}: {printable(failure.reason, LINE)}"
+    sys.stderr.write(text + "\n")
 
 
 def _run_filter(unit: "AlertFilter", inputs: Sequence[Path]) -> int:

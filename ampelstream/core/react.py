@@ -12,6 +12,7 @@ active its last message is kept up to date in the ledger and on its topic (but n
 that at the end it says the same however the candidate came to be what it is.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
@@ -29,9 +30,6 @@ from ampelstream.state.store import KeyValue
 from ampelstream.topology import ReactionRule, Topology
 
 __all__ = ["Deliverer", "React", "message_id", "values_of"]
-
-_AT_ONCE = 10
-"""Messages that are handed over before the ledger notes what was taken."""
 
 
 class Deliverer(Protocol):
@@ -128,10 +126,11 @@ class React:
         self._deliverer = deliverer
         self._retry_seconds = retry_seconds
         self._not_before = float("-inf")
-        # in the order of the ids; decided ones join at the end
-        self._unsent: dict[str, None] = dict.fromkeys(
-            entry.reaction.id for entry in self.entries() if self._is_open(entry)
-        )
+        self._unsent: dict[str, deque[str]] = {}
+        """Messages to send, by matter in order: none overtakes an earlier one of its matter."""
+        for entry in sorted(self.entries(), key=lambda entry: entry.reaction.turn):
+            if self._is_open(entry):
+                self._queue(entry.reaction)
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -176,7 +175,7 @@ class React:
         reaction = None
         if active != matter.active:
             reaction = self._message(rule, candidate, matter, active=active)
-            self._unsent[reaction.id] = None
+            self._queue(reaction)
             self._not_before = float("-inf")
             self._tally.count("reactions", rule.name, "decided")
         elif active:
@@ -226,7 +225,9 @@ class React:
     @property
     def pending(self) -> int:
         """Messages that a sink has yet to take."""
-        return len(self._unsent) if self._deliverer is not None else 0
+        if self._deliverer is None:
+            return 0
+        return sum(len(messages) for messages in self._unsent.values())
 
     def advance(self, budget_seconds: float | None = None) -> list[Output]:
         """Hand to the sinks what is durably decided; gives no outputs.
@@ -243,11 +244,8 @@ class React:
         began = self._clock()
         if self._deliverer is None or began < self._not_before:
             return []
-        names = list(self._unsent)
-        limit = len(names) if budget_seconds is None else _AT_ONCE
-        for name in names[:limit]:
-            if not self._hand_over(name, self._deliverer):
-                self._not_before = self._clock() + self._retry_seconds
+        for matter in list(self._unsent):
+            self._send(matter, self._deliverer)
             if budget_seconds is not None and self._clock() - began > budget_seconds:
                 break
         return []
@@ -257,9 +255,21 @@ class React:
         """Whether what is left waits for a sink that failed to be tried again."""
         return self._clock() < self._not_before
 
+    def _queue(self, reaction: Reaction) -> None:
+        self._unsent.setdefault(_matter_of(reaction), deque()).append(reaction.id)
+
+    def _send(self, matter: str, deliverer: Deliverer) -> None:
+        """Hand over the messages of a matter, up to one that a sink does not take."""
+        messages = self._unsent.pop(matter)
+        while messages:
+            if not self._hand_over(messages[0], deliverer):
+                self._unsent[matter] = messages  # behind the others
+                self._not_before = self._clock() + self._retry_seconds
+                return
+            messages.popleft()
+
     def _hand_over(self, name: str, deliverer: Deliverer) -> bool:
         """Hand over one message; whether all sinks of its rule have it now."""
-        del self._unsent[name]
         entry = self._entry(name)
         if entry is None:
             return True
@@ -268,8 +278,6 @@ class React:
         if taken:
             self._put(entry)
         complete = not self._is_open(entry)
-        if not complete:
-            self._unsent[name] = None  # behind the others
         outcome = "sent" if complete else "failed"
         self._tally.count("reactions", entry.reaction.rule, outcome)
         return complete
@@ -317,6 +325,10 @@ def _holds(rule: ReactionRule, candidate: Candidate) -> bool:
     if "status" not in rule.when.names and candidate.status is not CandidateStatus.ACTIVE:
         return False
     return rule.when.holds(values_of(candidate))
+
+
+def _matter_of(reaction: Reaction) -> str:
+    return digest([reaction.rule, reaction.event_id, reaction.object_id, reaction.channel])
 
 
 def _reason(candidate: Candidate) -> str:

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ampelstream.model.display import printable
 from ampelstream.report.content import ReplayReport
 from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.quantities import DASH, number, sexagesimal
@@ -39,6 +40,10 @@ _COLUMNS = (
     ("D [Mpc]", "number", "Luminosity distance: of a unit, or of the redshift (Planck 2015)"),
     ("Status", "text", ""),
 )
+
+_CELL = 60
+"""Most characters of a cell of a terminal's table: identifiers of the surveys and of GCN have less
+than thirty."""
 
 
 def ranked_table(listing: Listing, *, cards: int, rows: int) -> Markup:
@@ -179,7 +184,8 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
         total += len(rows)
         for row in rows[:limit]:
             first = [channel] if len(channels) > 1 else []
-            table.add_row(*(Text(part) for part in [*first, *_terminal_cells(row)]))
+            cells = [printable(part, _CELL) for part in [*first, *_terminal_cells(row)]]
+            table.add_row(*map(Text, cells))
             shown += 1
         table.add_section()
     table.caption = (

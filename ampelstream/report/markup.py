@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ampelstream.model.display import LINE, shortened
 from ampelstream.report.quantities import DASH, number
 
 __all__ = [
@@ -34,9 +35,10 @@ __all__ = [
 ]
 
 # Control characters and lone surrogates are not allowed in HTML; direction overrides would let an
-# identifier display as another one.
+# identifier display as another one; zero-width characters would let two look the same.
 _UNPRINTABLE = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u2069\ufeff]"
 )
 _VOID = frozenset({"br", "hr", "input", "meta"})
 
@@ -50,10 +52,14 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """Escape ``value`` for use in an element or in a quoted attribute."""
+    """Escape ``value`` for use in an element; a text of thousands of characters is cut."""
     if isinstance(value, Markup):
         return value
-    return Markup(html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))))
+    return _escaped(shortened(str(value), LINE))
+
+
+def _escaped(value: str) -> Markup:
+    return Markup(html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)))
 
 
 def fixed(value: float, digits: int = 1) -> str:
@@ -72,7 +78,9 @@ def _attribute(name: str, value: Attribute) -> str:
         return f" {name}"
     if isinstance(value, float):
         value = fixed(value, 2)
-    return f' {name}="{text(value)}"'
+    # not cut: the points of a curve are many
+    shown = value if isinstance(value, Markup) else _escaped(str(value))
+    return f' {name}="{shown}"'
 
 
 def element(name: str, /, *children: object, **attributes: Attribute) -> Markup:

@@ -1,6 +1,7 @@
 """Replays through the command line, as a user runs them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -176,15 +177,79 @@ def test_run_follows_a_directory_and_goes_on_after_a_stop(night: Night, tmp_path
     assert "belongs to a topology" in other.stderr
 
 
+def test_dead_letters_of_an_earlier_run_are_not_announced_again(
+    night: Night, tmp_path: Path
+) -> None:
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    state = ("--state", tmp_path / "state", "--once")
+    run = ("run", "skymap-only", "--alerts", incoming, "--notices", night.notices, *state)
+    (incoming / "junk.avro").write_bytes(b"junk")
+    first = ampelstream(*run)
+    assert first.returncode == 3, first.stderr
+    assert "1 dead letters are of this run" in first.stderr
+    (incoming / "late.tar.gz").write_bytes(night.alerts.read_bytes())
+    second = ampelstream(*run)
+    assert second.returncode == 0, second.stderr
+    assert "1 dead letters" in second.stderr  # they are counted on
+    (incoming / "more.avro").write_bytes(b"more junk")
+    assert ampelstream(*run).returncode == 3
+    assert ampelstream(*run).returncode == 0
+
+
+def test_dead_letters_of_an_earlier_replay_are_not_announced_again(
+    night: Night, tmp_path: Path
+) -> None:
+    (tmp_path / "junk.avro").write_bytes(b"junk")
+    out = tmp_path / "out"
+    assert replay("skymap-only", [tmp_path / "junk.avro"], [], out).returncode == 3
+    assert replay("skymap-only", [night.alerts], [], out).returncode == 0
+
+
+def read_by_nobody(*arguments: object, stream: str) -> int:
+    """Exit code of a command the reader of whose output has gone before it began."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    try:
+        command = [sys.executable, "-m", "ampelstream", *map(str, arguments)]
+        return subprocess.run(command, check=False, **streams).returncode
+    finally:
+        os.close(writing)
+
+
+def test_the_reader_of_the_data_may_go_and_that_of_the_log_not(tmp_path: Path) -> None:
+    assert read_by_nobody("topology", "graph", "skymap-only", stream="stdout") == 0
+    assert read_by_nobody("topology", "check", "no such one", stream="stderr") == 1
+    demo = ("demo", "--out", tmp_path / "demo", "--alerts", 300)
+    assert read_by_nobody(*demo, stream="stdout") == 0
+    assert read_by_nobody(*demo, stream="stderr") == 1
+
+
+def test_streams_that_are_closed_are_not_taken_for_files(night: Night, tmp_path: Path) -> None:
+    closed = "import os, sys; os.closerange(0, 3); os.execv(sys.executable, sys.argv[1:])"
+    inputs = ("--alerts", night.alerts, "--notices", night.notices, "--out", tmp_path / "out")
+    command = [sys.executable, "-m", "ampelstream", "replay", "skymap-only", *map(str, inputs)]
+    done = subprocess.run([sys.executable, "-c", closed, *command], check=False)
+    assert done.returncode == 0
+    assert rows(tmp_path / "out" / "candidates.ndjson")
+
+
 def test_demo_finds_the_kilonova_first(tmp_path: Path) -> None:
     done = ampelstream("demo", "--out", tmp_path / "demo", "--alerts", 1000)
     assert done.returncode == 0, done.stderr
     assert "Simulated" in done.stderr
-    assert "report.html" in done.stderr
-    best = json.loads(done.stdout.splitlines()[0])
     truth = json.loads((tmp_path / "demo" / "night" / "truth.json").read_text())
-    assert "gfo" in best["object_id"]
-    assert best["object_id"] in json.dumps(truth)
+    best = done.stdout.splitlines()[4].split()
+    assert "gfo" in best[1]
+    assert best[1] in json.dumps(truth)
+    # people read it through a pipe, too: a table with all its columns, and where to go on
+    heading = done.stdout.splitlines()[2].split()
+    assert heading == ["event", "object", "score", "RA", "Dec", "first", "latest", "level", "z"]
+    assert "…" not in done.stdout
+    for name in ("report.html", "candidates.ndjson"):
+        assert str(tmp_path / "demo" / name) in done.stdout
+        assert (tmp_path / "demo" / name).exists()
     assert "Simulated data" in (tmp_path / "demo" / "report.html").read_text()
 
 

@@ -60,5 +60,16 @@ def test_limit_channels_and_markup(
     assert "Simulated data" in text
 
 
+def test_hostile_identifiers(
+    make_event: MakeEvent, make_report: MakeReport, make_candidate: Make
+) -> None:
+    ids = ["\x1b[31mred", "a\nb\r", "\u202eback\u200b", "[/nothing]", "x" * 1_000_000]
+    lines = shown(make_report([make_event()], [make_candidate(one) for one in ids]))
+    assert all(line.isprintable() for line in lines)
+    text = "\n".join(lines)
+    for one in (r"\x1b[31mred", r"a\x0ab\x0d", r"\u202eback\u200b", "[/nothing]", "xxx… (+"):
+        assert one in text
+
+
 def test_nothing_found(make_report: MakeReport) -> None:
     assert "0 of 0 active candidates" in " ".join(shown(make_report()))

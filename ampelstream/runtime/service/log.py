@@ -8,13 +8,15 @@ of JSON. Libraries say the same thing many times a second while a broker is away
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
 
 import msgspec
 import stamina.instrumentation
+
+from ampelstream.model.display import LINE, printable, printable_lines
 
 __all__ = ["Incident", "JsonLines", "RepeatFilter", "incident", "log_as_json", "log_retries"]
 
@@ -73,7 +75,8 @@ class JsonLines(logging.Formatter):
 
     Keys: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``event`` (``log`` for what is no
     incident), ``message``, the fields of the incident under ``fields``, ``traceback``. What JSON
-    does not know is written as its `str`; NaN is null.
+    does not know is written as its `str`; NaN is null. Text from outside is made printable here,
+    too: people read these lines on terminals.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -86,13 +89,24 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": what.event,
-            "message": what.text,
+            "message": printable(what.text, LINE),
         }
         if what.fields:
-            line["fields"] = what.fields
+            line["fields"] = _shown(what.fields)
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+            line["traceback"] = printable_lines(self.formatException(record.exc_info))
+        return msgspec.json.encode(line, enc_hook=printable).decode()
+
+
+def _shown(value: Any) -> Any:
+    """The facts of an incident with the texts in them made printable."""
+    if isinstance(value, str):
+        return printable(value, LINE)
+    if isinstance(value, Mapping):
+        return {_shown(key): _shown(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(one) for one in value]
+    return value
 
 
 def log_as_json(stream: IO[str] | None = None, level: int = logging.INFO) -> None:

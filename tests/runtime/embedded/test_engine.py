@@ -9,8 +9,8 @@ import pytest
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import FileSink
-from ampelstream.runtime.dispatch import Dispatcher
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.simulate import simulate_notice
 from ampelstream.state.memory import MemoryBackend
@@ -140,7 +140,7 @@ def test_reactions_fire_once_and_are_withdrawn(
 ) -> None:
 
     topology = make_topology(SIMPLE)
-    sink = FileSink(tmp_path / "near.ndjson")
+    sink = FileSink(tmp_path / "near.ndjson", "file:near.ndjson")
     engine = Engine(
         topology, MemoryBackend(), commit_every=1, deliverer=Dispatcher({"near": [sink]})
     )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ampelstream.core.sweeps import Sweeps
 
 from ampelstream.core import keys
 from ampelstream.model.coordinates import Coordinates

@@ -50,9 +50,24 @@ def test_an_incident_is_one_line_of_json(lines: io.StringIO) -> None:
         "level": "warning",
         "logger": LOG.name,
         "event": "parked",
-        "message": "a record\nwaits",
+        "message": r"a record\x0awaits",
         "fields": {"offset": 7, "nan": None, "x": "Secretive(***)"},
     }
+
+
+def test_text_from_outside_is_shown_and_not_obeyed(lines: io.StringIO) -> None:
+    hostile = "a\x9b2J\u202e\ud800" + "x" * 1_000_000
+    try:
+        int(hostile)
+    except ValueError:
+        LOG.exception("record %s", hostile)
+    incident(LOG, logging.ERROR, "lost", hostile, ids=[hostile, {hostile: 1}])
+    for line in lines.getvalue().splitlines():
+        assert line.isprintable()
+        assert len(line) < 10_000
+        told = json.loads(line)
+        assert r"a\x9b2J\u202e\ud800x" in json.dumps(told).replace("\\\\", "\\")
+        assert told["message"].endswith("characters)")
 
 
 def test_the_time_is_that_of_the_record() -> None:

@@ -1,0 +1,162 @@
+"""Ingest: every alert ends in one of four ways, and one channel's failure is its own."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.ingest import PATIENCE_SECONDS, Ingest
+from ampelstream.errors import UnknownSchema
+from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.detection import Detection
+from ampelstream.model.record import SourceRecord
+from ampelstream.model.streams import Output, Parked
+from ampelstream.topology import Topology
+from ampelstream.units import ACCEPT, AlertFilter, Verdict
+
+T0 = 2460000.0
+NOW = (T0 - 2440587.5) * 86400.0
+
+
+class Picky(AlertFilter):
+    """Accepts what a field says, and breaks where it says so."""
+
+    mode: str = "accept"
+
+    def judge(self, alert: Any) -> Verdict:
+        if alert.candidate.get("breaks") == self.mode:
+            raise KeyError("no such field")
+        return Verdict(accept=False, reason="dull") if self.mode == "reject" else ACCEPT
+
+
+TWO = """
+name: two
+version: 1
+channels:
+  first: {filters: [{unit: "test_ingest:Picky", config: {mode: ONE}}]}
+  second: {filters: [{unit: "test_ingest:Picky", config: {mode: OTHER}}]}
+"""
+
+
+@pytest.fixture
+def two(
+    make_topology: Callable[[str], Topology], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], Topology]:
+    monkeypatch.setitem(
+        __import__("sys").modules, "test_ingest", __import__("sys").modules[__name__]
+    )
+
+    def make(one: str, other: str) -> Topology:
+        return make_topology(TWO.replace("ONE", one).replace("OTHER", other))
+
+    return make
+
+
+def row(jd: float = T0, **more: Any) -> Mapping[str, Any]:
+    own = {"jd": jd, "fid": 1, "pid": 1, "candid": 7, "ra": 1.0, "dec": 2.0, "magpsf": 19.0}
+    own |= {"sigmapsf": 0.1, "diffmaglim": 20.5, "isdiffpos": "t", "programid": 1} | more
+    return {"objectId": "ZTF01", "candid": 7, "candidate": own, "prv_candidates": []}
+
+
+def ingest(topology: Topology, *values: Any, **options: Any) -> tuple[list[Output], Accounting]:
+    accounting = Accounting()
+    processor = Ingest(topology, accounting.tally(), lambda: NOW, **options)
+    outputs: list[Output] = []
+    for number, value in enumerate(values):
+        where = Coordinates("a", 0, number)
+        record = value if isinstance(value, SourceRecord) else SourceRecord(where, "alerts", value)
+        outputs += processor.process([record])
+    processor.committed()
+    return outputs, accounting
+
+
+def adds_up(accounting: Accounting) -> bool:
+    total = accounting.total
+    ends = total("passed") + total("rejected_by_all") + total("failed", "alerts") + total("parked")
+    return total("received") == ends
+
+
+def test_a_filter_that_fails_costs_its_own_channel_only(two: Callable[..., Topology]) -> None:
+    outputs, accounting = ingest(two("accept", "other"), row(breaks="other"))
+    [passed] = [one.value for one in outputs if isinstance(one.value, Detection)]
+    assert passed.channels == ("first",)
+    [letter] = [one.value for one in outputs if isinstance(one.value, DeadLetter)]
+    assert (letter.step, letter.error) == ("filter", "KeyError")
+    assert letter.reason.startswith("channel second: 'no such field'")
+    assert accounting.total("failed") == 0
+    assert accounting.total("dead_letters") == 1
+    assert adds_up(accounting)
+
+
+def test_an_alert_that_no_channel_takes_and_one_fails_on_is_a_dead_letter(
+    two: Callable[..., Topology],
+) -> None:
+    outputs, accounting = ingest(two("reject", "other"), row(breaks="other"))
+    assert [type(one.value) for one in outputs] == [DeadLetter, Tick]
+    assert accounting.total("failed", "alerts") == 1
+    assert adds_up(accounting)
+
+
+def test_rejected_by_all_is_counted_by_the_first_reason(two: Callable[..., Topology]) -> None:
+    outputs, accounting = ingest(two("reject", "reject"), row(), row())
+    assert [type(one.value) for one in outputs] == [Tick]
+    assert list(accounting.by("rejected_by_all")) == [("dull", 2)]
+    assert accounting.total("rejected") == 4
+    assert adds_up(accounting)
+
+
+def test_what_a_source_could_not_read_is_a_dead_letter(wide: Topology) -> None:
+    where = Coordinates("night.avro", 0, 3)
+    record = SourceRecord(where, "alerts", b"rest", "night.avro", fault="breaks off in block 4")
+    outputs, accounting = ingest(wide, record)
+    [letter] = [one.value for one in outputs]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.step, letter.reason, letter.value) == ("read", "breaks off in block 4", b"rest")
+    assert adds_up(accounting)
+
+
+@pytest.mark.parametrize(("waited", "kind"), [(60.0, Parked), (PATIENCE_SECONDS + 1, DeadLetter)])
+def test_an_unknown_schema_is_parked_until_patience_ends(
+    wide: Topology, monkeypatch: pytest.MonkeyPatch, waited: float, kind: type
+) -> None:
+    def unknown(*_args: Any) -> None:
+        raise UnknownSchema(900)
+
+    monkeypatch.setattr("ampelstream.core.ingest.decode_alert", unknown)
+    where = Coordinates("lsst", 1, 5)
+    fresh = SourceRecord(where, "alerts", b"\x00....")
+    again = SourceRecord(where, "alerts", b"\x00....", since=NOW - waited)
+    outputs, accounting = ingest(wide, fresh, again, parks=True)
+    assert [type(one.value) for one in outputs] == [Parked, kind]
+    first = outputs[0].value
+    assert isinstance(first, Parked)
+    assert first.since == NOW
+    assert list(accounting.by("received")) == [("alerts", 1), ("parked", 1)]
+    assert adds_up(accounting)
+    outputs, _ = ingest(wide, fresh)  # who brings nothing back parks nothing
+    assert [type(one.value) for one in outputs] == [DeadLetter]
+
+
+def test_event_time_ticks_once_a_day_and_never_from_the_future(wide: Topology) -> None:
+    rows = [row(T0 - 3), row(T0 - 2.6), row(T0 - 1.4), row(T0 - 2), row(T0 + 9000)]
+    outputs, _ = ingest(wide, *rows)
+    kinds = [one.value.jd if isinstance(one.value, Tick) else "d" for one in outputs]
+    assert kinds == ["d", T0 - 3, "d", "d", T0 - 1.4, "d", "d"]
+
+
+def test_notices(wide: Topology, make_notice: Callable[..., bytes]) -> None:
+    broken = make_notice().replace(b'"skymap": "', b'"skymap": "AAAA')
+    assert broken != make_notice()
+    values = [make_notice(), b"<no/>", broken]
+    records = [SourceRecord(Coordinates("n", 0, i), "notices", v) for i, v in enumerate(values)]
+    outputs, accounting = ingest(wide, *records)
+    assert [type(one.value) for one in outputs] == [Announcement, DeadLetter, DeadLetter]
+    assert [one.value.step for one in outputs if isinstance(one.value, DeadLetter)] == [
+        "decode",
+        "events",
+    ]
+    assert accounting.total("received") == 3
+    assert (accounting.total("announced"), accounting.total("failed", "notices")) == (1, 2)

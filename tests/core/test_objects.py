@@ -1,0 +1,198 @@
+"""Objects and events: what is known does not depend on what came last, and failures stay small."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ampelstream.core import matching, objectstore
+from ampelstream.core.objectstore import merge_detection
+from ampelstream.core.state import claim, keys
+from ampelstream.errors import ConfigError
+from ampelstream.model.announcement import Tick
+from ampelstream.model.candidate import Candidate
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.streams import KEY_SEPARATOR, Record
+from ampelstream.state.memory import MemoryBackend
+from ampelstream.state.store import Transaction
+from ampelstream.topology import Topology
+
+T0 = 2460000.0
+CREATED = ["2023-02-25T00:05:00Z", "2023-02-25T01:05:00Z", "2023-02-25T02:05:00Z"]
+
+alerts = st.builds(
+    dict,
+    candid=st.integers(1, 2),
+    jd=st.sampled_from([T0 + 1.0, T0 + 1.5, T0 + 30.0]),
+    ra=st.sampled_from([40.0, 40.001, 80.0]),
+    offset=st.integers(0, 3),
+    channels=st.sampled_from([("all",), ("all", "other"), ("other",)]),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told=st.lists(alerts, min_size=1, max_size=6), dice=st.randoms(use_true_random=False))
+def test_a_candid_sent_again_with_another_position_or_time_merges_the_same_in_any_order(
+    make_detection: Callable[..., Any], told: list[dict[str, Any]], dice: random.Random
+) -> None:
+    def merged(order: list[dict[str, Any]]) -> Any:
+        state = None
+        for facts in order:
+            state, _ = merge_detection(state, make_detection(**facts))
+        return state
+
+    mixed = [*told, dice.choice(told)]
+    dice.shuffle(mixed)
+    assert merged(mixed) == merged(told)
+
+
+def test_the_candidate_of_such_an_alert_is_the_same_in_either_order(
+    wide: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    one = make_detection(offset=4, ra=40.0)
+    other = make_detection(offset=2, ra=200.0, jd=T0 + 2.0)  # as far as known, outside
+    ends = []
+    for order in ([one, other], [other, one]):
+        partition = make_partition(wide)
+        partition.take(make_notice(), *order)
+        partition.commit()
+        ends.append(sorted(partition.backend.scan(b"\x01", b"\xff")))
+    assert ends[0] == ends[1]
+    # the record with the smaller coordinates says where the alert was
+    assert [key for key, _ in ends[0] if key[:1] == keys.CANDIDATE] == []
+
+
+def test_a_notice_that_comes_twice_is_known_from_the_smaller_coordinates(
+    wide: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    notice, ends = make_notice(), []
+    for order in ((7, 3), (3, 7)):
+        partition = make_partition(wide)
+        partition.take(make_detection())
+        outputs = [
+            partition.take(partition.announcement(notice, offset=offset)) for offset in order
+        ]
+        [candidate] = partition.objects.candidates()
+        assert candidate.provenance.records[-1] == Coordinates("notices", 0, 3)
+        ends.append(candidate)
+        # where the record of the notice moved, readers are told
+        assert [len(found) for found in outputs] == ([1, 1] if order == (7, 3) else [1, 0])
+        assert partition.accounting.counts() == {}
+        partition.commit()
+        assert partition.accounting.total("known", "notices") == 1
+    assert ends[0] == ends[1]
+
+
+def test_one_channel_that_cannot_be_evaluated_keeps_no_other_back(
+    make_topology: Any,
+    make_partition: Any,
+    make_detection: Any,
+    make_notice: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "name: two\nversion: 1\nchannels:\n  a: {window: [0, 10]}\n  b: {window: [0, 10]}\n"
+    partition = make_partition(make_topology(text))
+    evaluate = matching.evaluate
+
+    def moody(topology: Any, channel: Any, *more: Any) -> Any:
+        if channel.name == "a":
+            raise RuntimeError("not today")
+        return evaluate(topology, channel, *more)
+
+    monkeypatch.setattr(objectstore, "evaluate", moody)
+    partition.take(make_notice())
+    outputs = partition.take(make_detection(channels=("a", "b"), offset=9))
+    [candidate] = [one for one in outputs if isinstance(one, Candidate)]
+    [letter] = [one for one in outputs if isinstance(one, DeadLetter)]
+    assert candidate.channel == "b"
+    assert letter.reason.startswith("object ZTF01 against event MS230225a: channel a: not today")
+    assert (letter.stream, letter.step) == ("detections", "match")
+    assert letter.where == Coordinates("alerts", 0, 9)
+
+
+def test_bytes_that_are_nothing_are_a_dead_letter_with_their_coordinates(
+    wide: Topology, make_partition: Any
+) -> None:
+    partition = make_partition(wide)
+    where = Coordinates("ampel.wide.detections", 2, 5)
+    [output] = partition.objects.process([Record(where, "detections", b"junk")])
+    assert (output.value.where, output.value.value) == (where, b"junk")
+    partition.commit()
+    assert partition.accounting.total("failed", "detections") == 1
+
+
+def test_an_object_that_no_store_takes_stays_as_it_was(
+    wide: Topology, make_partition: Any, make_detection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition = make_partition(wide)
+    partition.take(make_detection())
+    before = partition.state.changes()
+    monkeypatch.setattr("ampelstream.core.objectstore.MAX_RECORD_BYTES", 100)
+    [letter] = partition.take(make_detection(candid=2))
+    assert "object ZTF01 would take" in letter.reason
+    assert partition.state.changes() == before
+
+
+def test_sweeps_go_on_where_the_last_commit_was(
+    wide: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    partition = make_partition(wide)
+    for number in range(60):
+        partition.take(make_detection(f"ZTF{number:02d}", number, ra=40.0 + number * 1e-3))
+    where = Coordinates("memory", 0, 99)
+    record = Record(where, "events", partition.announcement(make_notice()))
+    assert partition.objects.process([record]) == []
+    first = partition.objects.advance(budget_seconds=0.0)
+    assert len(first) == 25
+    partition.commit()
+    partition.objects.advance(budget_seconds=0.0)
+    partition.reopen()  # killed before that was committed
+    assert partition.objects.pending == 1
+    rest = partition.objects.advance()
+    assert len(rest) == 35
+    assert {one.key for one in first} & {one.key for one in rest} == set()
+
+
+def test_an_event_known_only_by_a_retraction_expires(
+    wide: Topology, make_partition: Any, make_notice: Any
+) -> None:
+    partition = make_partition(wide)
+    partition.take(make_notice(kind="RETRACTION"))
+    assert len(partition.objects.events) == 1
+    partition.take(Tick(T0 + 60))
+    assert len(partition.objects.events) == 1
+    partition.take(Tick(T0 + 80))
+    assert len(partition.objects.events) == 0
+
+
+def test_candidates_are_made_anew_from_their_keys(
+    wide: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    partition = make_partition(wide)
+    [candidate] = partition.take(make_notice(), make_detection())
+    key = KEY_SEPARATOR.join(candidate.key)
+    gone = KEY_SEPARATOR.join(("E", "ZTF99", "all"))
+    found = {one.key: one.value for one in partition.objects.again([key, gone])}
+    assert found == {key: candidate, gone: None}
+
+
+def test_a_state_belongs_to_one_topology(make_topology: Any) -> None:
+    text = "name: mine\nversion: 1\nchannels: {a: {window: [0, 10]}}\n"
+    mine, backend = make_topology(text), MemoryBackend()
+    state = Transaction(backend)
+    assert claim(state, mine) is False
+    state.commit()
+    assert claim(Transaction(backend), mine) is True
+    changed = make_topology(text.replace("10", "11"))
+    with pytest.raises(ConfigError, match=rf"mine with hash {mine.hash}, not to .*{changed.hash}"):
+        claim(Transaction(backend), changed)
+    other = make_topology(text.replace("mine", "yours"))
+    with pytest.raises(ConfigError, match="not to topology yours"):
+        claim(Transaction(backend), other)
+    backend.write({keys.IDENTITY: b"0123456789abcdef"})  # as an earlier version wrote it
+    with pytest.raises(ConfigError, match="of an earlier version"):
+        claim(Transaction(backend), mine)

@@ -1,0 +1,181 @@
+"""The life of a matter: new, withdrawn, reinstated; and each message once."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import msgspec
+import pytest
+
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.react import React
+from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.reaction import Reaction
+from ampelstream.model.streams import Record
+from ampelstream.state.memory import MemoryBackend
+from ampelstream.state.store import Transaction
+from ampelstream.topology import Topology
+
+RULES = """
+name: rules
+version: 1
+channels: {all: {window: [0, 10], units: [{unit: SkyMapProbability}]}}
+react:
+  - {name: bright, when: "SkyMapProbability.cumprob < 0.5", sinks: [console]}
+"""
+
+
+def candidate(cumprob: float = 0.1, status: str = "active") -> Candidate:
+    provenance = Provenance("rules", "1", "h", "l", "r", "e")
+    body = {"cumprob": cumprob}
+    result = UnitResult("SkyMapProbability", "SkyMapProbability", "1", "c", "i", body)
+    results = (result,) if status == "active" else ()
+    return Candidate("ZTF01", "S1", "all", CandidateStatus(status), provenance, results=results)
+
+
+class Rules:
+    """The react processor of one partition, fed by hand."""
+
+    def __init__(self, topology: Topology, deliverer: Any = None) -> None:
+        self.topology, self.deliverer = topology, deliverer
+        self.backend = MemoryBackend()
+        self.accounting = Accounting()
+        self.now = 0.0
+        self.reopen()
+
+    def reopen(self) -> None:
+        self.state = Transaction(self.backend)
+        tally = self.accounting.tally()
+        self.react = React(self.topology, self.state, tally, lambda: self.now, self.deliverer)
+
+    def see(self, one: Candidate | bytes | None, offset: int = -1) -> list[Any]:
+        where = Coordinates("candidates", 0, offset)
+        return [o.value for o in self.react.process([Record(where, "candidates", one)])]
+
+    def commit(self) -> None:
+        self.state.commit()
+        self.react.committed()
+
+
+@pytest.fixture
+def rules(make_topology: Callable[[str], Topology]) -> Rules:
+    return Rules(make_topology(RULES))
+
+
+def test_new_withdrawn_reinstated(rules: Rules) -> None:
+    seen = [
+        *rules.see(candidate(0.9)),  # the condition does not hold: nothing to say
+        *rules.see(candidate(0.1)),
+        *rules.see(candidate(status="outside")),
+        *rules.see(candidate(status="retracted")),  # is withdrawn already
+        *rules.see(candidate(0.2)),
+        *rules.see(candidate(0.9)),
+        *rules.see(candidate(0.3)),
+    ]
+    assert [(one.klass, one.turn, one.reason) for one in seen] == [
+        ("new", 1, ""),
+        ("withdrawn", 2, "outside"),
+        ("reinstated", 3, ""),
+        ("withdrawn", 4, "condition"),
+        ("reinstated", 5, ""),
+    ]
+    assert len({one.id for one in seen}) == 5
+
+
+def test_the_last_message_says_what_is_known_now_and_is_not_sent_again(rules: Rules) -> None:
+    [first] = rules.see(candidate(0.1))
+    [again] = rules.see(candidate(0.2))
+    assert again == msgspec.structs.replace(first, payload=again.payload)
+    assert again.payload["SkyMapProbability"] == {"cumprob": 0.2}
+    assert rules.see(candidate(0.2)) == []
+    straight = Rules(rules.topology)
+    assert straight.see(candidate(0.2)) == [again]
+    rules.commit()
+    assert rules.accounting.total("reactions", "bright", "decided") == 1
+
+
+def test_what_a_restart_repeats_is_not_looked_at_again(rules: Rules) -> None:
+    for offset, one in enumerate((candidate(0.1), candidate(status="outside"))):
+        rules.see(one, offset)
+    rules.commit()
+    rules.reopen()
+    assert rules.see(candidate(0.1), 0) == []
+    assert rules.see(candidate(status="outside"), 1) == []
+    assert [one.klass for one in rules.see(candidate(0.1), 2)] == ["reinstated"]
+    rules.commit()
+    assert rules.accounting.total("repeated", "bright") == 2
+
+
+def test_a_rule_may_ask_for_a_status(make_topology: Callable[[str], Topology]) -> None:
+    text = RULES.replace('"SkyMapProbability.cumprob < 0.5"', "\"status == 'retracted'\"")
+    rules = Rules(make_topology(text))
+    assert rules.see(candidate()) == []
+    assert [one.klass for one in rules.see(candidate(status="retracted"))] == ["new"]
+
+
+def test_what_is_no_candidate_is_a_dead_letter(rules: Rules) -> None:
+    [letter] = rules.see(b"junk", 4)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.where, letter.step) == (Coordinates("candidates", 0, 4), "react")
+    assert rules.see(None, 5) == []
+
+
+class Sinks:
+    """Two sinks, of which one fails as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.fails = True
+        self.took: list[tuple[str, str]] = []
+
+    def missing(self, _rule: str, sent: Collection[str]) -> list[str]:
+        return [name for name in ("one", "other") if name not in sent]
+
+    def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
+        able = [n for n in self.missing("", sent) if n == "one" or not self.fails]
+        self.took += [(name, reaction.id) for name in able]
+        return able
+
+
+def test_a_message_goes_to_each_sink_once(make_topology: Callable[[str], Topology]) -> None:
+    sinks = Sinks()
+    rules = Rules(make_topology(RULES), sinks)
+    [message] = rules.see(candidate())
+    rules.commit()
+    assert rules.react.pending == 1
+    rules.react.advance()
+    rules.commit()
+    assert sinks.took == [("one", message.id)]
+    rules.react.advance()  # too soon
+    rules.reopen()
+    assert rules.react.pending == 1
+    sinks.fails = False
+    rules.react.advance()
+    rules.commit()
+    assert sinks.took == [("one", message.id), ("other", message.id)]
+    rules.reopen()
+    assert rules.react.pending == 0
+    assert dict(rules.accounting.by("reactions", "bright")) == {
+        "decided": 1,
+        "failed": 1,
+        "sent": 1,
+    }
+
+
+def test_a_withdrawal_does_not_overtake_what_it_withdraws(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    sinks = Sinks()
+    rules = Rules(make_topology(RULES), sinks)
+    first, second = *rules.see(candidate()), *rules.see(candidate(status="retracted"))
+    rules.commit()
+    rules.reopen()
+    sinks.fails = True
+    rules.react.advance()
+    assert sinks.took == [("one", first.id)]  # the other sink is waited for
+    sinks.fails = False
+    rules.now += 60
+    rules.react.advance()
+    ones = [one for name, one in sinks.took if name == "one"]
+    others = [one for name, one in sinks.took if name == "other"]
+    assert ones == others == [first.id, second.id]
