@@ -28,13 +28,13 @@ from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import open_sinks
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.inputs import Input
+from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, STATE_TABLE, TopicNames
 from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
-from ampelstream.runtime.safefaust.observer import Observer
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.runtime.safefaust.settings import safe_settings
 from ampelstream.runtime.safefaust.table import StateTable
@@ -42,16 +42,23 @@ from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["Worksite", "ingest_app", "objects_app", "react_app"]
+__all__ = ["Shared", "ingest_app", "objects_app", "react_app"]
 
 _SLICE_SECONDS = 0.1
 """How long a sweep goes on at a time [s]: alerts may have to wait for it."""
 _CACHE_BYTES, _WRITE_BUFFER_BYTES = 16 << 20, 8 << 20
 """Memory of each partition's database [byte]."""
+_open_database = partial(
+    # the changelog is the durable copy: a commit need not wait for this disk
+    RocksBackend,
+    sync=False,
+    cache_bytes=_CACHE_BYTES,
+    write_buffer_bytes=_WRITE_BUFFER_BYTES,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Worksite:
+class Shared:
     """What the applications of a worker share.
 
     Attributes
@@ -71,7 +78,7 @@ class Worksite:
     context: WorkerContext
     url: str
     outbox: Outbox
-    observer: Observer
+    observer: Watching
     accounting: Accounting
 
     def app(self, name: str, group: str, connection: Connection) -> faust.App:
@@ -103,18 +110,18 @@ class Worksite:
         )
 
 
-def ingest_app(site: Worksite, source: Input) -> faust.App:
+def ingest_app(shared: Shared, source: Input) -> faust.App:
     """Alerts become detections, and notices events, on as many workers as it takes."""
-    app = site.app(source.name, source.group, source.connection)
+    app = shared.app(source.name, source.group, source.connection)
     topic = app.topic(*source.topics, pattern=source.pattern)
 
     def processor() -> Ingest:
-        tally, known = site.accounting.tally(), source.registry
-        return Ingest(site.topology, tally, time.time, schemas=known, parks=known is not None)
+        tally, known = shared.accounting.tally(), source.registry
+        return Ingest(shared.topology, tally, time.time, schemas=known, parks=known is not None)
 
     def work(ingest: Ingest, records: Sequence[Any]) -> list[Outgoing]:
         batch = [source_record(one, source.stream, ours=source.ours) for one in records]
-        return site.encode(ingest.process(batch))
+        return shared.encode(ingest.process(batch))
 
     prepare = None
     if source.registry is not None:
@@ -123,8 +130,10 @@ def ingest_app(site: Worksite, source: Input) -> faust.App:
     @app.agent(topic, name="ingest")
     async def ingest(stream: StreamT[Any]) -> None:
         processing = processor()
-        common = {"name": source.name, "outbox": site.outbox, "observer": site.observer}
-        async for batch in batches(stream, prepare=prepare, **common):
+        batch: Batch[Any]
+        async for batch in batches(
+            stream, source.name, shared.outbox, shared.observer, prepare=prepare
+        ):
             outgoing = await batch.run(work, processing, batch.records)
             if await batch.commit(outgoing):
                 processing.committed()
@@ -134,21 +143,21 @@ def ingest_app(site: Worksite, source: Input) -> faust.App:
     return app
 
 
-def objects_app(site: Worksite) -> faust.App:
+def objects_app(shared: Shared) -> faust.App:
     """Detections and events become candidates."""
-    names = site.names
-    app = site.app(OBJECTS, names.app(OBJECTS), site.context.connection)
+    names = shared.names
+    app = shared.app(OBJECTS, names.app(OBJECTS), shared.context.connection)
     topic = app.topic(names.detections, names.events)
     maps = MapCache()  # all partitions have the same events; they are worked on in one thread
 
     def processor(_partition: int, state: Transaction) -> Objects:
-        return Objects(site.topology, state, site.accounting.tally(), time.monotonic, maps=maps)
+        return Objects(shared.topology, state, shared.accounting.tally(), time.monotonic, maps=maps)
 
     def again(objects: Objects, partition: int, keys: Sequence[bytes]) -> list[Outgoing]:
-        return site.encode(objects.again([key.decode() for key in keys]), partition)
+        return shared.encode(objects.again([key.decode() for key in keys]), partition)
 
     state = Stateful(
-        table=_table(app, site, OBJECTS),
+        table=_table(app, shared, OBJECTS),
         begin=Transaction,
         processor=processor,
         exclusive=names.candidates,
@@ -157,58 +166,55 @@ def objects_app(site: Worksite) -> faust.App:
 
     @app.agent(topic, name=OBJECTS)
     async def objects(stream: StreamT[Any]) -> None:
-        common = {"name": OBJECTS, "outbox": site.outbox, "observer": site.observer}
-        async for batch in batches(stream, state=state, contiguous=True, **common):
-            outgoing = await batch.run(_work, site, batch)
+        async for batch in batches(
+            stream, OBJECTS, shared.outbox, shared.observer, state=state, contiguous=True
+        ):
+            outgoing = await batch.run(_work, shared, batch)
             if await batch.commit(outgoing):
                 batch.processor.committed()
+                shared.observer.sweeping(batch.partition, batch.processor.pending)
 
     return app
 
 
-def react_app(site: Worksite) -> faust.App:
+def react_app(shared: Shared) -> faust.App:
     """Candidates become messages to the outside."""
-    names = site.names
-    app = site.app(REACT, names.app(REACT), site.context.connection)
+    names = shared.names
+    app = shared.app(REACT, names.app(REACT), shared.context.connection)
     topic = app.topic(names.candidates)
-    sinks = Dispatcher(open_sinks(site.topology, site.context.settings.state))
+    sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
 
     def processor(_partition: int, state: Transaction) -> React:
-        return React(site.topology, state, site.accounting.tally(), time.monotonic, sinks)
+        return React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
 
-    state = Stateful(table=_table(app, site, REACT), begin=Transaction, processor=processor)
+    state = Stateful(table=_table(app, shared, REACT), begin=Transaction, processor=processor)
 
     @app.agent(topic, name=REACT)
     async def react(stream: StreamT[Any]) -> None:
-        common = {"name": REACT, "outbox": site.outbox, "observer": site.observer}
-        async for batch in batches(stream, state=state, **common):  # compaction makes holes
-            outgoing = await batch.run(_work, site, batch)
+        # compaction makes holes: nothing says that a record is missing
+        async for batch in batches(stream, REACT, shared.outbox, shared.observer, state=state):
+            outgoing = await batch.run(_work, shared, batch)
             if await batch.commit(outgoing):
                 batch.processor.committed()
 
     return app
 
 
-def _work(site: Worksite, batch: Batch[Any]) -> list[Outgoing]:
+def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
     """Let a processor take records, or go on with what no record asks for."""
     if batch.records:
-        records = [record_of(one, site.names) for one in batch.records]
-        return site.encode(batch.processor.process(records), batch.partition)
-    return site.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
+        records = [record_of(one, shared.names) for one in batch.records]
+        return shared.encode(batch.processor.process(records), batch.partition)
+    return shared.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
 
 
-def _table(app: Any, site: Worksite, step: str) -> StateTable:
+def _table(app: Any, shared: Shared, step: str) -> StateTable:
     """State of a step: a RocksDB for each partition, and a changelog."""
     table: StateTable = app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
-    table.state_directory = site.context.directory / step
+    table.state_directory = shared.context.directory / step
     table.open_database = _open_database
     table.database_errors = (StateError,)
-    table.client_options = site.context.connection.client_options
+    table.client_options = shared.context.connection.client_options
     table.commit_order = commit_order
     table.keep_seconds = KEEP_REMOVALS_DAYS * 86_400 / 2
     return table
-
-
-_open_database = partial(
-    RocksBackend, sync=False, cache_bytes=_CACHE_BYTES, write_buffer_bytes=_WRITE_BUFFER_BYTES
-)

@@ -1,4 +1,4 @@
-"""An application of Faust while it runs in a worker: how it starts, what it is seen to do, its end."""
+"""An application of Faust while it runs in a worker: its start, what is seen of it, its end."""
 
 import asyncio
 import logging
@@ -93,7 +93,7 @@ class RunningApp:
         raise reason if reason is not None else RuntimeError("Faust crashed without a reason")
 
     async def _reached(self) -> bool:
-        """Whether the cluster answers and lets us in; Faust itself would crash where it does not."""
+        """Whether the cluster answers and lets us in: Faust would crash where it does not."""
         client = AIOKafkaConsumer(**self.connection.client_options())
         try:
             await client.start()

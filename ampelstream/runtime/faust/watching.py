@@ -1,6 +1,7 @@
 """What the Faust side tells of its work, for metrics and health."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from faust.types import TP
@@ -19,12 +20,18 @@ class Watching:
     ----------
     metrics, health
         Where it goes.
+    clock
+        Seconds that never go back.
     """
 
-    def __init__(self, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, metrics: Metrics, health: Health, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._metrics = metrics
         self._health = health
+        self._clock = clock
         self._behind: dict[str, set[TP]] = {}
+        self._sweeping: dict[int, float] = {}
 
     def busy(self, name: str) -> AbstractContextManager[None]:
         """Context around a handler."""
@@ -63,3 +70,10 @@ class Watching:
         self._health.lag(name, total)
         if name == PARKED:
             self._metrics.parked(total)
+
+    def sweeping(self, partition: int, events: int) -> None:
+        """Tell how many events have yet to be held against the objects of a partition."""
+        if events:
+            self._sweeping.setdefault(partition, self._clock())
+        elif partition in self._sweeping:
+            self._metrics.sweep_seconds(self._clock() - self._sweeping.pop(partition))

@@ -11,7 +11,7 @@ from typing import Any
 from ampelstream.core.accounting import Accounting
 from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.runtime.context import WorkerContext
-from ampelstream.runtime.faust.app import Worksite, ingest_app, objects_app, react_app
+from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
 from ampelstream.runtime.faust.inputs import inputs_of
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
@@ -113,7 +113,7 @@ class Worker:
         )
         url = context.url(await server.start())
         accounts = outbox, self._watching, self._accounting
-        self._make(Worksite(self._topology, self._names, context, url, *accounts), queries)
+        self._make(Shared(self._topology, self._names, context, url, *accounts), queries)
         for app in self._apps:
             self._health.expect(app.name)
             options = app.connection.client_options
@@ -124,20 +124,20 @@ class Worker:
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
         return server
 
-    def _make(self, site: Worksite, queries: "_LateQueries") -> None:
+    def _make(self, shared: Shared, queries: "_LateQueries") -> None:
         """Make the applications of the steps that this worker runs."""
         own, steps = self._context.connection, self._settings.steps
         if INGEST in steps:
             for one in inputs_of(self._names, self._context):
-                app = ingest_app(site, one)
+                app = ingest_app(shared, one)
                 self._apps.append(RunningApp(one.name, app, one.connection, self._watching))
         if OBJECTS in steps:
-            objects = RunningApp(OBJECTS, objects_app(site), own, self._watching)
+            objects = RunningApp(OBJECTS, objects_app(shared), own, self._watching)
             self._apps.append(objects)
             partitions = self._context.partitions
-            queries.queries = StateQueries(self._topology, objects, site.url, partitions)
+            queries.queries = StateQueries(self._topology, objects, shared.url, partitions)
         if REACT in steps:
-            self._apps.append(RunningApp(REACT, react_app(site), own, self._watching))
+            self._apps.append(RunningApp(REACT, react_app(shared), own, self._watching))
 
     def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rest; that it ends, or fails, ends the worker."""

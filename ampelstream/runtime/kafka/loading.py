@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from aiokafka.errors import MessageSizeTooLargeError
 
 from ampelstream.errors import ConfigError
-from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.record import SourceRecord, Stream, record_bytes
 from ampelstream.runtime.kafka.admin import inspect
 from ampelstream.runtime.kafka.clients import open_producer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import FoundTopic
-from ampelstream.sources import record_bytes
 
 __all__ = ["Loaded", "load"]
 

@@ -2,7 +2,7 @@
 
     @app.agent(topic)
     async def count(stream):
-        async for batch in batches(stream, name="count", outbox=outbox, observer=observer):
+        async for batch in batches(stream, "count", outbox, observer):
             outputs = await batch.run(work, batch.records)
             await batch.commit(outputs)
 
@@ -161,10 +161,10 @@ class Batch(Generic[P]):
 
 async def batches(
     stream: StreamT[Any],
-    *,
     name: str,
     outbox: Outbox,
     observer: Observer,
+    *,
     state: Stateful[P, Any] | None = None,
     prepare: Callable[[Sequence[Any]], Awaitable[None]] | None = None,
     contiguous: bool = False,

@@ -33,7 +33,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport import producer as base_producer
 from faust.transport.drivers import TRANSPORTS
@@ -140,7 +140,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Subscribe to what the application's topics name, or to their patterns."""
-        patterns = [one.pattern.pattern for one in self.app.topics if getattr(one, "pattern", None)]
+        known: Iterable[Any] = self.app.topics
+        patterns = [one.pattern.pattern for one in known if getattr(one, "pattern", None)]
         if not patterns:
             await super().subscribe(topics)
             return
@@ -356,7 +357,7 @@ class Consumer(stock.Consumer):
         try:
             while not (self._stopped.is_set() or stopped()):
                 await self._drain()
-        except (asyncio.CancelledError, stock.ConsumerStoppedError):
+        except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
         except KafkaError as error:
@@ -371,7 +372,7 @@ class Consumer(stock.Consumer):
         """Fetch once, when there is something to read and room for it."""
         active = self._get_active_partitions()
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(self.can_resume_flow.wait())
         elif not self.inbox.room.is_set():
             await self.wait_first(self.inbox.room.wait(), self.suspend_flow.wait())
         elif not active:

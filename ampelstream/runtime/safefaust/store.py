@@ -144,10 +144,11 @@ class PartitionStore(Store[bytes, bytes]):
             if message.topic == self._changelog and message.key is not None:
                 parts.setdefault(message.partition, {})[message.key] = message.value
                 last[message.partition] = message.offset
+        table: Any = self.table
         try:
             for partition, changes in parts.items():
                 self.write(partition, changes, last[partition])
-                self.table.on_restored(len(changes))
+                table.on_restored(len(changes))
         except self._errors as error:
             self.failure = error
 

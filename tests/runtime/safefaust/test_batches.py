@@ -122,9 +122,7 @@ class World:
             stream: Any = SimpleNamespace(app=self.app)
             observer: Any = self
             outbox: Any = self
-            async for batch in batches(
-                stream, name="step", outbox=outbox, observer=observer, **how
-            ):
+            async for batch in batches(stream, "step", outbox, observer, **how):
                 await body(batch)
 
         async def run() -> None:
