@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -86,7 +86,7 @@ class RunningApp:
         starting = asyncio.ensure_future(self.app.start())
         crashed = asyncio.ensure_future(self.app._crashed.wait())  # noqa: SLF001  (mode has no public way to wait for it)
         await asyncio.wait({starting, crashed}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
+        if starting.done() and not starting.cancelled():  # Faust cancels it where a part crashes
             starting.result()
         await crashed
         reason = self.app.crash_reason
@@ -94,7 +94,7 @@ class RunningApp:
 
     async def _reached(self) -> bool:
         """Whether the cluster answers and lets us in: Faust would crash where it does not."""
-        client = AIOKafkaConsumer(**self.connection.client_options())
+        client = AIOKafkaAdminClient(**self.connection.client_options())
         try:
             await client.start()
         except KafkaError as error:
@@ -105,7 +105,7 @@ class RunningApp:
             incident(_LOG, logging.ERROR, "unreachable", text, input=self.name)
             return False
         finally:
-            await client.stop()
+            await client.close()
         return True
 
     async def stop(self) -> None:
