@@ -11,11 +11,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import ConsumerRecord
+from ampelstream.runtime.kafka.intake import Intake
+from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 
 from ampelstream.errors import ProduceError, SourceError
 from ampelstream.runtime.broker.ports import free_port
-from ampelstream.runtime.kafka.intake import Intake
-from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
 

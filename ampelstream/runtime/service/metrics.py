@@ -67,7 +67,10 @@ class _Counts(Collector):
             name: CounterMetricFamily(f"ampelstream_{name}", text, labels=labels)
             for name, (text, labels) in COUNTS.items()
         }
-        totals: TotalOf[CountKey] = TotalOf()
+        # a count without labels is there from the beginning, so that its rate is right
+        totals: TotalOf[CountKey] = TotalOf(
+            {(n,): 0 for n, (_, labels) in COUNTS.items() if not labels}
+        )
         for key, count in self._accounting.counts().items():
             totals[self._bounded(key)] += count
         for (name, *labels), count in totals.items():

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.structs import TopicPartition
+from ampelstream.runtime.faust.store import PartitionStore
+from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 
 from ampelstream.errors import StateError
 from ampelstream.runtime.faust.app import StepApp
-from ampelstream.runtime.faust.store import PartitionStore
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.state.store import Backend, Transaction

@@ -36,6 +36,7 @@ def our_settings(setup: Setup) -> dict[str, Any]:
     from ampelstream.runtime.faust.settings import (  # noqa: PLC0415  (stock imports Faust first)
         faust_settings,
     )
+
     from ampelstream.runtime.settings import GroupTimes  # noqa: PLC0415  (as above)
 
     settings = faust_settings(

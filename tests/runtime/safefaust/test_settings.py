@@ -11,19 +11,22 @@ from mode.supervisors import CrashingSupervisor
 
 from ampelstream.runtime.safefaust.errors import SettingsError
 from ampelstream.runtime.safefaust.recovery import SafeTableManager
-from ampelstream.runtime.safefaust.settings import GroupTimes, safe_settings
+from ampelstream.runtime.safefaust.settings import safe_settings
 from ampelstream.runtime.safefaust.table import StateTable
 
 SERVERS = {"bootstrap_servers": ["one:9092", "two:9093"]}
 
 
-def settings(directory: Path, times: GroupTimes | None = None, **options: Any) -> dict[str, Any]:
+def settings(
+    directory: Path, session: float = 12.0, heartbeat: float = 3.0, **options: Any
+) -> dict[str, Any]:
     return safe_settings(
         "app",
         SERVERS | options,
         url="http://localhost:8000",
         directory=directory,
-        times=times or GroupTimes(),
+        session=session,
+        heartbeat=heartbeat,
         instance="worker-1",
         refresh_seconds=20.0,
     )
@@ -83,9 +86,9 @@ def test_tokens(tmp_path: Path) -> None:
 
 def test_a_session_holds_two_heartbeats(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="two heartbeats"):
-        settings(tmp_path, GroupTimes(session=5.0, heartbeat=3.0))
+        settings(tmp_path, session=5.0)
 
 
 def test_a_request_may_take_longer_than_a_session(tmp_path: Path) -> None:
-    long = settings(tmp_path, GroupTimes(session=60.0))
+    long = settings(tmp_path, session=60.0)
     assert long["broker_request_timeout"] > long["broker_session_timeout"]
