@@ -33,8 +33,8 @@ _FINEST = 20
 """Finest order of the cover of a cone (pixels of 0.2 arcsec): much coarser than the rounding."""
 
 _ROUNDING = 1e-8
-"""What is added to the radius of a cone [rad]: healpy compares cosines of angles, and doubles near 1
-tell no smaller ones (2 milliarcsec) apart."""
+"""What is added to the radius of a cone [rad]: healpy compares cosines of angles, and doubles near
+1 tell no smaller ones (2 milliarcsec) apart."""
 
 _HALF_PI, _WHOLE = pi / 2, 2 * pi
 _QUARTERS = 2 / pi  # of a turn, per radian

@@ -7,6 +7,7 @@ what came of the records, and has all partitions to itself.
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -106,11 +107,10 @@ class TopicSource:
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=_FETCH_BYTES,
             )
-            try:
+            async with AsyncExitStack() as unfinished:
+                unfinished.push_async_callback(consumer.stop)
                 await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
+                unfinished.pop_all()
             self._consumer = consumer
         return self._consumer
 

@@ -1,4 +1,8 @@
-"""What a worker counts and measures, for Prometheus."""
+"""What a worker counted and measures, for Prometheus.
+
+Counts are not kept here: they are those of `ampelstream.core.accounting`, read when Prometheus
+asks, so that the summary of a replay and the metrics of a worker cannot differ.
+"""
 
 import contextlib
 import sys
@@ -13,21 +17,18 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "OTHER", "Metrics"]
+from ampelstream.core.accounting import COUNTS, Accounting
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """Content type of what `Metrics.render` gives."""
-OTHER = "other"
-"""Reason under which rejections are counted once a channel has had too many different ones."""
-
-_MAX_REASONS = 50
-_MAX_REASON_LENGTH = 120
 _SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -48,14 +49,33 @@ class _CommitAge(Collector):
         yield family
 
 
+class _Counts(Collector):
+    """The accounting as counters, by the names and labels of `COUNTS`."""
+
+    def __init__(self, accounting: Accounting) -> None:
+        self._accounting = accounting
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._accounting.counts()
+        for name, (text, labels) in COUNTS.items():
+            family = CounterMetricFamily(f"ampelstream_{name}", text, labels=labels)
+            if not labels:
+                counts.setdefault((name,), 0)
+            for key in sorted(key for key in counts if key[0] == name):
+                family.add_metric(key[1:], counts[key])
+            yield family
+
+
 class Metrics:
-    """Counters, gauges and histograms of one worker process; to be used from any thread.
+    """Counts, gauges and histograms of one worker process; to be used from any thread.
 
     Every name begins with ``ampelstream_``. Series that the process has not met do not exist, so a
     restart begins at zero, as Prometheus expects.
 
     Parameters
     ----------
+    accounting
+        What the processors count.
     registry
         Where they are registered; by default one of its own, with the collectors of process,
         platform and garbage collection where there is ``/proc``.
@@ -65,6 +85,7 @@ class Metrics:
 
     def __init__(
         self,
+        accounting: Accounting,
         registry: CollectorRegistry | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -76,27 +97,17 @@ class Metrics:
                 PlatformCollector(registry=registry)
                 GCCollector(registry=registry)
         self.registry = registry
-        self._reasons: dict[str, set[str]] = {}
         self._commits = _CommitAge(clock)
         registry.register(self._commits)
-        self._make_counters()
+        registry.register(_Counts(accounting))
+        self._restored = Counter(
+            "ampelstream_restored_records",
+            "Records restored from changelogs.",
+            ["step"],
+            registry=registry,
+        )
         self._make_gauges()
         self._make_histograms()
-
-    def _make_counters(self) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"ampelstream_{name}", text, labels, registry=self.registry)
-
-        self._received = counter("received", "Records read from the inputs.", "stream")
-        self._passed = counter("passed", "Alerts that a channel accepted.")
-        self._rejected = counter(
-            "rejected", "Alerts that a channel rejected, by reason.", "channel", "reason"
-        )
-        self._duplicates = counter("duplicates", "Alerts that the state held already.")
-        self._letters = counter("dead_letters", "Records that could not be handled.", "step")
-        self._candidates = counter("candidates", "Revisions of candidates.")
-        self._reactions = counter("reactions", "Reactions, by outcome.", "rule", "outcome")
-        self._restored = counter("restored_records", "Records restored from changelogs.", "step")
 
     def _make_gauges(self) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
@@ -116,37 +127,6 @@ class Metrics:
         self._sweep = histogram(
             "sweep_seconds", "Time to hold a revision of an event against the stored objects."
         )
-
-    def received(self, stream: str, n: int) -> None:
-        """Count records read; stream is ``alerts`` or ``notices``."""
-        self._received.labels(stream).inc(n)
-
-    def passed(self, n: int) -> None:
-        """Count alerts that at least one channel accepted."""
-        self._passed.inc(n)
-
-    def rejected(self, channel: str, reason: str, n: int) -> None:
-        """Count alerts that a channel rejected.
-
-        Reasons beyond the fiftieth of a channel are counted as `OTHER`, so that a reason with a
-        number in it cannot fill the memory of the monitoring.
-        """
-        reason = reason[:_MAX_REASON_LENGTH]
-        known = self._reasons.setdefault(channel, set())
-        if reason not in known:
-            if len(known) >= _MAX_REASONS:
-                reason = OTHER
-            else:
-                known.add(reason)
-        self._rejected.labels(channel, reason).inc(n)
-
-    def duplicates(self, n: int) -> None:
-        """Count alerts that the state held already."""
-        self._duplicates.inc(n)
-
-    def dead_letter(self, step: str, n: int = 1) -> None:
-        """Count records that could not be handled."""
-        self._letters.labels(step).inc(n)
 
     def parked(self, n: int) -> None:
         """Set how many records wait for a schema."""
@@ -184,14 +164,6 @@ class Metrics:
     def sweeps_pending(self, n: int) -> None:
         """Set how many revisions of events are still to be swept."""
         self._pending.set(n)
-
-    def candidates(self, n: int) -> None:
-        """Count revisions of candidates that were sent out."""
-        self._candidates.inc(n)
-
-    def reaction(self, rule: str, outcome: str) -> None:
-        """Count a reaction; outcome is ``decided``, ``sent`` or ``failed``."""
-        self._reactions.labels(rule, outcome).inc()
 
     def restored(self, step: str, records: int) -> None:
         """Count records read back from a changelog, so many more."""

@@ -2,7 +2,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from ampelstream.runtime.service.metrics import OTHER, Metrics
+from ampelstream.core.accounting import Accounting
+from ampelstream.runtime.service.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -21,31 +22,32 @@ def samples(metrics: Metrics) -> dict[str, float]:
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    return Metrics(CollectorRegistry())
+def accounting() -> Accounting:
+    return Accounting()
 
 
-def test_counters_add_up(metrics: Metrics) -> None:
+@pytest.fixture
+def metrics(accounting: Accounting) -> Metrics:
+    return Metrics(accounting, CollectorRegistry())
+
+
+def test_counts_are_those_of_the_accounting(metrics: Metrics, accounting: Accounting) -> None:
     for n in (3, 4):
-        metrics.received("alerts", n)
-        metrics.passed(n)
-        metrics.rejected("bright", "too faint", n)
-        metrics.duplicates(n)
-        metrics.candidates(n)
+        tally = accounting.tally()
+        tally.count("received", "alerts", n=n)
+        tally.count("rejected", "bright", "too faint", n=n)
+        tally.count("dead_letters", "alerts", "decode")
+        tally.count("reactions", "very-bright", "sent")
+        tally.commit()
         metrics.restored("objects", n)
-    metrics.dead_letter("decode")
-    metrics.dead_letter("decode", 2)
-    metrics.reaction("very-bright", "sent")
     found = samples(metrics)
     expected = {
         "received_total,alerts": 7,
-        "passed_total": 7,
+        "passed_total": 0,
         "rejected_total,bright,too faint": 7,
-        "duplicates_total": 7,
-        "candidates_total": 7,
         "restored_records_total,objects": 7,
-        "dead_letters_total,decode": 3,
-        "reactions_total,sent,very-bright": 1,
+        "dead_letters_total,decode,alerts": 2,
+        "reactions_total,sent,very-bright": 2,
     }
     assert expected.items() <= found.items()
 
@@ -80,7 +82,7 @@ def test_histograms(metrics: Metrics) -> None:
 
 def test_age_of_a_commit_is_that_at_the_scrape() -> None:
     now = [100.0]
-    metrics = Metrics(CollectorRegistry(), clock=lambda: now[0])
+    metrics = Metrics(Accounting(), CollectorRegistry(), clock=lambda: now[0])
     metrics.committed("objects")
     now[0] += 7.5
     assert samples(metrics)["commit_age_seconds,objects"] == 7.5
@@ -90,21 +92,8 @@ def test_age_of_a_commit_is_that_at_the_scrape() -> None:
     assert not [name for name in samples(metrics) if name.startswith("commit_age")]
 
 
-def test_reasons_are_bounded_and_nothing_is_uncounted(metrics: Metrics) -> None:
-    for number in range(200):
-        metrics.rejected("bright", f"magnitude {number}", 1)
-    metrics.rejected("bright", "magnitude 3", 1)
-    metrics.rejected("faint", "x" * 5000, 1)
-    found = {n: v for n, v in samples(metrics).items() if n.startswith("rejected_total")}
-    assert len(found) == 52
-    assert sum(found.values()) == 202
-    assert found[f"rejected_total,bright,{OTHER}"] == 150
-    assert found["rejected_total,bright,magnitude 3"] == 2
-    assert max(map(len, found)) < 200
-
-
 def test_two_in_one_process_do_not_meet() -> None:
-    one, other = Metrics(), Metrics()
-    one.passed(5)
-    assert samples(other)["passed_total"] == 0
+    one, other = Metrics(Accounting()), Metrics(Accounting())
+    one.restored("objects", 5)
+    assert "restored_records_total,objects" not in samples(other)
     assert b"python_info" in one.render()
