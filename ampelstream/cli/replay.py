@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
 
-__all__ = ["finish", "replay", "run_replay"]
+__all__ = ["finish", "replay", "run_replay", "skipped_lines"]
 
 _DEAD_LETTERS = 3
 _SHOWN_LETTERS = 5
+_SHOWN_SKIPPED = 5
 
 
 def replay(
@@ -92,6 +93,8 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # the reader (head, less) has seen enough; the rest is for stderr
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for line in skipped_lines(report.summary["skipped"]):
+        typer.echo(line, err=True)
     if not report.summary["records_in"]:
         typer.echo("nothing was read: the inputs hold no file of a known kind", err=True)
     typer.echo(_numbers(report), err=True)
@@ -100,6 +103,17 @@ def finish(report: "ReplayReport", out: Path, limit: int) -> None:
     if letters:
         typer.echo(_obituary(letters, out), err=True)
         raise typer.Exit(_DEAD_LETTERS)
+
+
+def skipped_lines(skipped: Mapping[str, Any]) -> list[str]:
+    """How many files were not read, and the first of them, for people."""
+    if not skipped["count"]:
+        return []
+    lines = [f"{skipped['count']} files or archive members were not read:"]
+    lines.extend(f"  {one['name']}: {one['reason']}" for one in skipped["first"][:_SHOWN_SKIPPED])
+    if skipped["count"] > _SHOWN_SKIPPED:
+        lines.append(f"  ... and {skipped['count'] - _SHOWN_SKIPPED} more")
+    return lines
 
 
 def _numbers(report: "ReplayReport") -> str:

@@ -226,11 +226,13 @@ def _follow(
     once: bool,
 ) -> None:
     """Run embedded: one process that follows directories."""
+    from ampelstream.cli.replay import skipped_lines
     from ampelstream.cli.workflow import open_inputs, open_topology
     from ampelstream.runtime.dispatch import Dispatcher
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.identity import claim
     from ampelstream.runtime.embedded.live import follow
+    from ampelstream.runtime.embedded.summary import skipped_rows
     from ampelstream.runtime.sinks import open_sinks
     from ampelstream.state.rocks import RocksBackend
 
@@ -247,6 +249,9 @@ def _follow(
         unsent = follow(embedded, inputs, stop, poll_seconds=poll, once=once)
     finally:
         backend.close()
+    skipped = [one for source in inputs for one in source.skipped]
+    for line in skipped_lines(skipped_rows(skipped)):
+        typer.echo(line, err=True)
     counts = embedded.counters
     typer.echo(
         f"alerts: {counts.alerts.records_in} in, {counts.alerts.accepted} accepted, "

@@ -25,7 +25,7 @@ def load(
     """Put files of alerts and notices into the topology's input topics, by event time.
 
     Headers keep where each record came from, so that results name the files. Exit code 1 where a
-    record is larger than its topic takes; the others are loaded.
+    record is larger than its topic takes, or a file is damaged; the others are loaded.
 
     Example: ampelstream topics load kilonova --alerts night/ --notices lvk/ --broker localhost:9092
     """

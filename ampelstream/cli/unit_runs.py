@@ -134,6 +134,8 @@ def _where(place: Mapping[str, Any]) -> str:
 
 
 def _verdict(unit: AlertFilter, record: SourceRecord) -> dict[str, Any]:
+    if record.fault:
+        raise SourceError(record.fault)
     alert: Alert = decode(record.value)
     verdict = unit.judge(alert)
     return {

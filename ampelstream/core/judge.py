@@ -8,12 +8,12 @@ from ampelstream.codecs.alerts import decode as decode_alert
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.events import skymap_of
 from ampelstream.core.ingest import Ingested, ingest
+from ampelstream.errors import SourceError
 from ampelstream.model.alert import Alert
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.event import EventRevision
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.sky.skymap import SkyMap
-from ampelstream.sources import record_bytes
 from ampelstream.topology import Topology
 
 __all__ = ["Announced", "Judged", "bury", "judge_alert", "judge_notice"]
@@ -63,6 +63,8 @@ def judge_alert(
         Schemas of packets that only name theirs; one that it does not hold makes a dead letter, so
         whoever can wait for it must look first.
     """
+    if record.fault:
+        return bury(record, "read", Failure(SourceError.__name__, record.fault))
     alert: Alert | Failure
     alert = attempt(decode_alert, record.value, schemas) if record.alert is None else record.alert
     if isinstance(alert, Failure):
@@ -75,6 +77,8 @@ def judge_alert(
 
 def judge_notice(topology: Topology, record: SourceRecord) -> Announced | DeadLetter:
     """Decode a notice and its sky map."""
+    if record.fault:
+        return bury(record, "read", Failure(SourceError.__name__, record.fault))
     notice = attempt(notices.decode, record.value, record.member)
     if isinstance(notice, Failure):
         return bury(record, "decode", notice)

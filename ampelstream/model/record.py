@@ -1,13 +1,17 @@
 """A record as a source hands it over, before anyone has understood it."""
 
+import base64
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from ampelstream.model.alert import Alert
 from ampelstream.model.coordinates import Coordinates
 
-__all__ = ["SourceRecord", "Stream"]
+__all__ = ["SourceRecord", "Stream", "record_bytes"]
 
 Stream = Literal["alerts", "notices"]
 
@@ -26,6 +30,9 @@ class SourceRecord:
         The bytes of the packet, or the row of a columnar file, already a mapping.
     member
         Name of the archive member or file that the value was read from, for people.
+    fault
+        Why the source could not give this record whole, and where; empty where it could. A record
+        with a fault goes to the dead letters, with the value as far as it was read.
     alert
         The decoded alert, left here by whoever had to look at it first (to sort by time), so that
         it is not decoded twice.
@@ -35,4 +42,25 @@ class SourceRecord:
     stream: Stream
     value: bytes | Mapping[str, Any]
     member: str = ""
+    fault: str = ""
     alert: Alert | None = field(default=None, compare=False, repr=False)
+
+
+def _plain(value: Any) -> Any:
+    """Data that JSON can say: bytes in base64, NaN as null."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def record_bytes(record: SourceRecord) -> bytes:
+    """Bytes of a record, for the dead letters; a row of a table becomes JSON."""
+    if isinstance(record.value, bytes):
+        return record.value
+    return msgspec.json.encode(_plain(record.value), enc_hook=str)

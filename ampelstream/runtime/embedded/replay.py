@@ -7,7 +7,7 @@ those of an undisturbed run.
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ampelstream.errors import StateError
@@ -18,7 +18,7 @@ from ampelstream.report.model import ReplayReport
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.book import RunBook, RunIdentity
 from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.runtime.embedded.summary import collect, listed, reaction_rows
+from ampelstream.runtime.embedded.summary import collect, listed, reaction_rows, skipped_rows
 from ampelstream.sources import Source, merge
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
@@ -140,6 +140,8 @@ class Replay:
                 engine.process(record)
             engine.commit()
             report = collect(engine, description=self._description, simulated=self._simulated)
+            skipped = [one for source in self._sources for one in source.skipped]
+            report = replace(report, summary={**report.summary, "skipped": skipped_rows(skipped)})
             self._write(engine, report)
             identity = self._identity()
             identity.finished = True

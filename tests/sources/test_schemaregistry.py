@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ampelstream.errors import ConfigError
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 SCHEMA = {"type": "record", "name": "made.alert", "fields": [{"name": "n", "type": "long"}]}
 
