@@ -38,11 +38,13 @@ class Member:
         begin: int = 0,
         size: int = 0,
         *,
+        archive: str = "",
         name: str = "",
         skip: str = "",
         fault: str = "",
     ) -> None:
         self._window = window
+        self._archive = archive
         self._at = begin
         self._end = begin + size
         self.name = name
@@ -68,7 +70,7 @@ class Member:
             self.cut = True
             fault = self._window.take_fault()
             raise EOFError(
-                f"the archive breaks off {self._end - self._at} bytes before the member's end"
+                f"its archive {self._archive} breaks off {self._end - self._at} bytes before its end"
                 + (f": {fault}" if fault else "")
             )
         self._at += len(found)
@@ -100,10 +102,13 @@ class _Archive:
     ----------
     window
         On the beginning of the archive.
+    name
+        Of the archive.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, name: str) -> None:
         self._window = window
+        self._name = name
         self._said: dict[str, str] = {}
         self._damaged = -1
         """Where a header was expected and was none; -1 where all is well."""
@@ -170,7 +175,7 @@ class _Archive:
                 skip = "a link, and not the file itself"
             elif kind not in _PLAIN or any(key.startswith("GNU.sparse") for key in said):
                 skip = "not a plain file"
-            member = Member(window, begin, size, name=name, skip=skip)
+            member = Member(window, begin, size, archive=self._name, name=name, skip=skip)
             yield member
             self._cut = member.cut
         window.move(end)
@@ -204,7 +209,7 @@ class _Archive:
             )
 
 
-def members(window: Window) -> Iterator[Member]:
+def members(window: Window, name: str) -> Iterator[Member]:
     """Give the members of an archive in their order, and its damages where they are.
 
     Directories are left out.
@@ -213,5 +218,7 @@ def members(window: Window) -> Iterator[Member]:
     ----------
     window
         On its beginning, uncompressed.
+    name
+        Of the archive, for people.
     """
-    yield from _Archive(window).members()
+    yield from _Archive(window, name).members()

@@ -146,7 +146,7 @@ def _window(file: io.BufferedReader, suffix: str) -> Window:
 
 def _archive(window: Window, name: str, stream: Stream) -> Iterator[Piece | Skipped]:
     """Read a tar archive; hidden members are left alone, as hidden files are."""
-    for member in members(window):
+    for member in members(window, name):
         if member.fault:
             yield Piece(name, b"", member.fault)
             continue

@@ -146,7 +146,7 @@ def test_a_truncated_archive_ends_with_a_record_that_says_so(everything: Path) -
     data = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(data)[: len(path.read_bytes()) // 2])
     records = list(open_source(path, "alerts").read({}))
-    assert "the archive breaks off" in records[-1].fault
+    assert "its archive c.tar.gz breaks off" in records[-1].fault
     assert not any(record.fault for record in records[:-1])
 
 
