@@ -70,7 +70,7 @@ class Member:
             self.cut = True
             fault = self._window.take_fault()
             raise EOFError(
-                f"its archive {self._archive} breaks off {self._end - self._at} bytes before its end"
+                f"its archive {self._archive} breaks off, {self._end - self._at} bytes too early"
                 + (f": {fault}" if fault else "")
             )
         self._at += len(found)

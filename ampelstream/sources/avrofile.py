@@ -265,8 +265,12 @@ class _Splitter:
         if after is None or not window.reach(after.end + MARKER_BYTES):
             return ""
         follows = window.cut(after.end, after.end + MARKER_BYTES)
-        if follows == found:  # two blocks agree: it is the header whose marker is damaged
-            self._head = self._head._replace(marker=found)
+        plausible = window.find(marker, block.begin) < 0 and not self._records(
+            block, block.end, cut=False
+        )[1]
+        if follows == found and plausible:  # two blocks agree: the header's own marker is damaged
+            packet = self._head.packet[:-MARKER_BYTES] + found
+            self._head = self._head._replace(packet=packet, marker=found)
             return "the sync marker of the header is damaged"
         return wrong if follows == marker else ""
 
@@ -311,18 +315,14 @@ class _Splitter:
             body = inflate(self._window.cut(block.begin, stop), head.codec, BLOCK_LIMIT, cut=cut)
         except DecodeError as error:
             return (), str(error)
-        records: list[bytes] = []
-        at = 0
-        while at < len(body) and not (cut and len(records) == block.count):
-            try:
-                end = head.skip(body, at)
-            except (DecodeError, *GARBAGE) as error:
-                return records, f"its record {len(records) + 1} cannot be read: {error}"
-            if end <= at:
-                return records, f"its record {len(records) + 1} is empty"
-            records.append(body[at:end])
-            at = end
-        return records, "" if len(records) == block.count else f"it holds {len(records)} records"
+        records, wrong = _walk(body, head.skip, block.count if cut else len(body))
+        if not wrong:
+            right = len(records) == block.count
+            return records, "" if right else f"it holds {len(records)} records"
+        if not cut and head.codec not in {"", "null"}:
+            # behind a damage, a compressed stream gives values that nobody measured
+            return (), f"its compressed records are damaged: {wrong}"
+        return records[: block.count], wrong
 
     def _packets(self, records: Sequence[bytes]) -> Iterator[Piece]:
         head = self._head
@@ -338,6 +338,22 @@ class _Splitter:
 
     def _damage(self, at: int, stop: int, reason: str) -> Piece:
         return Piece(self._name, self._window.cut(at, min(stop, at + _KEPT)), reason)
+
+
+def _walk(body: bytes, skip: Skip, most: int) -> tuple[list[bytes], str]:
+    """Records of a block, one behind the other, and what is wrong with the next."""
+    records: list[bytes] = []
+    at = 0
+    while at < len(body) and len(records) < most:
+        try:
+            end = skip(body, at)
+        except (DecodeError, *GARBAGE) as error:
+            return records, f"its record {len(records) + 1} cannot be read: {error}"
+        if end <= at:
+            return records, f"its record {len(records) + 1} is empty"
+        records.append(body[at:end])
+        at = end
+    return records, ""
 
 
 def _why(window: Window, block: _Block | None, stop: int) -> str:

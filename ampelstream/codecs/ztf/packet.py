@@ -10,6 +10,7 @@ from ampelstream.codecs.avroplan import Layout, PacketPlan, Plans
 from ampelstream.codecs.rows import records_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
+from ampelstream.model.names import checked_name
 
 __all__ = ["MEASURED", "decode", "decode_container"]
 
@@ -104,8 +105,6 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
     if not isinstance(candidate, Mapping):
         raise DecodeError("not a ZTF alert: it has no candidate")
     object_id, candid = fields.get("objectId"), fields.get("candid")
-    if not isinstance(object_id, str) or not object_id:
-        raise DecodeError(f"objectId is {object_id!r}, not a name")
     if isinstance(candid, bool) or not isinstance(candid, int) or not -_LONG <= candid < _LONG:
         raise DecodeError(f"candid is {candid!r:.80}, not an integer of 64 bits")
     jd = _number(candidate, "jd")
@@ -116,7 +115,7 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
         raise DecodeError(f"candidate.ra, dec are {ra!r}, {dec!r}, not a position in degrees")
     return Alert(
         survey="ztf",
-        object_id=object_id,
+        object_id=checked_name(object_id, "objectId"),
         candid=candid,
         jd=jd,
         ra=ra,
