@@ -97,7 +97,7 @@ def test_bad_input_ends_as_dead_letters_and_exit_code_three(night: Night, tmp_pa
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     letters = rows(out / "dead-letters.ndjson")
-    members = " ".join(letter["member"] for letter in letters)
+    members = " ".join(letter["member"] + letter["reason"] for letter in letters)
     for name in ("empty.avro", "junk.avro", "table.parquet", "cut.tar.gz", "x.json", "voevent"):
         assert name in members
         assert name in done.stderr or len(letters) > 5

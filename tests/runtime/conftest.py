@@ -8,7 +8,7 @@ import pytest
 
 from ampelstream.cli.workflow import open_inputs
 from ampelstream.codecs import own
-from ampelstream.model.record import Stream
+from ampelstream.model.record import Stream, record_bytes
 from ampelstream.runtime.kafka.ingest import Ingest
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing
@@ -16,7 +16,7 @@ from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.simulate import simulate_night
 from ampelstream.sky.catalogs import CatalogStore
-from ampelstream.sources import merge, record_bytes
+from ampelstream.sources import merge
 from ampelstream.topology import Topology, build, load
 from ampelstream.units import Resources
 

@@ -16,7 +16,7 @@ from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 from ampelstream.topology import Topology
 
 __all__ = ["intakes"]

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from aiokafka.errors import MessageSizeTooLargeError
 
 from ampelstream.errors import ConfigError
-from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.record import SourceRecord, Stream, record_bytes
 from ampelstream.runtime.kafka.admin import inspect
 from ampelstream.runtime.kafka.clients import open_producer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import FoundTopic
-from ampelstream.sources import record_bytes
 
 __all__ = ["Loaded", "load"]
 
@@ -37,7 +36,7 @@ class Loaded:
     volume
         Their values [bytes].
     refused
-        Records that are larger than their topic allows, for people.
+        Records that are larger than their topic allows, and damage of their files, for people.
     """
 
     counts: dict[Stream, int] = field(default_factory=lambda: {"alerts": 0, "notices": 0})
@@ -82,6 +81,9 @@ async def load(
         max_request_size=limit,
     ) as producer:
         for record in records:
+            if record.fault:  # what is left of it is no record: nobody could read it from a topic
+                done.refused.append(f"{record.member or record.where}: {record.fault}")
+                continue
             topic, value = topics[record.stream], record_bytes(record)
             headers = encode_origin(record.where, record.member)
             partition = done.counts[record.stream] % topic.partitions

@@ -16,7 +16,7 @@ from ampelstream.runtime.kafka.headers import decode_origin, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.outbox import Outgoing
 from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 __all__ = ["DUE", "SINCE", "WireSchemas"]
 

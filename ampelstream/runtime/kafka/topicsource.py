@@ -20,7 +20,8 @@ from ampelstream.runtime.kafka.clients import reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
-from ampelstream.sources.base import After
+from ampelstream.sources import Skipped
+from ampelstream.sources.merge import After
 
 __all__ = ["TopicSource", "open_topics"]
 
@@ -50,6 +51,7 @@ class TopicSource:
         self, connection: Connection, inputs: InputSpec, stream: Stream, *, ours: bool
     ) -> None:
         self.name = inputs.describe()
+        self.skipped: Sequence[Skipped] = ()
         self._connection = connection
         self._inputs = inputs
         self._stream: Stream = stream

@@ -12,7 +12,7 @@ from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.schemas import DUE, SINCE, WireSchemas
 from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 NAMES = TopicNames("t")
 WHERE = Coordinates("lsst-alerts", 2, 40)
