@@ -138,6 +138,9 @@ class _Archive:
             yield from self._damage(at)
             self._closed = False
             yield from self._member(info, at + _BLOCK)
+        if self._damaged >= 0 and not window.fault:
+            yield from self._damage(window.end)
+            return
         yield from self._damage(window.end)
         yield from self._ending(window.end - window.begin)
 
