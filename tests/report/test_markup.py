@@ -37,3 +37,14 @@ def test_fixed(value: float, expected: str) -> None:
 def test_a_drawing_has_no_place_for_nan() -> None:
     with pytest.raises(ValueError, match="no place for nan"):
         fixed(float("nan"))
+
+
+def test_a_megabyte_is_cut_and_a_curve_is_not() -> None:
+    shown = element("p", "x" * 1_000_000)
+    assert len(shown) < 3000
+    assert shown.endswith("characters)</p>")
+    assert len(element("path", d="M0,0" * 10_000)) > 40_000
+
+
+def test_text_of_another_width_or_direction_cannot_pass_for_another() -> None:
+    assert text("a\u200bb\u202ec\x9bd") == "a\ufffdb\ufffdc\ufffdd"
