@@ -206,14 +206,17 @@ def test_dead_letters_of_an_earlier_replay_are_not_announced_again(
     assert replay("skymap-only", [night.alerts], [], out).returncode == 0
 
 
+STREAMS = ("stdout", "stderr")
+
+
 def read_by_nobody(*arguments: object, stream: str) -> int:
     """Exit code of a command the reader of whose output has gone before it began."""
     reading, writing = os.pipe()
     os.close(reading)
-    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    stdout, stderr = (writing if stream == name else subprocess.DEVNULL for name in STREAMS)
     try:
         command = [sys.executable, "-m", "ampelstream", *map(str, arguments)]
-        return subprocess.run(command, check=False, **streams).returncode
+        return subprocess.run(command, check=False, stdout=stdout, stderr=stderr).returncode
     finally:
         os.close(writing)
 
