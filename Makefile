@@ -19,8 +19,8 @@ define install
       case "$$does $$what $$more" in \
         Collecting*) echo "  $$what" ;; \
         Downloading*.metadata*) ;; \
-        Downloading*MB\)) echo "    fetching $${what##*/} $$more" ;; \
-        Installing\ collected*) set -- $$more; echo "  installing $$(($$# - 1)) packages" ;; \
+        Downloading*MB\)) what=$${what##*/}; echo "    fetching $${what%-*-*-*} $$more" ;; \
+        Installing\ collected*,*) set -- $$more; echo "  installing $$(($$# - 1)) packages" ;; \
       esac; \
     done >&2; } 3>&1); exit $${code:-1}
 endef

@@ -29,7 +29,7 @@ class ConfigError(AmpelstreamError, ValueError):
 
 
 class SourceError(AmpelstreamError, OSError):
-    """An input (file, directory, archive) cannot be opened or read at all."""
+    """An input (file, directory, archive) cannot be opened, or a part of it cannot be read."""
 
 
 class DecodeError(AmpelstreamError, ValueError):

@@ -1,6 +1,7 @@
 """Imports point downward, and what is pure stays pure."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,37 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from imports(node)
 
 
+PROCESSORS = {
+    "accounting": {"COUNTS", "Accounting", "CountKey"},
+    "ingest": {"Ingest"},
+    "objects": {"Objects"},
+    "react": {"Deliverer", "React"},
+    "events": {"MapCache"},
+    "lookup": {"Lookup"},
+    "census": {"EventCensus", "RevisionCensus"},
+    "state": {"commit_order", "finish", "LedgerEntry", "ObjectState"},
+}
+"""What a runtime may know of the core: three processors, what they count, what they share among the
+partitions of a process, how their state is committed, and looking at it."""
+
+
+def test_runtimes_call_nothing_of_the_core_but_its_processors() -> None:
+    used: set[str] = set()
+    for path in sorted((PACKAGE / "runtime").rglob("*.py")):
+        used |= {
+            n for n in imports(ast.parse(path.read_text())) if n.startswith("ampelstream.core.")
+        }
+    names = {".".join(name.split(".")[2:]) for name in used}
+    allowed = {f"{module}.{name}" for module, of in PROCESSORS.items() for name in of}
+    assert names - allowed - PROCESSORS.keys() == set()
+
+
+def test_the_core_reads_no_files() -> None:
+    for path in sorted((PACKAGE / "core").rglob("*.py")):
+        found = {name.split(".")[1] for name in imports(ast.parse(path.read_text())) if "." in name}
+        assert found & {"sources", "reactions", "report"} == set(), path
+
+
 def test_every_package_has_a_layer() -> None:
     found = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert found == set(LEVEL)
@@ -77,3 +109,16 @@ def test_pure_packages_have_no_network_and_no_clock(path: Path) -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
     ]
     assert clocks == []
+
+
+def test_what_makes_faust_safe_could_be_given_to_faust() -> None:
+    """It imports nothing of the project but itself, and has no word of astronomy."""
+    words = re.compile(
+        r"\b(alert|candidate|detection|notice|event id|astronom\w*|telescope|ztf)s?\b",
+        re.IGNORECASE,
+    )
+    for path in sorted((PACKAGE / "runtime" / "safefaust").glob("*.py")):
+        text = path.read_text()
+        own = [name for name in imports(ast.parse(text)) if name.split(".")[0] == "ampelstream"]
+        assert all(name.startswith("ampelstream.runtime.safefaust.") for name in own), path.name
+        assert words.findall(text) == [], path.name

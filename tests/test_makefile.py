@@ -12,8 +12,8 @@ case "$*" in
   *--editable*)
     echo "Looking in links: /somewhere"
     echo "Collecting numpy>=1.26 (from ampelstream==0.1.0)"
-    echo "  Downloading numpy-2.4.6-cp311.whl.metadata (2.0 MB)"
-    echo "  Downloading https://host/files/numpy-2.4.6-cp311.whl (16.9 MB)"
+    echo "  Downloading numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl.metadata (2.0 MB)"
+    echo "  Downloading https://host/numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl (16.9 MB)"
     echo "  Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)"
     echo "Installing collected packages: six, numpy"
     echo "ERROR: no room" >&2
@@ -45,7 +45,7 @@ def test_each_package_is_named(tmp_path: Path) -> None:
     shown = [line for line in lines[2:] if not line.startswith("ERROR")]  # that is not in order
     assert shown == [
         "  numpy>=1.26",
-        "    fetching numpy-2.4.6-cp311.whl (16.9 MB)",
+        "    fetching numpy-2.4.6 (16.9 MB)",
         "  installing 2 packages",
         ".venv is ready.",
     ]

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
 
-__all__ = ["Piped", "finish", "replay", "run_replay"]
+__all__ = ["Piped", "finish", "replay", "run_replay", "skipped_lines"]
 
 _DEAD_LETTERS = 3
 _SHOWN_LETTERS = 5
+_SHOWN_SKIPPED = 5
 _WIDE = 1000
 """Columns of what is no terminal: more than a table ever has, so that no cell is cut."""
 
@@ -119,6 +120,8 @@ def finish(report: "ReplayReport", out: Path, limit: int, *, piped: Piped = Pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not report.summary["records_in"]:
         typer.echo("nothing was read: the inputs hold no file of a known kind", err=True)
+    for line in skipped_lines(report.summary["skipped"]):
+        typer.echo(line, err=True)
     typer.echo(_numbers(report), err=True)
     for name, file in (("report", "report.html"), ("candidates", "candidates.ndjson")):
         # of a demo they are what there is to go on with, and no program reads its table
@@ -148,6 +151,20 @@ def _write_table(report: "ReplayReport", limit: int) -> None:
     with console.capture() as text:  # Rich would end the process where the reader has gone
         console.print(candidate_table(report, limit))
     sys.stdout.write(text.get())
+
+
+def skipped_lines(skipped: Mapping[str, Any]) -> list[str]:
+    """How many files were not read, and the first of them, for people."""
+    if not skipped["count"]:
+        return []
+    lines = [f"{skipped['count']} files or archive members were not read:"]
+    lines.extend(
+        f"  {printable(one['name'], LINE)}: {printable(one['reason'], LINE)}"
+        for one in skipped["first"][:_SHOWN_SKIPPED]
+    )
+    if skipped["count"] > _SHOWN_SKIPPED:
+        lines.append(f"  ... and {skipped['count'] - _SHOWN_SKIPPED} more")
+    return lines
 
 
 def _numbers(report: "ReplayReport") -> str:

@@ -58,11 +58,13 @@ def _follow(settings: WorkerSettings) -> None:
     """Run embedded: one process that follows directories or topics."""
     from contextlib import ExitStack
 
+    from ampelstream.cli.replay import skipped_lines
     from ampelstream.cli.workflow import open_topology
     from ampelstream.reactions.dispatch import Dispatcher
     from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
+    from ampelstream.runtime.embedded.summary import skipped_rows
     from ampelstream.state.rocks import RocksBackend
 
     _, topology = open_topology(settings.topology, settings.catalogs)
@@ -86,6 +88,9 @@ def _follow(settings: WorkerSettings) -> None:
         f"{count('dead_letters')} dead letters",
         err=True,
     )
+    skipped = [one for source in inputs for one in source.skipped]
+    for line in skipped_lines(skipped_rows(skipped)):
+        typer.echo(line, err=True)
     if unsent:
         typer.echo(f"{unsent} reactions are still to be sent; the next start tries again", err=True)
         raise typer.Exit(1)

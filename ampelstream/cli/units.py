@@ -286,6 +286,8 @@ def _where(place: Mapping[str, Any]) -> str:
 def _verdict(unit: "AlertFilter", record: "SourceRecord") -> dict[str, Any]:
     from ampelstream.codecs.alerts import decode
 
+    if record.fault:
+        raise SourceError(record.fault)
     alert = decode(record.value)
     verdict = unit.judge(alert)
     return {

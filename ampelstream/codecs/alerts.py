@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ampelstream.codecs import lsst, ztf
-from ampelstream.codecs.avro.container import read_header
+from ampelstream.codecs.avrocontainer import read_header
 from ampelstream.codecs.lsst import Schemas
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert

@@ -15,12 +15,12 @@ from astropy.io import fits
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, Notice
-from ampelstream.model.times import jd_from_iso
+from ampelstream.model.names import checked_name
+from ampelstream.model.times import iso_from_jd, jd_from_iso
 
 __all__ = ["decode", "is_fits"]
 
 _GZIP = b"\x1f\x8b"
-_MAX_BYTES = 2 << 30
 
 
 def is_fits(value: bytes) -> bool:
@@ -28,18 +28,25 @@ def is_fits(value: bytes) -> bool:
     return value.startswith((b"SIMPLE  =", _GZIP))
 
 
-def _header(value: bytes, name: str) -> dict[str, Any]:
+def _plain(value: bytes, name: str) -> bytes:
+    """Contents of the file, decompressed."""
+    if not value.startswith(_GZIP):
+        return value
+    try:
+        return gzip.decompress(value)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DecodeError(f"{name}: not a readable FITS file: {error}") from error
+
+
+def _header(data: bytes, name: str) -> dict[str, Any]:
     """Cards of the first extension, which holds the map."""
     try:
-        data = gzip.decompress(value) if value.startswith(_GZIP) else value
         with fits.open(io.BytesIO(data), memmap=False) as hdus:
             if len(hdus) <= 1:
                 raise DecodeError(f"{name}: a FITS file without a table is no sky map")
             return {str(key): hdus[1].header[key] for key in set(hdus[1].header) if key}
     except (
         OSError,
-        EOFError,
-        zlib.error,
         ValueError,
         TypeError,
         KeyError,
@@ -50,10 +57,17 @@ def _header(value: bytes, name: str) -> dict[str, Any]:
         raise DecodeError(f"{name}: not a readable FITS file: {error}") from error
 
 
-def _event_name(header: dict[str, Any], name: str) -> str:
-    """OBJECT of the header, or the file's name up to its first dot."""
+def _event_name(header: dict[str, Any], name: str, t0_jd: float, data: bytes) -> str:
+    """OBJECT of the header; without it, the trigger time and a digest of the file.
+
+    Pipelines give all their maps one file name (``bayestar.fits.gz``), so that the name of the file
+    would make one event of any two maps. The digest is of the plain file, compressed or not.
+    """
     given = str(header.get("OBJECT", "")).strip()
-    return given or name.rsplit("/", 1)[-1].split(".", 1)[0]
+    if given:
+        return checked_name(given, f"OBJECT of sky map {name}")
+    trigger = iso_from_jd(t0_jd).replace("-", "").replace(":", "").removesuffix("Z")
+    return f"MAP{trigger}-{digest_bytes(data)[:8]}"
 
 
 def decode(value: bytes, name: str) -> Notice:
@@ -64,14 +78,15 @@ def decode(value: bytes, name: str) -> Notice:
     value
         The FITS file, plain or gzipped.
     name
-        Its file name, for messages and for an event that the header does not name.
+        Its file name, for messages.
 
     Raises
     ------
     DecodeError
         It is no FITS file, or has no DATE-OBS.
     """
-    header = _header(value, name)
+    data = _plain(value, name)
+    header = _header(data, name)
     observed = str(header.get("DATE-OBS", "")).strip()
     if not observed:
         raise DecodeError(
@@ -88,7 +103,7 @@ def decode(value: bytes, name: str) -> Notice:
         ) from error
     digest = digest_bytes(value)
     revision = EventRevision(
-        event_id=_event_name(header, name),
+        event_id=_event_name(header, name, t0_jd, data),
         alert_type="INITIAL",
         time_created=created.rstrip("Z") + "Z",
         content_digest=digest,

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, ExternalCoincidence, Notice
+from ampelstream.model.names import checked_name
 from ampelstream.model.times import jd_from_iso
 
 __all__ = ["decode"]
@@ -86,6 +88,27 @@ def _numbers(given: dict[str, float | None] | None) -> dict[str, float]:
     return {name: value for name, value in (given or {}).items() if value is not None}
 
 
+def _plain(value: Any) -> Any:
+    """Value in which each number has one spelling (1.0 is 1, as in JavaScript)."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _content_digest(value: bytes) -> str:
+    """Digest of what the notice says, whatever its white space, order of keys and escapes.
+
+    Brokers and archives write notices anew: such a copy is known, and not a new revision.
+    """
+    try:
+        content = _plain(msgspec.json.decode(value))
+        return digest_bytes(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DecodeError(f"not an IGWN alert: {error}") from error
+
+
 def decode(value: bytes) -> Notice:
     """Decode a notice.
 
@@ -104,8 +127,7 @@ def decode(value: bytes) -> Notice:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"not an IGWN alert: {error}") from error
     _jd(alert.time_created, "time_created")
-    if not alert.superevent_id:
-        raise DecodeError("superevent_id is empty")
+    checked_name(alert.superevent_id, "superevent_id")
     said: dict[str, Any] = {}
     skymap = combined = b""
     event = alert.event
@@ -132,7 +154,7 @@ def decode(value: bytes) -> Notice:
         event_id=alert.superevent_id,
         alert_type=alert.alert_type,
         time_created=alert.time_created,
-        content_digest=digest_bytes(value),
+        content_digest=_content_digest(value),
         url=(alert.urls or {}).get("gracedb"),
         **said,
     )

@@ -16,7 +16,7 @@ import fastavro
 import msgspec
 from fastavro.schema import fingerprint
 
-from ampelstream.codecs.avro.garbage import GARBAGE
+from ampelstream.codecs.avroplan import GARBAGE
 from ampelstream.errors import DecodeError
 from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.candidate import Candidate, UnitResult

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-__all__ = ["COUNTS", "Accounting", "CountKey", "Tally"]
+__all__ = ["COUNTS", "OTHER", "Accounting", "CountKey", "Tally"]
 
 CountKey = tuple[str, ...]
 """Name of a count, then its labels in the order of `COUNTS`."""
@@ -28,7 +28,7 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rejected": ("Alerts that a channel rejected, by reason.", ("channel", "reason")),
     "failed": ("Records that could not be handled, so that they are dead letters.", ("stream",)),
     "parked": ("Alerts that were put aside until their schema is known.", ()),
-    "accepted": ("Alerts that told an object something new.", ()),
+    "accepted": ("Alerts that were new to their object.", ()),
     "known": ("Alerts and revisions of events that the state held already.", ("stream",)),
     "channel_accepted": ("Alerts new to a channel.", ("channel",)),
     "channel_known": ("Alerts that a channel had accepted before.", ("channel",)),
@@ -40,6 +40,11 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "repeated": ("Candidates that a rule had looked at before.", ("rule",)),
 }
 """Every count: what it means, and the names of its labels."""
+
+OTHER = "other"
+"""Reason under which is counted what comes after too many different ones."""
+_MAX_REASONS = 50
+_MAX_REASON_LENGTH = 120
 
 
 class Tally:
@@ -63,6 +68,9 @@ class Tally:
 class Accounting:
     """The counts of one process, or of one state that outlives it; from any thread.
 
+    Reasons beyond the fiftieth of a channel are counted as `OTHER`, so that a reason with a number
+    in it fills neither this memory nor that of the monitoring.
+
     Parameters
     ----------
     counts
@@ -70,8 +78,10 @@ class Accounting:
     """
 
     def __init__(self, counts: Mapping[CountKey, int] | None = None) -> None:
-        self._counts: Counter[CountKey] = Counter(counts or {})
+        self._counts: Counter[CountKey] = Counter()
+        self._reasons: dict[CountKey, set[str]] = {}
         self._lock = threading.Lock()
+        self.add(counts or {})
 
     def tally(self) -> Tally:
         """Counts for one processor."""
@@ -80,7 +90,20 @@ class Accounting:
     def add(self, counts: Mapping[CountKey, int]) -> None:
         """Add counts; those of one call become visible together."""
         with self._lock:
-            self._counts.update(counts)
+            for key, n in counts.items():
+                self._counts[self._bounded(key)] += n
+
+    def _bounded(self, key: CountKey) -> CountKey:
+        """The key, its reason (the last label of some counts) within bounds."""
+        if COUNTS[key[0]][1][-1:] != ("reason",):
+            return key
+        reason = key[-1][:_MAX_REASON_LENGTH]
+        known = self._reasons.setdefault(key[:-1], set())
+        if reason not in known:
+            if len(known) >= _MAX_REASONS:
+                reason = OTHER
+            known.add(reason)
+        return (*key[:-1], reason)
 
     def counts(self) -> dict[CountKey, int]:
         """Everything counted so far, by name and labels, as of one moment."""

@@ -1,4 +1,4 @@
-"""The record boundary: the one place of the core where any exception is caught.
+"""The record boundary: the only point of the core where any exception is caught.
 
 Units, filters and codecs are other people's code. Whatever they raise becomes a value here, so that
 one bad record or one bad unit never stops the stream and never disappears: it ends in a dead letter
@@ -31,14 +31,14 @@ class Failure:
     error
         Class name of the exception.
     reason
-        Its message; with the place it came from, unless it is one of ours, which say enough.
+        Its message; with where it was raised, unless it is one of ours, which say enough.
     """
 
     error: str
     reason: str
 
 
-def _place(error: Exception) -> str:
+def _origin(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ""
@@ -53,7 +53,7 @@ def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Fail
     except AmpelstreamError as error:
         return Failure(type(error).__name__, str(error))
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
-        return Failure(type(error).__name__, f"{str(error) or 'no message'}{_place(error)}")
+        return Failure(type(error).__name__, f"{str(error) or 'no message'}{_origin(error)}")
 
 
 def dead_letter(

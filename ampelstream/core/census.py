@@ -70,7 +70,7 @@ class EventCensus(msgspec.Struct, frozen=True):
 
 
 class _Tally:
-    """Counts of one place (trigger time and sky map) while the objects pass by."""
+    """Counts of one localisation (trigger time and sky map) while the objects pass by."""
 
     def __init__(self, topology: Topology) -> None:
         self.channels = {channel.name: Inside() for channel in topology.channels}
@@ -81,14 +81,14 @@ class _Tally:
 def _tally(
     topology: Topology, event: Event, objects: ObjectStore
 ) -> dict[tuple[float, str], _Tally]:
-    """Counts for each place of the event."""
-    tallies = {place: _Tally(topology) for place in event.places}
+    """Counts for each localisation of the event."""
+    tallies = {localisation: _Tally(topology) for localisation in event.localisations}
     for state in objects.near(event):
         curve = None
-        for place, tally in tallies.items():
+        for localisation, tally in tallies.items():
             seen: set[int] = set()
             for channel in topology.channels:
-                alerts = inside(channel, state.alerts, event, place)
+                alerts = inside(channel, state.alerts, event, localisation)
                 if not alerts:
                     continue
                 seen.update(alert.candid for alert in alerts)
@@ -114,8 +114,8 @@ def census(topology: Topology, event: Event, objects: ObjectStore) -> EventCensu
         revision = known.revision
         digest = revision.skymap_digest or digest
         skymap = event.map_of(digest) if digest and not revision.is_retraction else None
-        place = (revision.t0_jd or 0.0, digest)
-        tally = tallies.get(place) if not revision.is_retraction else None
+        localisation = (revision.t0_jd or 0.0, digest)
+        tally = tallies.get(localisation) if not revision.is_retraction else None
         selected = tally is not None and topology.events.accepts(revision)
         if tally is None or not selected:
             tally = _Tally(topology)

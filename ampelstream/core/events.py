@@ -114,10 +114,10 @@ class Event:
         Latest revision that is not a retraction; None where only a retraction is known.
     retracted
         Whether the latest revision of all is a retraction.
-    places
+    localisations
         For each distinct (trigger time, sky map) of the revisions that the topology selects: the
         trigger time [JD] and the region of each credible level that a channel asks for.
-    current_place
+    current_localisation
         That of ``current``; None where the topology does not select it or it never had a map.
     """
 
@@ -129,19 +129,19 @@ class Event:
         standing = [known for known in state.revisions if not known.revision.is_retraction]
         self.current: EventRevision | None = standing[-1].revision if standing else None
         self.current_where: Coordinates | None = standing[-1].where if standing else None
-        self.places: dict[tuple[float, str], dict[float, Region]] = {}
-        self.current_place: tuple[float, str] | None = None
+        self.localisations: dict[tuple[float, str], dict[float, Region]] = {}
+        self.current_localisation: tuple[float, str] | None = None
         digest = ""
         for known in standing:
             revision = known.revision
             digest = revision.skymap_digest or digest  # a notice without a map leaves the last one
-            self.current_place = None
+            self.current_localisation = None
             if revision.t0_jd is None or not digest or not topology.events.accepts(revision):
                 continue
-            place = (revision.t0_jd, digest)
-            if place not in self.places:
-                self.places[place] = store.regions(state.event_id, digest)
-            self.current_place = place
+            localisation = (revision.t0_jd, digest)
+            if localisation not in self.localisations:
+                self.localisations[localisation] = store.regions(state.event_id, digest)
+            self.current_localisation = localisation
 
     @property
     def event_id(self) -> str:
@@ -150,9 +150,9 @@ class Event:
 
     def skymap(self) -> SkyMap | None:
         """Sky map of the current revision."""
-        if self.current_place is None:
+        if self.current_localisation is None:
             return None
-        return self.map_of(self.current_place[1])
+        return self.map_of(self.current_localisation[1])
 
     def map_of(self, digest: str) -> SkyMap:
         """Sky map of that digest."""
@@ -277,7 +277,9 @@ class EventStore:
         return [
             event
             for event in self._in_order
-            if any(t0 + before <= last_jd and t0 + behind >= first_jd for t0, _ in event.places)
+            if any(
+                t0 + before <= last_jd and t0 + behind >= first_jd for t0, _ in event.localisations
+            )
         ]
 
     def expired(self, watermark_jd: float) -> list[Event]:

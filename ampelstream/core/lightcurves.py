@@ -12,9 +12,9 @@ import msgspec
 
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 
-__all__ = ["SAME_PLACE_PIXELS", "light_curve", "merge_datapoints"]
+__all__ = ["SAME_POSITION_PIXELS", "light_curve", "merge_datapoints"]
 
-SAME_PLACE_PIXELS = 2.0
+SAME_POSITION_PIXELS = 2.0
 """Detections of one exposure closer than this on the chip [pixel] are the same source, measured
 twice. ZTF's pixels are 1.01 arcsec, its PSF two of them."""
 
@@ -50,22 +50,22 @@ def merge_datapoints(
     return tuple(merged[key] for key in sorted(merged))
 
 
-def _same_place(one: Datapoint, other: Datapoint) -> bool:
-    """Whether two points of one exposure lie at the same place on the same readout channel."""
+def _same_position(one: Datapoint, other: Datapoint) -> bool:
+    """Whether two points of one exposure lie at the same position on the same readout channel."""
     if one.rcid is not None and other.rcid is not None and one.rcid != other.rcid:
         return False
     if one.xpos is None or one.ypos is None or other.xpos is None or other.ypos is None:
-        return True  # an upper limit has no place of its own: it stands for the whole channel
+        return True  # an upper limit has no position of its own: it stands for the whole channel
     return (
-        abs(one.xpos - other.xpos) <= SAME_PLACE_PIXELS
-        and abs(one.ypos - other.ypos) <= SAME_PLACE_PIXELS
+        abs(one.xpos - other.xpos) <= SAME_POSITION_PIXELS
+        and abs(one.ypos - other.ypos) <= SAME_POSITION_PIXELS
     )
 
 
 def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
     """Light curve without what later processing superseded.
 
-    Of points with the same jd and fid at the same place on the chip, the one that was processed
+    Of points with the same jd and fid at the same position on the chip, the one that was processed
     last stands: the survey numbers its products upwards, so that is the larger identifier. A
     detection supersedes an upper limit of the same exposure.
 
@@ -87,7 +87,7 @@ def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
         points.sort(key=lambda p: (p.mag is not None, abs(p.id), p.id), reverse=True)
         kept: list[Datapoint] = []
         for point in points:
-            if not any(_same_place(point, other) for other in kept):
+            if not any(_same_position(point, other) for other in kept):
                 kept.append(point)
         standing.extend(kept)
     return LightCurve(object_id, standing)

@@ -41,11 +41,11 @@ ResultCache = dict[tuple[str, str, str], UnitResult]
 
 
 def inside(
-    channel: Channel, alerts: Sequence[AcceptedAlert], event: Event, place: tuple[float, str]
+    channel: Channel, alerts: Sequence[AcceptedAlert], event: Event, localisation: tuple[float, str]
 ) -> list[AcceptedAlert]:
     """Alerts that the channel accepted and that lie in its region and window around a trigger."""
-    t0 = place[0]
-    region = event.places[place][channel.region]
+    t0 = localisation[0]
+    region = event.localisations[localisation][channel.region]
     first, last = t0 + channel.window[0], t0 + channel.window[1]
     return [
         alert
@@ -80,11 +80,11 @@ def rejection(
 
 def _status(channel: Channel, state: ObjectState, event: Event) -> CandidateStatus | None:
     """Where the object stands; None where no revision of the event ever held it."""
-    current = event.current_place
+    current = event.current_localisation
     if current is not None and inside(channel, state.alerts, event, current):
         return CandidateStatus.RETRACTED if event.retracted else CandidateStatus.ACTIVE
-    for place in event.places:
-        if place != current and inside(channel, state.alerts, event, place):
+    for localisation in event.localisations:
+        if localisation != current and inside(channel, state.alerts, event, localisation):
             return CandidateStatus.RETRACTED if event.retracted else CandidateStatus.OUTSIDE
     return None
 
@@ -262,8 +262,8 @@ def run_units(
     """
     done: list[tuple[str, UnitResult]] = []
     event_digest = ""
-    if event.current is not None and event.current_place is not None:
-        event_digest = digest([event.current.content_digest, event.current_place[1]])
+    if event.current is not None and event.current_localisation is not None:
+        event_digest = digest([event.current.content_digest, event.current_localisation[1]])
     for bound in channel.units:
         wanted = _wanted(bound.unit, done)
         named = [(one.name, one.config_hash, one.input_digest) for _, one in wanted]

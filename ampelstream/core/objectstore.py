@@ -73,8 +73,8 @@ def _merge_alert(known: AcceptedAlert | None, fresh: AcceptedAlert) -> AcceptedA
     if known is None:
         return fresh
     channels = tuple(sorted({*known.channels, *fresh.channels}))
-    place = min(known, fresh, key=lambda one: (one.where, one.jd, one.ra, one.dec))
-    return msgspec.structs.replace(place, channels=channels)
+    first = min(known, fresh, key=lambda one: (one.where, one.jd, one.ra, one.dec))
+    return msgspec.structs.replace(first, channels=channels)
 
 
 def merge_detection(
@@ -302,7 +302,7 @@ class ObjectStore(Lookup):
         first = min(channel.window[0] for channel in self._topology.channels)
         last = max(channel.window[1] for channel in self._topology.channels)
         level = max(channel.region for channel in self._topology.channels)
-        for (t0, _), regions in event.places.items():
+        for (t0, _), regions in event.localisations.items():
             for lo, hi in regions[level].cells():
                 for entry in self._tables.scan(keys.cell(lo), keys.cell(hi)):
                     object_id, earliest, latest = keys.split_cell(*entry)

@@ -1,4 +1,4 @@
-"""What every partition of the objects is told: revisions of events, and the time."""
+"""What every partition of the objects gets a copy of: revisions of events, and event time."""
 
 import msgspec
 

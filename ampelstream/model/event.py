@@ -11,6 +11,10 @@ from ampelstream.model.times import jd_from_iso
 __all__ = ["EventRevision", "ExternalCoincidence", "Notice"]
 
 
+_STAGES = {"EARLYWARNING": 0, "PRELIMINARY": 1, "INITIAL": 2, "UPDATE": 3, "RETRACTION": 4}
+"""In the order in which an event goes through them."""
+
+
 class ExternalCoincidence(msgspec.Struct, frozen=True):
     """A second instrument that saw the event, as an IGWN alert reports it.
 
@@ -61,7 +65,7 @@ class EventRevision(msgspec.Struct, frozen=True):
     skymap_digest
         Digest of the sky map that the notice carries; empty without one.
     content_digest
-        Digest of the whole notice.
+        Digest of what the whole notice says (of JSON whatever its spelling; else of its bytes).
     """
 
     event_id: str
@@ -83,14 +87,29 @@ class EventRevision(msgspec.Struct, frozen=True):
     skymap_digest: str = ""
 
     @property
-    def key(self) -> tuple[float, int, str]:
-        """Sort key: time of creation; a retraction last; then content, so that ties are stable."""
-        return (jd_from_iso(self.time_created), int(self.is_retraction), self.content_digest)
+    def key(self) -> tuple[float, int, bool, str]:
+        """Sort key, for the latest to be last.
+
+        Notices are dated to the second, and several may be made within one. Then the stage of the
+        event tells which is later, and a notice with an external coincidence is later than one
+        without; at last the content, so that ties are stable.
+        """
+        return (
+            jd_from_iso(self.time_created),
+            _STAGES.get(self.alert_type, 0),
+            self.external is not None,
+            self.content_digest,
+        )
 
     @property
     def revision_id(self) -> str:
-        """Name of the revision within its event, e.g. ``2024-01-14T23:05:24Z-PRELIMINARY``."""
-        return f"{self.time_created}-{self.alert_type}"
+        """Name of the revision, unique within its event: when, what, and what it says.
+
+        For example ``2018-11-01T22:36:25Z-UPDATE-EXT-5f0c9a1e``: an update with an external
+        coincidence, and the first digits of the content's digest.
+        """
+        external = "-EXT" if self.external is not None else ""
+        return f"{self.time_created}-{self.alert_type}{external}-{self.content_digest[:8]}"
 
     @property
     def is_retraction(self) -> bool:

@@ -28,7 +28,7 @@ class Datapoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     jd
         Julian date of the exposure [d, UTC]: ZTF its start, Rubin its middle.
     fid
-        Filter: 1 g, 2 r, 3 i, 4 u, 5 z, 6 y; 0 where it is not told.
+        Filter: 1 g, 2 r, 3 i, 4 u, 5 z, 6 y; 0 where it is not known.
     mag, magerr
         PSF magnitude of the difference image and its 1-sigma error [AB mag].
     limmag

@@ -1,15 +1,11 @@
-"""The reaction boundary: what the ledger holds goes to the sinks, and what was taken is noted."""
+"""The reaction boundary: messages go to the sinks, and whatever a sink raises stays its own."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.reaction import Reaction
 from ampelstream.reactions.sinks import Sink
-
-if TYPE_CHECKING:
-    from ampelstream.core.react import LedgerEntry, ReactionLedger  # stand above this package
 
 __all__ = ["Dispatcher"]
 
@@ -71,20 +67,6 @@ class Dispatcher:
         """
         missing = self.missing(reaction.rule, sent)
         return [sink.name for sink in missing if self._take(sink, reaction)]
-
-    def unsent(self, entries: Sequence["LedgerEntry"]) -> list["LedgerEntry"]:
-        """Those that a sink of their rule has not taken."""
-        return [entry for entry in entries if self.missing(entry.reaction.rule, entry.sent)]
-
-    def send(
-        self, ledger: "ReactionLedger", entries: Sequence["LedgerEntry"]
-    ) -> list["LedgerEntry"]:
-        """Send what has not been sent, note it in the ledger, and give those still open."""
-        marked: list[LedgerEntry] = []
-        for entry in entries:
-            taken = self.deliver(entry.reaction, entry.sent)
-            marked.append(ledger.mark_sent(entry, taken) if taken else entry)
-        return self.unsent(marked)
 
     @staticmethod
     def _take(sink: Sink, reaction: Reaction) -> bool:

@@ -131,7 +131,8 @@ class WorkerSettings(BaseModel):
     engine: Annotated[
         Engine,
         Field(
-            description="embedded: one process, from directories or topics; faust: on Kafka, with many."
+            description="embedded: one process, from directories or topics; faust: on Kafka, "
+            "with many."
         ),
         Option(),
     ] = Engine.EMBEDDED

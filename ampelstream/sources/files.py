@@ -1,6 +1,6 @@
 """Files and directories as sources."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,13 +9,18 @@ import pyarrow.parquet as pq
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
-from ampelstream.sources.base import After, Source
-from ampelstream.sources.eventtime import created_time
-from ampelstream.sources.formats import ALERT_FORMATS, NOTICE_FORMATS, Reader, reader_of
+from ampelstream.sources.formats import (
+    ONE_RECORD,
+    known_suffixes,
+    plain_name,
+    read_file,
+    suffix_of,
+    why_not,
+)
+from ampelstream.sources.merge import After, Source, created_time
+from ampelstream.sources.window import Skipped
 
 __all__ = ["FileSource", "open_source"]
-
-_ONE_RECORD = (".json", ".json.gz", ".fits", ".fit", ".fits.gz", ".fit.gz", ".xml")
 
 
 class FileSource:
@@ -27,24 +32,30 @@ class FileSource:
         The file or directory.
     stream
         What it holds.
-    formats
-        Readers by the ends of names.
     """
 
-    def __init__(self, path: Path, stream: Stream, formats: Mapping[str, Reader]) -> None:
+    def __init__(self, path: Path, stream: Stream) -> None:
         self._path = path
-        self._stream = stream
-        self._formats = formats
+        self._stream: Stream = stream
+        self._skipped: dict[str, Skipped] = {}
 
     @property
     def name(self) -> str:
         """The path as the user gave it."""
         return str(self._path)
 
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Files and archive members that were met and not read, by name."""
+        return sorted(self._skipped.values())
+
+    def _skip(self, one: Skipped) -> None:
+        self._skipped[one.name] = one
+
     def files(self) -> list[tuple[str, Path]]:
         """Files and their names in coordinates, in the order of reading; listed anew each time.
 
-        Hidden files, and files of other formats, are left alone.
+        Hidden files are left alone; files of other formats too, but those are ``skipped``.
         """
         if not self._path.is_dir():
             return [(self._path.name, self._path)]
@@ -52,9 +63,15 @@ class FileSource:
         found: list[tuple[str, Path]] = []
         for path in sorted(self._path.rglob("*")):
             inner = path.relative_to(self._path)
-            hidden = any(part.startswith(".") for part in inner.parts)
-            if not hidden and path.is_file() and reader_of(path.name, self._formats):
-                found.append((f"{root}/{inner.as_posix()}", path))
+            if any(part.startswith(".") for part in inner.parts) or path.is_dir():
+                continue
+            name = f"{root}/{inner.as_posix()}"
+            if not path.is_file():
+                self._skip(Skipped(name, "not a file, or a link to nothing"))
+            elif suffix_of(path.name, self._stream):
+                found.append((name, path))
+            else:
+                self._skip(Skipped(name, why_not(self._stream)))
         if self._stream == "notices":
             found.sort(key=lambda one: (_created(one[1]), one[0]))
         return found
@@ -69,32 +86,35 @@ class FileSource:
         """
         for name, path in self.files():
             done = after.get((name, 0), -1)
-            if done >= 0 and path.name.lower().endswith(_ONE_RECORD):
+            if done >= 0 and plain_name(path.name).endswith(ONE_RECORD):
                 continue
             yield from self._file(name, path, done)
 
     def _file(self, name: str, path: Path, done: int) -> Iterator[SourceRecord]:
-        reader = reader_of(path.name, self._formats)
-        if reader is None:
-            raise SourceError(_strange(path, self._stream, self._formats))
         offset = -1
         try:
-            for offset, (member, value) in enumerate(reader(path)):
+            for piece in read_file(path, self._stream):
+                if isinstance(piece, Skipped):
+                    self._skip(piece)
+                    continue
+                offset += 1
                 if offset > done:
-                    yield SourceRecord(Coordinates(name, 0, offset), self._stream, value, member)
+                    where = Coordinates(name, 0, offset)
+                    yield SourceRecord(where, self._stream, piece.value, piece.member, piece.fault)
         except SourceError as error:
             if not self._path.is_dir():
                 raise  # the user named this very file
             # one bad file must not stop the others: what is wrong ends in the dead letters
             if offset + 1 > done:
-                yield SourceRecord(Coordinates(name, 0, offset + 1), self._stream, b"", str(error))
+                where = Coordinates(name, 0, offset + 1)
+                yield SourceRecord(where, self._stream, b"", path.name, str(error))
 
     def estimate(self) -> int | None:
         """Number of records where every file holds one or tells how many; None otherwise."""
         total = 0
         for _, path in self.files():
-            lower = path.name.lower()
-            if lower.endswith((".avro", *_ONE_RECORD)):
+            lower = plain_name(path.name)
+            if lower.endswith((".avro", *ONE_RECORD)):
                 total += 1
             elif lower.endswith(".parquet"):
                 total += _parquet_rows(path)
@@ -120,10 +140,6 @@ def _created(path: Path) -> float:
     return float("inf") if found is None else found
 
 
-def _strange(path: Path, stream: Stream, formats: Mapping[str, Reader]) -> str:
-    return f"{path} is not a file of {stream} that can be read; known are {', '.join(formats)}"
-
-
 def open_source(path: Path, stream: Stream) -> Source:
     """Open a file or directory as a source.
 
@@ -139,9 +155,11 @@ def open_source(path: Path, stream: Stream) -> Source:
     SourceError
         It is not there, or not of a format that is known.
     """
-    formats = ALERT_FORMATS if stream == "alerts" else NOTICE_FORMATS
     if not path.exists():
         raise SourceError(f"there is no {path} to read {stream} from")
-    if not path.is_dir() and reader_of(path.name, formats) is None:
-        raise SourceError(_strange(path, stream, formats))
-    return FileSource(path, stream, formats)
+    if not path.is_dir() and not suffix_of(path.name, stream):
+        raise SourceError(
+            f"{path} is not a file of {stream} that can be read; known are "
+            f"{', '.join(known_suffixes(stream))}"
+        )
+    return FileSource(path, stream)

@@ -1,161 +1,200 @@
-"""Readers of single files, by what their names end in. Each gives (member name, value) in order.
+"""Readers of single files, by what their names end in.
 
-A file that breaks off gives what it holds and then one empty value whose member says what happened:
-it ends in the dead letters, not in silence.
+A file that is damaged or breaks off gives all that can be read of it and, for each damage, a piece
+with a fault: it ends in the dead letters, not in silence.
 """
 
+import bz2
 import gzip
 import io
-import tarfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+import lzma
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import msgspec
 
 from ampelstream.errors import SourceError
+from ampelstream.model.record import Stream
+from ampelstream.sources.archive import Member, members
 from ampelstream.sources.avrofile import split_container
 from ampelstream.sources.parquet import rows
+from ampelstream.sources.window import BROKEN, Piece, Skipped, Window
 
-__all__ = ["ALERT_FORMATS", "NOTICE_FORMATS", "Value", "reader_of"]
+__all__ = ["ONE_RECORD", "known_suffixes", "plain_name", "read_file", "suffix_of", "why_not"]
 
-Value = bytes | Mapping[str, Any]
-Reader = Callable[[Path], Iterator[tuple[str, Value]]]
+Reader = Callable[[Window, str], Iterator[Piece]]
 
-_MEMBERS = (".avro", ".avro.gz", ".json", ".json.gz", ".fits", ".fits.gz")
-_BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError)
+ONE_RECORD = (".json", ".json.gz", ".fits", ".fit", ".fits.gz", ".fit.gz", ".xml")
+"""Files of these names hold one record each."""
+_TAR = (".tar", ".tar.gz", ".tgz")
+_PARQUET = ".parquet"
+_AS_THEY_ARE = (".fits.gz", ".fit.gz")
+"""Sky maps stay compressed: so they are kept, and their digests are those of the files."""
+_VERSION = re.compile(r",\d+$")
+_BUFFER = 1 << 16
+_COMPRESSED: Mapping[bytes, Callable[[io.BufferedReader], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
 
 
-def _open(path: Path) -> BinaryIO:
-    try:
-        return cast("BinaryIO", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _whole(path: Path) -> Iterator[tuple[str, Value]]:
+def _whole(window: Window, name: str) -> Iterator[Piece]:
     """Read a file that is one record."""
-    try:
-        with _open(path) as file:
-            yield path.name, file.read()
-    except _BROKEN as error:
-        if isinstance(error, SourceError):
-            raise
-        yield f"{path.name}: unreadable ({error})", b""
+    value = window.rest()
+    fault = window.take_fault()
+    yield Piece(name, value, f"the file breaks off or is damaged: {fault}" if fault else "")
 
 
-def _raw(path: Path) -> Iterator[tuple[str, Value]]:
-    """Read a file that is one record, as it lies on disk."""
+def _lines(window: Window, name: str) -> Iterator[Piece]:
+    """Read a file of JSON lines."""
+    number, seen = 0, window.begin
+    while True:
+        begin = window.begin
+        stop = window.find(b"\n", max(begin, seen))
+        if stop < 0:
+            if window.ended:
+                break
+            seen = window.end
+            window.grow()
+            continue
+        number += 1
+        text = window.cut(begin, stop).strip()
+        window.move(stop + 1)
+        if text:
+            yield Piece(f"{name}:{number}", text)
+    text = window.rest().strip()
+    fault = window.take_fault()
+    if text and (not fault or isinstance(_parsed(text), dict)):
+        yield Piece(f"{name}:{number + 1}", text)
+        text = b""
+    if fault:
+        yield Piece(f"{name}:{number + 1}", text, f"the file breaks off here: {fault}")
+
+
+def _parsed(text: bytes) -> Any:
     try:
-        yield path.name, path.read_bytes()
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _rows(window: Window, name: str) -> Iterator[Piece]:
+    """Read a file of JSON lines as rows; a line that is no JSON object stays bytes."""
+    for piece in _lines(window, name):
+        row = None if piece.fault else _parsed(cast("bytes", piece.value))
+        yield piece._replace(value=row) if isinstance(row, dict) else piece
+
+
+_LINES = (".ndjson", ".jsonl", ".ndjson.gz")
+_READERS: Mapping[Stream, Mapping[str, Reader]] = {
+    "alerts": dict.fromkeys((".avro", ".avro.gz"), split_container) | dict.fromkeys(_LINES, _rows),
+    "notices": dict.fromkeys(ONE_RECORD, _whole) | dict.fromkeys(_LINES, _lines),
+}
+_INSIDE: Mapping[Stream, Mapping[str, Reader]] = {
+    "alerts": {**_READERS["alerts"], ".json": _whole, ".json.gz": _whole},
+    "notices": _READERS["notices"],
+}
+"""Readers of the members of archives."""
+
+
+def plain_name(name: str) -> str:
+    """Name in lower case, without the version that GraceDB appends (``bayestar.fits.gz,1``)."""
+    return _VERSION.sub("", name.lower())
+
+
+def known_suffixes(stream: Stream) -> tuple[str, ...]:
+    """Ends of the names of files that can be read, the longest first."""
+    own = (*_READERS[stream], *_TAR, *((_PARQUET,) if stream == "alerts" else ()))
+    return tuple(sorted(own, key=lambda one: (-len(one), one)))
+
+
+def suffix_of(name: str, stream: Stream) -> str:
+    """End of a file's name that says how to read it; empty for one that cannot be read."""
+    lower = plain_name(name)
+    return next((one for one in known_suffixes(stream) if lower.endswith(one)), "")
+
+
+class _Raw(io.RawIOBase):
+    """A member of an archive as a file, for the libraries of compression."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._member.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _window(file: io.BufferedReader, suffix: str) -> Window:
+    """Window on a file, decompressed by what it begins with, whatever its name says."""
+    if suffix not in _AS_THEY_ARE:
+        with suppress(*BROKEN):  # who reads the window meets the same error
+            begin = file.peek(8)
+            for magic, opened in _COMPRESSED.items():
+                if begin.startswith(magic):
+                    return Window(opened(file).read1)
+    return Window(file.read1)
+
+
+def _archive(window: Window, name: str, stream: Stream) -> Iterator[Piece | Skipped]:
+    """Read a tar archive; hidden members are left alone, as hidden files are."""
+    for member in members(window, name):
+        if member.fault:
+            yield Piece(name, b"", member.fault)
+            continue
+        suffix = next((one for one in _INSIDE[stream] if plain_name(member.name).endswith(one)), "")
+        if member.name.rsplit("/", 1)[-1].startswith("."):
+            continue
+        if member.skip or not suffix:
+            yield Skipped(f"{name}: {member.name}", member.skip or _strange(_INSIDE[stream]))
+            continue
+        file = io.BufferedReader(_Raw(member), _BUFFER)
+        yield from _INSIDE[stream][suffix](_window(file, suffix), member.name)
+
+
+def _strange(suffixes: Iterable[str]) -> str:
+    return f"its name ends in none of {', '.join(suffixes)}"
+
+
+def why_not(stream: Stream) -> str:
+    """Why a file is not read of which ``suffix_of`` gives nothing."""
+    return _strange(known_suffixes(stream))
+
+
+def read_file(path: Path, stream: Stream) -> Iterator[Piece | Skipped]:
+    """Read a file.
+
+    Parameters
+    ----------
+    path
+        Its name ends as one of ``known_suffixes``.
+    stream
+        What it holds.
+
+    Raises
+    ------
+    SourceError
+        It cannot be opened, or is no file of alerts at all.
+    """
+    suffix = suffix_of(path.name, stream)
+    if suffix == _PARQUET:
+        yield from rows(path)
+        return
+    try:
+        file = path.open("rb")
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _avro(path: Path) -> Iterator[tuple[str, Value]]:
-    for name, data in _whole(path):
-        for packet in split_container(data if isinstance(data, bytes) else b""):
-            yield name, packet
-
-
-def _lines(path: Path, name: str = "") -> Iterator[tuple[str, Value]]:
-    """Read a file of JSON lines; a line that is no JSON object stays bytes."""
-    name = name or path.name
-    try:
-        with _open(path) as file:
-            for number, line in enumerate(file, 1):
-                text = line.strip()
-                if text:
-                    yield f"{name}:{number}", text
-    except _BROKEN as error:
-        if isinstance(error, SourceError):
-            raise
-        yield f"{name}: breaks off ({error})", b""
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Value]]:
-    """Read a file of JSON lines as rows."""
-    for name, line in _lines(path):
-        try:
-            row = msgspec.json.decode(line) if isinstance(line, bytes) else line
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            row = line
-        yield name, row if isinstance(row, dict) else line
-
-
-def _tar(path: Path) -> Iterator[tuple[str, Value]]:
-    """Stream a tar archive; its members are Avro containers or JSON documents."""
-    count = 0
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                file = archive.extractfile(member) if member.isfile() else None
-                if file is None or not _is_record(member.name):
-                    continue
-                data = file.read()
-                count += 1
-                if member.name.endswith((".avro", ".avro.gz")):
-                    if member.name.endswith(".gz"):
-                        data = _inflated(data)
-                    for packet in split_container(data):
-                        yield member.name, packet
-                else:
-                    yield member.name, _inflated(data) if member.name.endswith(".json.gz") else data
-    except _BROKEN as error:
-        yield f"{path.name}: breaks off after {count} members ({error})", b""
-
-
-def _is_record(name: str) -> bool:
-    """Whether a member is a packet or a notice; what else lies in an archive is left alone."""
-    return name.endswith(_MEMBERS) and not name.rsplit("/", 1)[-1].startswith(".")
-
-
-def _inflated(data: bytes) -> bytes:
-    """Contents of a gzipped member; what is left of a broken one."""
-    try:
-        return gzip.GzipFile(fileobj=io.BytesIO(data)).read()
-    except _BROKEN:
-        return data
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, Value]]:
-    for row in rows(path):
-        yield path.name, row
-
-
-ALERT_FORMATS: dict[str, Reader] = {
-    ".avro": _avro,
-    ".avro.gz": _avro,
-    ".tar": _tar,
-    ".tar.gz": _tar,
-    ".tgz": _tar,
-    ".parquet": _parquet,
-    ".ndjson": _rows,
-    ".jsonl": _rows,
-    ".ndjson.gz": _rows,
-}
-NOTICE_FORMATS: dict[str, Reader] = {
-    ".json": _whole,
-    ".json.gz": _whole,
-    ".ndjson": _lines,
-    ".jsonl": _lines,
-    ".ndjson.gz": _lines,
-    ".tar": _tar,
-    ".tar.gz": _tar,
-    ".tgz": _tar,
-    ".fits": _raw,
-    ".fit": _raw,
-    ".fits.gz": _raw,
-    ".fit.gz": _raw,
-    ".xml": _whole,
-}
-
-
-def reader_of(name: str, formats: Mapping[str, Reader]) -> Reader | None:
-    """Reader for a file name; None for one that is not of these formats."""
-    lower = name.lower()
-    for suffix in sorted(formats, key=len, reverse=True):
-        if lower.endswith(suffix):
-            return formats[suffix]
-    return None
+    with file:
+        window = _window(file, suffix)
+        if suffix in _TAR:
+            yield from _archive(window, path.name, stream)
+        else:
+            yield from _READERS[stream][suffix](window, path.name)

@@ -1,13 +1,73 @@
-"""Several sources as one stream, by event time."""
+"""What a source is, when its records happened, and several sources as one stream."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
+from ampelstream.codecs.alerts import decode
+from ampelstream.errors import DecodeError
 from ampelstream.model.record import SourceRecord
-from ampelstream.sources.base import After, Source
-from ampelstream.sources.eventtime import event_time
+from ampelstream.model.times import jd_from_iso
+from ampelstream.sources.window import Skipped
 
-__all__ = ["merge"]
+__all__ = ["After", "Source", "created_time", "event_time", "merge"]
+
+After = Mapping[tuple[str, int], int]
+"""(source, partition) -> last offset that has been handled."""
+
+_CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
+
+
+class Source(Protocol):
+    """An input: records in a fixed order, each with coordinates that never change.
+
+    Attributes
+    ----------
+    name
+        How the user called it.
+    skipped
+        Files and archive members that were met and hold no records of a known kind, so far.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102  (see the class)
+
+    @property
+    def skipped(self) -> Sequence[Skipped]: ...  # noqa: D102  (see the class)
+
+    def read(self, after: After) -> Iterator[SourceRecord]:
+        """Give the records in a fixed order, without those up to the offsets in ``after``."""
+        ...
+
+    def estimate(self) -> int | None:
+        """Number of records, where that is cheaply known."""
+        ...
+
+
+def created_time(value: bytes) -> float | None:
+    """Time of creation [JD, UTC] of a notice; None where it does not tell."""
+    found = _CREATED.search(value)
+    if found is None:
+        return None
+    try:
+        return jd_from_iso(found[1].decode("ascii"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def event_time(record: SourceRecord) -> float | None:
+    """Event time of a record [JD, UTC]: of an alert its detection's, of a notice its creation's."""
+    value = record.value
+    if record.fault:
+        return None
+    if record.stream == "notices":
+        return created_time(value) if isinstance(value, bytes) else None
+    try:
+        record.alert = decode(value)
+    except DecodeError:
+        return None  # whoever handles the record will find the same, and say so
+    return record.alert.jd
 
 
 def _timed(

@@ -51,17 +51,13 @@ def harmless(said: bytes) -> str:
     return text
 
 
-def _without_images(packet: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in packet.items() if not key.startswith("cutout")}
-
-
 def _rows(night: Path, ids: Sequence[str]) -> list[str]:
     """The alerts of the kilonova, once for each of these object ids."""
     rows: list[str] = []
     for record in open_source(night, "alerts").read({}):
-        (packet,) = fastavro.reader(io.BytesIO(record_bytes(record)))
+        packet: Any = next(iter(fastavro.reader(io.BytesIO(record_bytes(record)))))
         if "gfo" in packet["objectId"]:
-            plain = _without_images(packet)
+            plain = {key: value for key, value in packet.items() if not key.startswith("cutout")}
             rows += [json.dumps(plain | {"objectId": one}) for one in ids]
     return rows
 

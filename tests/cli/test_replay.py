@@ -97,7 +97,7 @@ def test_bad_input_ends_as_dead_letters_and_exit_code_three(night: Night, tmp_pa
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     letters = rows(out / "dead-letters.ndjson")
-    members = " ".join(letter["member"] for letter in letters)
+    members = " ".join(letter["member"] + letter["reason"] for letter in letters)
     for name in ("empty.avro", "junk.avro", "table.parquet", "cut.tar.gz", "x.json", "voevent"):
         assert name in members
         assert name in done.stderr or len(letters) > 5
@@ -206,14 +206,17 @@ def test_dead_letters_of_an_earlier_replay_are_not_announced_again(
     assert replay("skymap-only", [night.alerts], [], out).returncode == 0
 
 
+STREAMS = ("stdout", "stderr")
+
+
 def read_by_nobody(*arguments: object, stream: str) -> int:
     """Exit code of a command the reader of whose output has gone before it began."""
     reading, writing = os.pipe()
     os.close(reading)
-    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    stdout, stderr = (writing if stream == name else subprocess.DEVNULL for name in STREAMS)
     try:
         command = [sys.executable, "-m", "ampelstream", *map(str, arguments)]
-        return subprocess.run(command, check=False, **streams).returncode
+        return subprocess.run(command, check=False, stdout=stdout, stderr=stderr).returncode
     finally:
         os.close(writing)
 

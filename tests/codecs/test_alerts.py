@@ -6,9 +6,8 @@ import pytest
 from ampelstream.codecs import alerts, ztf
 from ampelstream.errors import DecodeError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.simulate import simulate_packets
-from ampelstream.sources import record_bytes
 
 ZTF_ROW = {
     "objectId": "ZTF24aaaaaaa",

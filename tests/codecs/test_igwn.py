@@ -29,7 +29,8 @@ def changed(**changes: Any) -> bytes:
 
 def test_a_small_notice() -> None:
     notice = igwn.decode(changed())
-    assert notice.revision.revision_id == "2024-01-14T23:05:24Z-PRELIMINARY"
+    digest = notice.revision.content_digest
+    assert notice.revision.revision_id == f"2024-01-14T23:05:24Z-PRELIMINARY-{digest[:8]}"
     assert notice.revision.t0_jd == pytest.approx(2460324.457985, abs=1e-6)
     assert notice.skymap == b"\0\0\0"
     assert notice.revision.url == "https://example.org/MS1"
@@ -43,6 +44,8 @@ def test_a_small_notice() -> None:
         (changed(alert_type="RUMOUR"), "alert_type"),
         (changed(superevent_id=None), "superevent_id"),
         (changed(superevent_id=""), "superevent_id"),
+        (changed(superevent_id="S1\x1b[31m"), "superevent_id"),
+        (changed(superevent_id="S" * 257), "superevent_id is 257 characters"),
         (changed(time_created="yesterday"), "time_created"),
         (changed(event=None), "no event"),
         (changed(event={"time": "noon"}), r"event\.time"),
@@ -61,6 +64,50 @@ def test_revisions_are_ordered_by_their_own_time() -> None:
     assert sorted(keys) == [keys[1], keys[2], keys[0]]
     same = igwn.decode(changed(alert_type="RETRACTION", event=None)).revision
     assert same.key > igwn.decode(changed()).revision.key
+
+
+def test_a_notice_that_was_written_anew_says_the_same() -> None:
+    first = igwn.decode(changed(note="\xe9/\u2028", deep={"b": [1, 2.5], "a": None, "c": 3}))
+    document = json.loads(changed(note="\xe9/\u2028", deep={"c": 3.0, "a": None, "b": [1.0, 2.5]}))
+    for text in (
+        json.dumps(document, indent=4, ensure_ascii=False),
+        json.dumps(document, sort_keys=True, separators=(",", ":")).replace("/", "\\/"),
+        json.dumps(dict(reversed(document.items()))),
+    ):
+        again = igwn.decode(text.encode())
+        assert again == first
+    for other in (changed(note="e"), changed(note="\xe9/\u2028", deep={"b": [2.5, 1]})):
+        assert igwn.decode(other).revision.content_digest != first.revision.content_digest
+
+
+@pytest.mark.parametrize("more", ["1" * 5000, "1e400", "[" * 3000 + "]" * 3000, r'"\ud800"', "NaN"])
+def test_odd_json_gives_a_notice_or_an_error(more: str) -> None:
+    value = changed()[:-1] + f', "more": {more}}}'.encode()
+    try:
+        notice = igwn.decode(value)
+    except DecodeError:
+        return
+    assert len(notice.revision.content_digest) == 16
+
+
+@pytest.mark.realdata
+def test_the_update_with_a_gamma_ray_burst_is_the_latest_in_any_spelling(data_dir: Path) -> None:
+    files = sorted((data_dir / "notices" / "lvk-MS181101ab").glob("*.json"))
+    as_sent = [igwn.decode(path.read_bytes()).revision for path in files]
+    anew = [
+        igwn.decode(json.dumps(json.loads(path.read_bytes())).encode()).revision for path in files
+    ]
+    assert anew == as_sent
+    in_order = sorted(as_sent, key=lambda one: one.key)
+    assert [(one.alert_type, one.external is not None) for one in in_order] == [
+        ("EARLYWARNING", False),
+        ("PRELIMINARY", False),
+        ("INITIAL", False),
+        ("UPDATE", False),
+        ("UPDATE", True),
+        ("RETRACTION", False),
+    ]
+    assert len({one.revision_id for one in as_sent}) == 6
 
 
 @settings(deadline=None, max_examples=300)

@@ -2,7 +2,7 @@
 
 import threading
 
-from ampelstream.core.accounting import Accounting
+from ampelstream.core.accounting import OTHER, Accounting
 
 
 def test_a_tally_counts_when_it_is_committed() -> None:
@@ -51,3 +51,16 @@ def test_threads_lose_no_count() -> None:
     for thread in threads:
         thread.join()
     assert accounting.total("passed") == 4000
+
+
+def test_reasons_are_bounded_and_nothing_is_uncounted() -> None:
+    accounting = Accounting()
+    for number in range(200):
+        accounting.add({("rejected", "bright", f"magnitude {number}"): 1})
+    accounting.add({("rejected", "bright", "magnitude 3"): 1, ("rejected", "faint", "x" * 5000): 1})
+    found = accounting.counts()
+    assert len(found) == 52
+    assert sum(found.values()) == 202
+    assert found[("rejected", "bright", OTHER)] == 150
+    assert found[("rejected", "bright", "magnitude 3")] == 2
+    assert max(len(key[-1]) for key in found) == 120

@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 from ampelstream.cli.workflow import open_inputs
 from ampelstream.errors import ConfigError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.runtime.kafka.admin import apply
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
@@ -23,7 +23,7 @@ from ampelstream.runtime.kafka.loading import load
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import compare, wanted_topics
 from ampelstream.simulate import Night, simulate_night
-from ampelstream.sources import merge, record_bytes
+from ampelstream.sources import merge
 from ampelstream.topology.spec import KafkaSpec
 
 PARTITIONS = 3

@@ -143,3 +143,14 @@ def test_data_uri_holds_the_image() -> None:
     kind, _, content = data_uri(png).partition(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(content) == png
+
+
+def test_a_megabyte_is_cut_and_a_curve_is_not() -> None:
+    shown = element("p", "x" * 1_000_000)
+    assert len(shown) < 3000
+    assert shown.endswith("characters)</p>")
+    assert len(element("path", d="M0,0" * 10_000)) > 40_000
+
+
+def test_text_of_another_width_or_direction_cannot_pass_for_another() -> None:
+    assert text("a\u200bb\u202ec\x9bd") == "a\ufffdb\ufffdc\ufffdd"

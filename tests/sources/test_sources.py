@@ -14,10 +14,11 @@ import pytest
 
 from ampelstream.codecs.ztf import decode
 from ampelstream.errors import DecodeError, SourceError
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.simulate import simulate_notice, simulate_packets
-from ampelstream.sources import event_time, merge, open_source, record_bytes
+from ampelstream.sources import event_time, merge, open_source
 from ampelstream.sources.avrofile import split_container
+from ampelstream.sources.window import Piece, Window
 
 JD = 2460000.5
 
@@ -145,8 +146,8 @@ def test_a_truncated_archive_ends_with_a_record_that_says_so(everything: Path) -
     data = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(data)[: len(path.read_bytes()) // 2])
     records = list(open_source(path, "alerts").read({}))
-    assert records[-1].value == b""
-    assert "breaks off" in records[-1].member
+    assert "its archive c.tar.gz breaks off" in records[-1].fault
+    assert not any(record.fault for record in records[:-1])
 
 
 @pytest.mark.parametrize("content", [b"junk", b""])
@@ -155,7 +156,8 @@ def test_a_corrupt_table_in_a_directory_does_not_stop_it(everything: Path, conte
     records = list(open_source(everything, "alerts").read({}))
     bad = [record for record in records if record.where.source.endswith("d.parquet")]
     assert [record.value for record in bad] == [b""]
-    assert "d.parquet" in bad[0].member
+    assert bad[0].member == "d.parquet"
+    assert "d.parquet cannot be read as Parquet" in bad[0].fault
     assert len(records) > 5
 
 
@@ -181,9 +183,16 @@ def test_records_as_bytes(everything: Path) -> None:
             assert json.loads(record_bytes(record))["objectId"] == record.value["objectId"]
 
 
-def test_a_broken_container_is_given_whole(packets: list[bytes]) -> None:
-    for broken in (b"", b"junk", packets[0][:5000]):
-        assert list(split_container(broken)) == [broken]
+def split(data: bytes) -> list[Piece]:
+    return list(split_container(Window(io.BytesIO(data).read), "x.avro"))
+
+
+def test_what_is_no_container_is_given_whole(packets: list[bytes]) -> None:
+    for given in (b"", b"junk", packets[0]):
+        assert split(given) == [Piece("x.avro", given)]
+    (broken,) = split(packets[0][:5000])
+    assert broken.value == packets[0][:5000]
+    assert broken.fault
 
 
 @pytest.mark.realdata

@@ -1,8 +1,14 @@
 """Rubin (LSST) alert packets of schemas 7.1 to 11.0."""
 
 from ampelstream.codecs.lsst.datapoints import datapoints
-from ampelstream.codecs.lsst.packet import decode, decode_container, decode_row, decode_wire
-from ampelstream.codecs.lsst.schemas import FixedSchemas, Schemas
+from ampelstream.codecs.lsst.packet import (
+    FixedSchemas,
+    Schemas,
+    decode,
+    decode_container,
+    decode_row,
+    decode_wire,
+)
 
 __all__ = [
     "FixedSchemas",

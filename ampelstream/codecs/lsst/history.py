@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ampelstream.codecs.avro.plan import PacketPlan
+from ampelstream.codecs.avroplan import PacketPlan
 from ampelstream.codecs.rows import records_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.tai import jd_from_mjd_tai

@@ -1,20 +1,78 @@
-"""A Rubin alert packet: its own detection at once, its history when asked for."""
+"""A Rubin alert packet: its own detection at once, its history when asked for.
+
+Rubin's packets are laid out alike from schema 7.1 to 11.0 as far as they are read here.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from ampelstream.codecs.avro.container import Header, first_block, read_header
+from ampelstream.codecs.avrocontainer import Header, first_block, read_header
+from ampelstream.codecs.avroplan import Layout, Plans
 from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, number
-from ampelstream.codecs.lsst.plan import PLANS
-from ampelstream.codecs.lsst.schemas import Schemas
 from ampelstream.errors import DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert, History
 
-__all__ = ["decode", "decode_container", "decode_row", "decode_wire", "wire_schema_id"]
+__all__ = [
+    "MEASURED",
+    "FixedSchemas",
+    "Schemas",
+    "decode",
+    "decode_container",
+    "decode_row",
+    "decode_wire",
+    "wire_schema_id",
+]
+
+MEASURED = frozenset(
+    {
+        *("diaSourceId", "visit", "detector", "midpointMjdTai", "band"),
+        *("psfFlux", "psfFluxErr", "reliability", "ra", "dec", "x", "y"),
+    }
+)
+"""Fields of a history's entry that a datapoint takes."""
+
+_PLANS = Plans(
+    Layout(
+        survey="Rubin",
+        head=("diaSource",),
+        history="prvDiaSources",
+        forced="prvDiaForcedSources",
+        times=frozenset({"midpointMjdTai"}),
+        measured=MEASURED,
+    )
+)
 
 _WIRE_HEAD = 5
 _LONG = 1 << 63
 _SEEN_BY_RUBIN = "a DIA source has a diaObjectId, or the ssObjectId of a solar-system object"
+
+
+class Schemas(Protocol):
+    """Writer schemas that are at hand, by identifier."""
+
+    def known(self, schema_id: int) -> Mapping[str, Any] | None:
+        """Schema as parsed from JSON or by fastavro; None where it is not at hand.
+
+        The same object each time: how to read its packets is remembered for that object.
+        """
+        ...
+
+
+class FixedSchemas:
+    """Schemas that were collected beforehand.
+
+    Parameters
+    ----------
+    schemas
+        By identifier (Rubin: 100 times the major version, and the minor version).
+    """
+
+    def __init__(self, schemas: Mapping[int, Mapping[str, Any]]) -> None:
+        self._schemas = dict(schemas)
+
+    def known(self, schema_id: int) -> Mapping[str, Any] | None:
+        """Schema of that identifier, or None."""
+        return self._schemas.get(schema_id)
 
 
 def _identifier(source: Mapping[str, Any], name: str) -> int:
@@ -99,7 +157,7 @@ def decode_wire(value: bytes, schemas: Schemas | None) -> Alert:
     schema = None if schemas is None else schemas.known(schema_id)
     if schema is None:
         raise UnknownSchema(schema_id)
-    plan = PLANS.of_schema(schema)
+    plan = _PLANS.of_schema(schema)
     fields, at = plan.head(value, _WIRE_HEAD)
     return _alert(fields, PacketHistory(plan, value, _WIRE_HEAD, at))
 
@@ -112,7 +170,7 @@ def decode_container(value: bytes, header: Header) -> Alert:
     DecodeError
         It is no Rubin alert, or a broken one.
     """
-    plan, codec = PLANS.of_container(header.key)
+    plan, codec = _PLANS.of_container(header.key)
     body = first_block(value, header.body, codec)
     fields, at = plan.head(body, 0)
     return _alert(fields, PacketHistory(plan, body, 0, at))

@@ -5,14 +5,33 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ampelstream.codecs.avro.container import Header, first_block, read_header
-from ampelstream.codecs.avro.plan import PacketPlan
+from ampelstream.codecs.avrocontainer import Header, first_block, read_header
+from ampelstream.codecs.avroplan import Layout, PacketPlan, Plans
 from ampelstream.codecs.rows import records_of
-from ampelstream.codecs.ztf.plan import PLANS
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
+from ampelstream.model.names import checked_name
 
-__all__ = ["decode", "decode_container"]
+__all__ = ["MEASURED", "decode", "decode_container"]
+
+MEASURED = frozenset(
+    {
+        *("jd", "fid", "pid", "diffmaglim", "programid", "candid", "isdiffpos", "rcid"),
+        *("xpos", "ypos", "ra", "dec", "magpsf", "sigmapsf", "rb", "drb"),
+    }
+)
+"""Fields of a history's entry that a datapoint takes."""
+
+_PLANS = Plans(
+    Layout(
+        survey="ZTF",
+        head=("objectId", "candid", "candidate"),
+        history="prv_candidates",
+        forced="fp_hists",
+        times=frozenset({"jd", "candid"}),
+        measured=MEASURED,
+    )
+)
 
 _FIRST_JD, _LAST_JD = 2_400_000.5, 2_500_000.5
 """1858 to 2132: a time outside is a corrupt packet, and would upset all that sorts by time."""
@@ -86,8 +105,6 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
     if not isinstance(candidate, Mapping):
         raise DecodeError("not a ZTF alert: it has no candidate")
     object_id, candid = fields.get("objectId"), fields.get("candid")
-    if not isinstance(object_id, str) or not object_id:
-        raise DecodeError(f"objectId is {object_id!r}, not a name")
     if isinstance(candid, bool) or not isinstance(candid, int) or not -_LONG <= candid < _LONG:
         raise DecodeError(f"candid is {candid!r:.80}, not an integer of 64 bits")
     jd = _number(candidate, "jd")
@@ -98,7 +115,7 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
         raise DecodeError(f"candidate.ra, dec are {ra!r}, {dec!r}, not a position in degrees")
     return Alert(
         survey="ztf",
-        object_id=object_id,
+        object_id=checked_name(object_id, "objectId"),
         candid=candid,
         jd=jd,
         ra=ra,
@@ -134,7 +151,7 @@ def decode_container(value: bytes, header: Header) -> Alert:
     DecodeError
         It is no ZTF alert, or a broken one.
     """
-    plan, codec = PLANS.of_container(header.key)
+    plan, codec = _PLANS.of_container(header.key)
     body = first_block(value, header.body, codec)
     fields, at = plan.head(body, 0)
     return _alert(fields, _PacketHistory(plan, body, at))

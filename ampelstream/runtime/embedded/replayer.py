@@ -8,7 +8,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine
-from ampelstream.runtime.embedded.summary import collect, reaction_rows
+from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
 from ampelstream.sources import Source, event_time, merge
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.topology import Topology
@@ -144,6 +144,8 @@ class Replay:
                 engine.process(batch)
             engine.commit()
             report = collect(engine, description=self._description, simulated=self._simulated)
+            skipped = [one for source in self._sources for one in source.skipped]
+            report = replace(report, summary={**report.summary, "skipped": skipped_rows(skipped)})
             self._write(engine, report)
             engine.mark_finished()
         finally:

@@ -1,5 +1,6 @@
 """What a run did, in numbers that add up, and what the report needs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,9 +11,12 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.times import iso_from_jd
 from ampelstream.report.content import EventReport, ReplayReport, RevisionReport
 from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.sources import Skipped
 from ampelstream.topology import Topology
 
-__all__ = ["collect", "ranked", "reaction_rows"]
+__all__ = ["collect", "ranked", "reaction_rows", "skipped_rows"]
+
+_NAMED_SKIPPED = 20
 
 
 def ranked(topology: Topology, candidates: list[Candidate]) -> list[Candidate]:
@@ -163,6 +167,12 @@ def _event_report(engine: Engine, event: EventCensus) -> EventReport:
         skymap=engine.objects.skymap(event.event_id),
         retracted=event.retracted,
     )
+
+
+def skipped_rows(skipped: Sequence[Skipped]) -> dict[str, Any]:
+    """How many files were not read, and the first of them with the reasons."""
+    first = [one._asdict() for one in skipped[:_NAMED_SKIPPED]]
+    return {"count": len(skipped), "first": first}
 
 
 def reaction_rows(engine: Engine) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 __all__ = ["PARKED", "Input", "inputs_of"]
 

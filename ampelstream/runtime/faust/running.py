@@ -10,7 +10,7 @@ from faust.types import TP
 
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.safefaust.driver import Consumer
-from ampelstream.runtime.safefaust.observer import Observer
+from ampelstream.runtime.safefaust.observing import Observer
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.runtime.service.log import incident
 

@@ -36,7 +36,7 @@ class Loaded:
     volume
         Their values [bytes].
     refused
-        Records that are larger than their topic allows, for people.
+        Records that are larger than their topic allows, and damage of their files, for people.
     """
 
     counts: dict[Stream, int] = field(default_factory=lambda: {"alerts": 0, "notices": 0})
@@ -81,6 +81,9 @@ async def load(
         max_request_size=limit,
     ) as producer:
         for record in records:
+            if record.fault:  # what is left of it is no record: nobody could read it from a topic
+                done.refused.append(f"{record.member or record.where}: {record.fault}")
+                continue
             topic, value = topics[record.stream], record_bytes(record)
             headers = encode_origin(record.where, record.member)
             partition = done.counts[record.stream] % topic.partitions

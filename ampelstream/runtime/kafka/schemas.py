@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 
 from ampelstream.runtime.kafka.headers import DUE, decode_time
 from ampelstream.runtime.kafka.records import LONGEST_WAIT_SECONDS
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 __all__ = ["WireSchemas"]
 

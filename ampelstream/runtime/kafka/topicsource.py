@@ -7,6 +7,7 @@ what came of the records, and has all partitions to itself.
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,7 +20,8 @@ from ampelstream.runtime.kafka.clients import reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
-from ampelstream.sources.base import After
+from ampelstream.sources import Skipped
+from ampelstream.sources.merge import After
 
 __all__ = ["TopicSource", "open_topics"]
 
@@ -49,6 +51,7 @@ class TopicSource:
         self, connection: Connection, inputs: InputSpec, stream: Stream, *, ours: bool
     ) -> None:
         self.name = inputs.describe()
+        self.skipped: Sequence[Skipped] = ()
         self._connection = connection
         self._inputs = inputs
         self._stream: Stream = stream
@@ -106,11 +109,10 @@ class TopicSource:
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=_FETCH_BYTES,
             )
-            try:
+            async with AsyncExitStack() as unfinished:
+                unfinished.push_async_callback(consumer.stop)
                 await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
+                unfinished.pop_all()
             self._consumer = consumer
         return self._consumer
 

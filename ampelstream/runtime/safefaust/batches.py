@@ -32,7 +32,7 @@ from ampelstream.runtime.safefaust.driver import Consumer
 from ampelstream.runtime.safefaust.errors import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.fencing import OwnershipGuard
 from ampelstream.runtime.safefaust.inbox import Chunk
-from ampelstream.runtime.safefaust.observer import Observer
+from ampelstream.runtime.safefaust.observing import Observer
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.runtime.safefaust.store import Database
 from ampelstream.runtime.safefaust.table import StateTable

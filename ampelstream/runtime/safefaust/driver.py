@@ -231,7 +231,7 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
 def _positions(consumer: Any, wanted: Iterable[TP]) -> dict[TP, int]:
     """Where reading goes on, of partitions for which that is known."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001  (``position`` may wait)
+    subscription = consumer._subscription.subscription  # noqa: SLF001  (its `position` may wait)
     assignment = None if subscription is None else subscription.assignment
     if assignment is None or not assignment.active:
         return {}

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.observer import Observer
+from ampelstream.runtime.safefaust.observing import Observer
 
 __all__ = ["LagWatch"]
 

@@ -1,9 +1,12 @@
-"""What a worker counts and measures, for Prometheus."""
+"""What a worker counted and measures, for Prometheus.
+
+Counts are not kept here: they are those of `ampelstream.core.accounting`, read when Prometheus
+asks, so that the summary of a replay and the metrics of a worker cannot differ.
+"""
 
 import contextlib
 import sys
 import time
-from collections import Counter as TotalOf
 from collections.abc import Callable, Iterator
 
 from prometheus_client import (
@@ -20,17 +23,12 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from ampelstream.core.accounting import COUNTS, Accounting, CountKey
+from ampelstream.core.accounting import COUNTS, Accounting
 
-__all__ = ["CONTENT_TYPE", "OTHER", "Metrics"]
+__all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """Content type of what `Metrics.render` gives."""
-OTHER = "other"
-"""Reason under which rejections are counted once a channel has had too many different ones."""
-
-_MAX_REASONS = 50
-_MAX_REASON_LENGTH = 120
 _SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -52,47 +50,24 @@ class _CommitAge(Collector):
 
 
 class _Counts(Collector):
-    """The counts of the processors, as they stand when it is asked for them.
-
-    Reasons beyond the fiftieth of a channel are shown as `OTHER`, so that a reason with a number in
-    it cannot fill the memory of the monitoring.
-    """
+    """The accounting as counters, by the names and labels of `COUNTS`."""
 
     def __init__(self, accounting: Accounting) -> None:
         self._accounting = accounting
-        self._reasons: dict[CountKey, dict[str, str]] = {}
 
     def collect(self) -> Iterator[Metric]:
-        families = {
-            name: CounterMetricFamily(f"ampelstream_{name}", text, labels=labels)
-            for name, (text, labels) in COUNTS.items()
-        }
-        # a count without labels is there from the beginning, so that its rate is right
-        totals: TotalOf[CountKey] = TotalOf(
-            {(n,): 0 for n, (_, labels) in COUNTS.items() if not labels}
-        )
-        for key, count in self._accounting.counts().items():
-            totals[self._bounded(key)] += count
-        for (name, *labels), count in totals.items():
-            families[name].add_metric(labels, count)
-        yield from families.values()
-
-    def _bounded(self, key: CountKey) -> CountKey:
-        if "reason" not in COUNTS[key[0]][1]:
-            return key
-        *rest, reason = key  # the last label
-        known = self._reasons.setdefault(tuple(rest), {})
-        if reason not in known:
-            if len(known) >= _MAX_REASONS:
-                return (*rest, OTHER)
-            known[reason] = reason[:_MAX_REASON_LENGTH]
-        return (*rest, known[reason])
+        counts = self._accounting.counts()
+        for name, (text, labels) in COUNTS.items():
+            family = CounterMetricFamily(f"ampelstream_{name}", text, labels=labels)
+            if not labels:
+                counts.setdefault((name,), 0)
+            for key in sorted(key for key in counts if key[0] == name):
+                family.add_metric(key[1:], counts[key])
+            yield family
 
 
 class Metrics:
-    """Counters, gauges and histograms of one worker process; to be used from any thread.
-
-    What the processors count stands in an `Accounting`, and is shown from there.
+    """Counts, gauges and histograms of one worker process; to be used from any thread.
 
     Every name begins with ``ampelstream_``. Series that the process has not met do not exist, so a
     restart begins at zero, as Prometheus expects.
@@ -100,7 +75,7 @@ class Metrics:
     Parameters
     ----------
     accounting
-        Counts of the processors.
+        What the processors count.
     registry
         Where they are registered; by default one of its own, with the collectors of process,
         platform and garbage collection where there is ``/proc``.
@@ -125,15 +100,14 @@ class Metrics:
         self._commits = _CommitAge(clock)
         registry.register(self._commits)
         registry.register(_Counts(accounting))
-        self._make_counters()
+        self._restored = Counter(
+            "ampelstream_restored_records",
+            "Records restored from changelogs.",
+            ["step"],
+            registry=registry,
+        )
         self._make_gauges()
         self._make_histograms()
-
-    def _make_counters(self) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"ampelstream_{name}", text, labels, registry=self.registry)
-
-        self._restored = counter("restored_records", "Records restored from changelogs.", "step")
 
     def _make_gauges(self) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:

@@ -12,7 +12,7 @@ from astropy.time import Time
 
 from ampelstream.codecs import alerts
 from ampelstream.codecs.lsst import FixedSchemas
-from ampelstream.codecs.lsst.plan import MEASURED
+from ampelstream.codecs.lsst.packet import MEASURED
 from ampelstream.errors import DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert
 

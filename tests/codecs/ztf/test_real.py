@@ -7,7 +7,7 @@ import fastavro
 import pytest
 
 from ampelstream.codecs.ztf import datapoints, decode
-from ampelstream.codecs.ztf.plan import MEASURED
+from ampelstream.codecs.ztf.packet import MEASURED
 from ampelstream.errors import DecodeError
 
 pytestmark = pytest.mark.realdata

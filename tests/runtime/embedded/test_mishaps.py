@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ampelstream.core import keys
+from ampelstream.core.state import keys
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.simulate import simulate_notice

@@ -8,7 +8,7 @@ import pytest
 
 from ampelstream.runtime.kafka.headers import DUE
 from ampelstream.runtime.kafka.schemas import WireSchemas
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 
 class Registry:

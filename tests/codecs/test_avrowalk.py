@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampelstream.codecs.avro.binary import read_long
-from ampelstream.codecs.avro.skip import compile_skip
+from ampelstream.codecs.avrowalk import compile_skip, read_long
 from ampelstream.errors import DecodeError
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

@@ -1,10 +1,13 @@
-"""Writer schemas from a Confluent schema registry."""
+"""Writer schemas from a Confluent schema registry; kept on disk, so that a restart needs none."""
 
 import asyncio
 import base64
 import json
 import logging
 import math
+import os
+import re
+import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -14,10 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import fastavro
 import stamina
 
+from ampelstream.codecs.avroplan import GARBAGE
 from ampelstream.errors import ConfigError
-from ampelstream.sources.schemacache import SchemaCache, parsed_schema
 
 __all__ = ["SchemaRegistry"]
 
@@ -27,6 +31,70 @@ _LONGEST_WAIT_SECONDS = 10.0
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _MISSES_KEPT = 1000
 """A flood of garbage names a new identifier in every record; it must not fill the memory."""
+
+
+def _parsed_schema(text: str) -> Mapping[str, Any] | None:
+    """Schema of a record, parsed; None where the text is none."""
+    try:
+        schema = fastavro.parse_schema(json.loads(text))
+    except GARBAGE:
+        return None
+    return schema if isinstance(schema, Mapping) else None
+
+
+class _SchemaCache:
+    """Schemas of one registry in a directory, one file each.
+
+    A registry's schemas never change, so a file is never out of date. Any number of processes may
+    share the directory.
+
+    Parameters
+    ----------
+    directory
+        Holds a directory for each registry; made when first needed.
+    url
+        Of the registry: two registries may use one identifier for different schemas.
+    """
+
+    def __init__(self, directory: Path, url: str) -> None:
+        parts = urlsplit(url)
+        place = re.sub(r"[^A-Za-z0-9.-]+", "_", parts.netloc + parts.path.rstrip("/"))
+        self._directory = directory / place
+
+    def path(self, schema_id: int) -> Path:
+        """File of a schema."""
+        return self._directory / f"{schema_id}.avsc"
+
+    def read(self, schema_id: int) -> Mapping[str, Any] | None:
+        """Schema, parsed; None where it is not there or its file is corrupt."""
+        path = self.path(schema_id)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            _LOG.warning("%s cannot be read and is fetched again: %s", path, error)
+            return None
+        schema = _parsed_schema(text)
+        if schema is None:
+            _LOG.warning("%s is corrupt and is fetched again", path)
+        return schema
+
+    def write(self, schema_id: int, text: str) -> None:
+        """Keep a schema; where the directory cannot be written, say so and go on without."""
+        path = self.path(schema_id)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{schema_id}-")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                Path(name).replace(path)
+            except OSError:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            _LOG.warning("%s cannot be written, a restart will fetch it again: %s", path, error)
 
 
 class _Passing(Exception):  # noqa: N818  (never leaves this module)
@@ -97,7 +165,7 @@ class SchemaRegistry:
         self._retry_seconds = retry_seconds
         self._attempts = attempts
         self._first_delay = first_delay
-        self._cache = SchemaCache(cache_dir, self._url)
+        self._cache = _SchemaCache(cache_dir, self._url)
         self._parsed: dict[int, Mapping[str, Any]] = {}
         self._ask_at: OrderedDict[int, float] = OrderedDict()
         self._down_until = -math.inf
@@ -177,7 +245,7 @@ class SchemaRegistry:
         except _MAY_PASS as error:
             self._down_until = self._clock() + self._retry_seconds
             return f"{type(error).__name__.lstrip('_')}: {error} ({made} attempts)"
-        schema = parsed_schema(text)
+        schema = _parsed_schema(text)
         if schema is None:
             return "what it gives is no Avro schema of a record"
         self._keep(schema_id, schema)

@@ -1,16 +1,29 @@
-"""The header of an Avro object container, and its first block, without decoding any record."""
+"""Avro object containers: headers and blocks, found without decoding any record."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ampelstream.codecs.avro.binary import read_long, span
+from ampelstream.codecs.avrowalk import read_long, span
 from ampelstream.errors import DecodeError
 
-__all__ = ["Header", "first_block", "metadata", "read_header"]
+__all__ = [
+    "MAGIC",
+    "MARKER_BYTES",
+    "Header",
+    "first_block",
+    "inflate",
+    "long_bytes",
+    "metadata",
+    "read_header",
+    "write_header",
+]
 
-_MAGIC = b"Obj\x01"
-_SYNC = 16
-_MAX_INFLATED = 64 << 20
+MAGIC = b"Obj\x01"
+"""What every container begins with."""
+MARKER_BYTES = 16
+"""Length of the sync marker that ends the header and every block [bytes]."""
+_PACKET_LIMIT = 64 << 20
 """No alert packet comes near 64 MiB; a corrupt deflate stream must not fill the memory."""
 
 
@@ -56,12 +69,12 @@ def read_header(data: bytes) -> Header:
     """
     if not data:
         raise DecodeError("the record is empty")
-    if data[:4] != _MAGIC:
+    if data[:4] != MAGIC:
         raise DecodeError("not an Avro container (it does not begin with 'Obj', 1)")
     end = _map_end(data, 4)
-    if end + _SYNC > len(data):
+    if end + MARKER_BYTES > len(data):
         raise DecodeError("the Avro container ends within its header")
-    return Header(data[4:end], end + _SYNC)
+    return Header(data[4:end], end + MARKER_BYTES)
 
 
 def metadata(key: bytes) -> dict[str, bytes]:
@@ -84,6 +97,63 @@ def metadata(key: bytes) -> dict[str, bytes]:
                 raise DecodeError("the header's metadata is corrupt") from error
 
 
+def long_bytes(value: int) -> bytes:
+    """A number as Avro writes it (zig-zag varint)."""
+    rest = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while rest > 0x7F:  # noqa: PLR2004  (seven bits to a byte)
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+def write_header(meta: Mapping[str, bytes], marker: bytes) -> bytes:
+    """Header of a container with this metadata and sync marker."""
+    parts = [MAGIC, long_bytes(len(meta))]
+    for name, value in meta.items():
+        for part in (name.encode(), value):
+            parts += (long_bytes(len(part)), part)
+    return b"".join((*parts, long_bytes(0), marker))
+
+
+def inflate(body: bytes, codec: str, limit: int, *, cut: bool = False) -> bytes:
+    """Records of a block.
+
+    Parameters
+    ----------
+    body
+        The block's bytes.
+    codec
+        Of the container.
+    limit
+        No more than that many bytes are made of it.
+    cut
+        Whether the block is known to break off: what is there of it is given.
+
+    Raises
+    ------
+    DecodeError
+        It is corrupt, too large, or of a codec that is not supported.
+    """
+    if codec in {"", "null"}:
+        return body
+    if codec != "deflate":
+        raise DecodeError(
+            f"the container's codec {codec!r} is not supported (null and deflate are)"
+        )
+    inflater = zlib.decompressobj(-15)
+    try:
+        inflated = inflater.decompress(body, limit)
+    except zlib.error as error:
+        raise DecodeError(f"the packet's deflate stream is corrupt: {error}") from error
+    if inflater.unconsumed_tail:
+        raise DecodeError(f"the packet inflates to more than {limit >> 20} MiB")
+    if not cut and not inflater.eof:  # what follows it is fastavro's: a rest of zlib's checksum
+        raise DecodeError("the packet's deflate stream breaks off")
+    return inflated
+
+
 def first_block(data: bytes, at: int, codec: str) -> bytes:
     """Records of the first block, inflated.
 
@@ -99,15 +169,4 @@ def first_block(data: bytes, at: int, codec: str) -> bytes:
     if count != 1:
         raise DecodeError(f"the container's first block holds {count} records; a packet holds one")
     body = data[begin:end]
-    if codec in {"", "null"}:
-        return body
-    if codec == "deflate":
-        try:
-            inflater = zlib.decompressobj(-15)
-            inflated = inflater.decompress(body, _MAX_INFLATED)
-        except zlib.error as error:
-            raise DecodeError(f"the packet's deflate stream is corrupt: {error}") from error
-        if inflater.unconsumed_tail:
-            raise DecodeError("the packet inflates to more than 64 MiB")
-        return inflated
-    raise DecodeError(f"the container's codec {codec!r} is not supported (null and deflate are)")
+    return body if codec in {"", "null"} else inflate(body, codec, _PACKET_LIMIT)

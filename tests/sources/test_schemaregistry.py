@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from stamina.instrumentation import RetryDetails
 
 from ampelstream.errors import ConfigError
-from ampelstream.sources.registry import SchemaRegistry
+from ampelstream.sources.schemaregistry import SchemaRegistry
 
 SCHEMA = {"type": "record", "name": "made.alert", "fields": [{"name": "n", "type": "long"}]}
 pytestmark = pytest.mark.usefixtures("retries")

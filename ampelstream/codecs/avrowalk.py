@@ -1,4 +1,4 @@
-"""Walking over Avro values without making Python objects of them.
+"""Walking over the values of an Avro packet without making Python objects of them.
 
 A schema is compiled once into functions that only move a position forward. Runs of primitive and
 nullable primitive fields, which make up nearly all of a ZTF packet, become one loop over small
@@ -7,22 +7,63 @@ is five times quicker than a function call for each field, and is why the filter
 every alert for its history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ampelstream.codecs.avro.binary import Skip, read_long, span
 from ampelstream.errors import DecodeError
 
-__all__ = ["Names", "compile_skip", "skip_run"]
+__all__ = ["MAX_VARINT", "Names", "Skip", "compile_skip", "read_long", "skip_run", "span"]
+
+MAX_VARINT = 10
+"""Bytes in the longest zig-zag varint of 64 bits."""
 
 Names = dict[str, Any]
 """Named types that the schema has defined, by full and by short name."""
+
+Skip = Callable[[bytes, int], int]
+"""Given the data and a position, gives the position behind the value that begins there."""
 
 _WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 _VARINTS = {"int", "long"}
 _SPANS = {"bytes", "string"}
 _BRANCH_VARINT, _BRANCH_SPAN, _VARINT, _SPAN, _BAD = -1, -2, -3, -4, -5
 """What follows instead of a fixed width: behind a union's branch, or at once; or nothing valid."""
+
+
+def read_long(data: bytes, at: int) -> tuple[int, int]:
+    """Value of a zig-zag varint, and the position behind it.
+
+    Raises
+    ------
+    DecodeError
+        The data ends inside it, or it is longer than 64 bits.
+    """
+    shift = value = 0
+    for _ in range(MAX_VARINT):
+        try:
+            byte = data[at]
+        except IndexError:
+            raise DecodeError("the packet ends inside a number") from None
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004  (the continuation bit of a varint)
+            return (value >> 1) ^ -(value & 1), at
+        shift += 7
+    raise DecodeError("a number in the packet is longer than 64 bits")
+
+
+def span(data: bytes, at: int) -> tuple[int, int]:
+    """Begin and end of a length-prefixed value (bytes, string).
+
+    Raises
+    ------
+    DecodeError
+        The length is negative or reaches behind the data.
+    """
+    length, at = read_long(data, at)
+    if length < 0 or at + length > len(data):
+        raise DecodeError(f"a value of {length} bytes does not fit into the packet")
+    return at, at + length
 
 
 def _skip_long(data: bytes, at: int) -> int:

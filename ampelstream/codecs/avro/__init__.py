@@ -1,1 +1,0 @@
-"""Avro as packets use it: container headers, cached schemas, and skipping without decoding."""

@@ -1,0 +1,137 @@
+"""A file as its readers see it: a window that moves over a stream, and what they find there."""
+
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["BROKEN", "Piece", "Skipped", "Value", "Window"]
+
+Value = bytes | Mapping[str, Any]
+
+BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
+"""What reading raises where the disk fails or a compressed stream is damaged or breaks off."""
+
+_STEP = 1 << 18
+
+
+class Piece(NamedTuple):
+    """What a reader found: a record, or the place where one was and cannot be read.
+
+    Attributes
+    ----------
+    member
+        Name of the file or archive member, with the number of the line where it has lines.
+    value
+        The packet, notice or row.
+    fault
+        What is wrong, and where; the value is then as much as could be read. Empty for a record.
+    """
+
+    member: str
+    value: Value
+    fault: str = ""
+
+
+class Skipped(NamedTuple):
+    """A file or archive member that holds no records of a known kind.
+
+    Attributes
+    ----------
+    name
+        Of the file, or ``archive: member``.
+    reason
+        Why it was not read.
+    """
+
+    name: str
+    reason: str
+
+
+class Window:
+    """The part of a stream that is in memory; positions are those of the stream.
+
+    A stream that breaks off ends, and says why in ``fault``: what was read before is kept.
+
+    Parameters
+    ----------
+    read
+        Gives up to so many bytes, none at the end.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._data = b""
+        self._first = 0
+        self._at = 0
+        self.ended = False
+        self.fault = ""
+
+    @property
+    def begin(self) -> int:
+        """Position where the window begins: what was before is gone."""
+        return self._first + self._at
+
+    @property
+    def end(self) -> int:
+        """Position behind the last byte in memory."""
+        return self._first + len(self._data)
+
+    def reach(self, to: int) -> bool:
+        """Read up to a position; whether the stream goes that far."""
+        missing = to - self.end
+        if missing <= 0:
+            return True
+        if self.ended:
+            return False
+        parts = [self._data[self._at :]]
+        self._first += self._at
+        self._at = 0
+        while missing > 0 and not self.ended:
+            piece = self._next()
+            parts.append(piece)
+            missing -= len(piece)
+        self._data = b"".join(parts)
+        return missing <= 0
+
+    def _next(self) -> bytes:
+        try:
+            piece = self._read(_STEP)
+        except BROKEN as error:
+            self.fault = str(error) or type(error).__name__
+            piece = b""
+        self.ended = not piece
+        return piece
+
+    def grow(self) -> None:
+        """Read on; each time as much again, so that the cost of a search is linear."""
+        self.reach(self.end + max(_STEP, self.end - self.begin))
+
+    def cut(self, begin: int, end: int) -> bytes:
+        """Bytes of the stream; fewer where it or the window does not hold them."""
+        return self._data[max(begin, self.begin) - self._first : max(end - self._first, 0)]
+
+    def find(self, what: bytes, begin: int, end: int | None = None) -> int:
+        """Position of the bytes in the window, from ``begin`` on; -1 where they are not."""
+        stop = len(self._data) if end is None else end - self._first
+        found = self._data.find(what, max(begin, self.begin) - self._first, stop)
+        return found + self._first if found >= 0 else -1
+
+    def move(self, to: int) -> None:
+        """Let go of what is before a position, which need not be in memory."""
+        while to > self.end and not self.ended:
+            self._first, self._at, self._data = self.end, 0, self._next()
+        self._at = min(to, self.end) - self._first
+
+    def rest(self) -> bytes:
+        """All that is left; the window then is at the end of the stream."""
+        while not self.ended:
+            self.grow()
+        value = self._data[self._at :]
+        self.move(self.end)
+        return value
+
+    def take_fault(self) -> str:
+        """Why the stream broke off, to be told once."""
+        fault, self.fault = self.fault, ""
+        return fault
