@@ -113,12 +113,9 @@ def test_pure_packages_have_no_network_and_no_clock(path: Path) -> None:
 
 def test_what_makes_faust_safe_could_be_given_to_faust() -> None:
     """It imports nothing of the project but itself, and has no word of astronomy."""
-    words = re.compile(
-        r"\b(alert|candidate|detection|notice|event id|astronom\w*|telescope|ztf)s?\b",
-        re.IGNORECASE,
-    )
+    words = r"\b(alert|candidate|detection|sky|survey|telescope|ztf|astronom\w*)s?\b"
     for path in sorted((PACKAGE / "runtime" / "safefaust").glob("*.py")):
         text = path.read_text()
         own = [name for name in imports(ast.parse(text)) if name.split(".")[0] == "ampelstream"]
         assert all(name.startswith("ampelstream.runtime.safefaust.") for name in own), path.name
-        assert words.findall(text) == [], path.name
+        assert re.findall(words, text, re.IGNORECASE) == [], path.name
