@@ -3,7 +3,8 @@
 Against these ways in which faust-streaming 0.15.3 loses records, or time:
 
 - It makes a message, an event, a queue item and an acknowledgement of each record, which costs more
-  than to look into many a record (``transport/consumer.py:1168-1230``, ``transport/conductor.py:105-190``,
+  than the work on most records (``transport/consumer.py:1168-1230``,
+  ``transport/conductor.py:105-190``,
   ``streams.py:1180-1350``). Here what one fetch brings for a partition goes on as the list that it
   is. Only changelogs, whose records come rarely (see ``recovery.py``), go Faust's way.
 - It commits past a record that is still in work when a later one is done first

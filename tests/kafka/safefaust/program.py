@@ -1,6 +1,6 @@
 """A scenario in a process of its own: Faust keeps global state, and so do its compiled parts.
 
-Called as ``python -m tests.kafka.loss.program SCENARIO VARIANT ADDRESS NAME DIRECTORY PARAMS``; the
+Called as ``python -m tests.kafka.safefaust.program`` SCENARIO VARIANT ADDRESS NAME DIRECTORY PARAMS; the
 last line that it writes is its result.
 """
 
@@ -19,11 +19,11 @@ def main(scenario: str, variant: str, address: str, name: str, directory: str, t
     )
     if variant == "stock":
         import faust  # noqa: F401, PLC0415  (before ours, which switches its compiled loop off)
-    from tests.kafka.loss.variants import Setup, finish  # noqa: PLC0415  (after that)
+    from tests.kafka.safefaust.variants import Setup, finish  # noqa: PLC0415  (after that)
 
     setup = Setup(variant, address, name, Path(directory), json.loads(told))
     module, function = scenario.split(".")
-    play = getattr(importlib.import_module(f"tests.kafka.loss.{module}"), function)
+    play = getattr(importlib.import_module(f"tests.kafka.safefaust.{module}"), function)
 
     async def whole() -> None:
         finish(await play(setup))  # no orderly end: threads of a crashed Faust would not have one

@@ -31,34 +31,27 @@ class Setup:
         return self.variant == "ours"
 
 
-def our_settings(setup: Setup) -> dict[str, Any]:
-    """Settings of our runtime, only quicker."""
-    from ampelstream.runtime.faust.settings import (  # noqa: PLC0415  (stock imports Faust first)
-        faust_settings,
+def make_app(setup: Setup, **changes: Any) -> Any:
+    """Make an application; for stock, with our settings but without our classes."""
+    import faust  # noqa: PLC0415  (with Cython for stock, without for ours: see program.py)
+
+    from ampelstream.runtime.safefaust.settings import (  # noqa: PLC0415  (stock imports Faust first)
+        safe_settings,
     )
 
-    from ampelstream.runtime.settings import GroupTimes  # noqa: PLC0415  (as above)
-
-    settings = faust_settings(
+    settings = safe_settings(
         setup.name,
         {"bootstrap_servers": [setup.address]},
         url="http://127.0.0.1:6066",
         directory=setup.directory / "faust",
-        times=GroupTimes(session=6.0, heartbeat=1.0, rebalance=10.0),
-        instance=None,
-    )
-    return {**settings, "broker_commit_interval": 0.2}
-
-
-def make_app(setup: Setup, **changes: Any) -> Any:
-    """Make an application with tables in memory; for stock, our settings without our classes."""
-    import faust  # noqa: PLC0415  (with Cython for stock, without for ours: see program.py)
-
-    settings = our_settings(setup) | {"store": "memory://"}
-    del settings["Table"]  # a plain agent uses a plain table, as a dictionary
+        session=6.0,
+        heartbeat=1.0,
+        rebalance=10.0,
+    ) | {"broker_commit_interval": 0.2}
     if not setup.ours:
-        settings["broker"] = f"kafka://{setup.address}"
-        for mend in ("TableManager", "Topic", "agent_supervisor"):
+        settings |= {"broker": f"kafka://{setup.address}", "store": "memory://"}
+        settings |= {"producer_acks": -1, "broker_commit_every": 1000}
+        for mend in ("TableManager", "PartitionAssignor", "Table", "agent_supervisor"):
             del settings[mend]
     Path(settings["datadir"]).mkdir(parents=True, exist_ok=True)
     app = faust.App(**{**settings, **changes})

@@ -164,7 +164,7 @@ class Lab:
     def begin(self, scenario: str, variant: str, **params: object) -> Scenario:
         """Start a scenario."""
         number = len(self.scenarios)
-        command = [sys.executable, "-m", "tests.kafka.loss.program", scenario, variant]
+        command = [sys.executable, "-m", "tests.kafka.safefaust.program", scenario, variant]
         command += [self.address, self.name, str(self._directory / "state"), json.dumps(params)]
         began = Scenario(command, self._directory / f"scenario-{number}.log")
         self.scenarios.append(began)
