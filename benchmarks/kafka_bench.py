@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from ampelstream.runtime.broker.broker import Broker
 from ampelstream.runtime.broker.ports import free_port
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
+from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 
 __all__ = [
     "broker_in",

@@ -38,7 +38,7 @@ from replay import three_events
 
 from ampelstream.codecs.avrocontainer import metadata, read_header
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.outbox import Outgoing
+from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 
 STEPS = ("ingest", "notices", "objects", "react")

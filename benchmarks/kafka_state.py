@@ -43,7 +43,7 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
-from ampelstream.runtime.kafka.outbox import Outgoing
+from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 from ampelstream.simulate import simulate_notice
 
