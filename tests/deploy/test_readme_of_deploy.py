@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from ampelstream.cli.main import app
+from ampelstream.core.accounting import COUNTS, Accounting
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import all_names
@@ -38,7 +39,8 @@ def families(metrics: Metrics) -> dict[str, tuple[str, ...]]:
         if name.startswith("ampelstream_"):
             scraped = f"{name}_total" if one._type == "counter" else name
             found[scraped] = tuple(one._labelnames)
-    return found
+    counts = {f"ampelstream_{name}_total": labels for name, (_, labels) in COUNTS.items()}
+    return found | counts
 
 
 def test_metrics(text: str) -> None:
@@ -48,7 +50,7 @@ def test_metrics(text: str) -> None:
             r"^\| `(ampelstream_\w+)(?:\{([\w,]+)\})?` \|", text, re.MULTILINE
         )
     }
-    metrics = Metrics()
+    metrics = Metrics(Accounting())
     metrics.committed("objects")
     assert told == families(metrics)
     assert b"ampelstream_commit_age_seconds{" in metrics.render()
@@ -65,7 +67,7 @@ class Nobody:
 
 
 def routes() -> set[str]:
-    application = Server(Health(), Metrics(), Nobody())._application()
+    application = Server(Health(), Metrics(Accounting()), Nobody())._application()
     return {
         re.sub(r"\{\w+\}", "ID", one.resource.canonical)
         for one in application.router.routes()
