@@ -1,6 +1,7 @@
 """Imports point downward, and what is pure stays pure."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,13 @@ def test_pure_packages_have_no_network_and_no_clock(path: Path) -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
     ]
     assert clocks == []
+
+
+def test_what_makes_faust_safe_could_be_given_to_faust() -> None:
+    """It imports nothing of the project but itself, and has no word of astronomy."""
+    words = r"\b(alert|candidate|detection|sky|survey|telescope|ztf|astronom\w*)s?\b"
+    for path in sorted((PACKAGE / "runtime" / "safefaust").glob("*.py")):
+        text = path.read_text()
+        own = [name for name in imports(ast.parse(text)) if name.split(".")[0] == "ampelstream"]
+        assert all(name.startswith("ampelstream.runtime.safefaust.") for name in own), path.name
+        assert re.findall(words, text, re.IGNORECASE) == [], path.name

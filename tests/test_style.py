@@ -16,8 +16,12 @@ BOUNDARIES = {
 TWINS = {
     name: {f"codecs/{survey}/{name}.py" for survey in ("lsst", "ztf")}
     for name in ("datapoints", "packet")
+} | {
+    "errors": {"errors.py", "runtime/safefaust/errors.py"},
+    "settings": {"runtime/settings.py", "runtime/safefaust/settings.py"},
 }
-"""Modules that do the same for two surveys, and so have the same name."""
+"""Modules that do the same for two surveys, and so have the same name; and those that safefaust has
+for itself, since it imports nothing else of the project."""
 
 NOT_YET = {
     "app",

@@ -152,25 +152,26 @@ def _work(settings: WorkerSettings, index: int) -> int:
     import asyncio
 
     from ampelstream.errors import AmpelstreamError, ConfigError
+    from ampelstream.runtime.safefaust.errors import SafeFaustError, SettingsError
     from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.service.exitcodes import ExitCode
 
     end_with_parent(settings.grace)
     try:
         return asyncio.run(_worker(settings, index))
-    except AmpelstreamError as error:
+    except (AmpelstreamError, SafeFaustError) as error:
         typer.echo(f"error: {printable_lines(error, indent='  ')}", err=True)
         # a code of its own, so that a supervisor does not start again what ends the same way
-        wrong = isinstance(error, ConfigError)
+        wrong = isinstance(error, ConfigError | SettingsError)
         return ExitCode.CONFIGURATION if wrong else ExitCode.FAILED
 
 
 async def _worker(settings: WorkerSettings, index: int) -> int:
     from ampelstream.cli.workflow import open_topology
     from ampelstream.runtime.context import open_context
-    from ampelstream.runtime.faust.versions import check_versions
     from ampelstream.runtime.faust.worker import Worker
     from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.runtime.safefaust.versions import check_versions
 
     check_versions()
     _, topology = open_topology(settings.topology, settings.catalogs)

@@ -34,6 +34,7 @@ def test_exit_codes(text: str) -> None:
 def families(metrics: Metrics) -> dict[str, tuple[str, ...]]:
     """Our metrics as they are scraped, with their labels."""
     found: dict[str, tuple[str, ...]] = {"ampelstream_commit_age_seconds": ("step",)}
+    found |= {f"ampelstream_{name}_total": labels for name, (_, labels) in COUNTS.items()}
     for one in vars(metrics).values():
         name = getattr(one, "_name", "")
         if name.startswith("ampelstream_"):

@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
 from ampelstream.runtime.faust.store import PartitionStore
 from ampelstream.runtime.faust.table import StateTable
 from ampelstream.runtime.kafka.outbox import Outbox, Outgoing

@@ -1,19 +1,14 @@
 """A small topology, a night that was made up, and records as clients hand them over."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ampelstream.cli.workflow import open_inputs
-from ampelstream.codecs import own
 from ampelstream.model.record import Stream, record_bytes
-from ampelstream.runtime.kafka.ingest import Ingest
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.outbox import Outgoing
-from ampelstream.runtime.kafka.schemas import WireSchemas
-from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.simulate import simulate_night
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import merge
@@ -67,29 +62,3 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Stream, list[Any]
         of = found[record.stream]
         of.append(kafka_record(record.stream, len(of), record_bytes(record)))
     return found
-
-
-@pytest.fixture(scope="session")
-def make_ingest(small: Topology, names: TopicNames) -> Callable[[Stream], Ingest]:
-    def make(stream: Stream) -> Ingest:
-        metrics = Metrics()
-        return Ingest(small, names, stream, 1, WireSchemas(None, metrics), metrics, ours=True)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def ingested(
-    night: Mapping[Stream, list[Any]], make_ingest: Callable[[Stream], Ingest]
-) -> Mapping[Stream, list[Any]]:
-    """Records of the topics of detections and events, as the ingest step makes them."""
-
-    def as_records(outputs: Iterable[Outgoing], topic: str) -> list[Any]:
-        of = [one for one in outputs if one.topic == topic and not own.is_tick(one.value or b"")]
-        return [kafka_record(topic, n, one.value, one.key) for n, one in enumerate(of)]
-
-    work = {stream: make_ingest(stream).work(night[stream]) for stream in night}
-    return {
-        "alerts": as_records(work["alerts"], "ampel.small.detections"),
-        "notices": as_records(work["notices"], "ampel.small.events"),
-    }

@@ -1,177 +1,220 @@
-"""The Faust application of one step: its topics, its table, its agent."""
+"""The topology as Faust applications: ingest, objects, react, one agent each.
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+Each agent has an application of its own, which is a consumer group of its own: so a sink that is
+slow does not hold up the matching, and a worker may run some of the steps. Alerts and notices are
+read from any cluster, by an application on that cluster; everything else lies on ours. What an
+agent gives goes out through our own outbox, never through Faust's producer; how a batch becomes
+durable is told in ``safefaust/batches.py``.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import faust
-from aiokafka import TopicPartition
-from faust.types import Message
+from faust.types import StreamT
 
-from ampelstream.core.boundary import Failure
-from ampelstream.runtime.faust.driver import Consumer
-from ampelstream.runtime.faust.step import Step
-from ampelstream.runtime.faust.table import StateTable
-from ampelstream.runtime.faust.tasks import PartitionTask
-from ampelstream.runtime.kafka.intake import still_coordinates
-from ampelstream.runtime.kafka.letters import dead_letter, letter_of
-from ampelstream.runtime.kafka.names import STATE_TABLE, TopicNames
-from ampelstream.runtime.kafka.outbox import Outbox
-from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.metrics import Metrics
-from ampelstream.state.store import Backend
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.events import MapCache
+from ampelstream.core.ingest import Ingest
+from ampelstream.core.objects import Objects
+from ampelstream.core.react import React
+from ampelstream.core.state import commit_order
+from ampelstream.errors import StateError
+from ampelstream.model.streams import Output
+from ampelstream.reactions.dispatch import Dispatcher
+from ampelstream.reactions.sinks import open_sinks
+from ampelstream.runtime.context import WorkerContext
+from ampelstream.runtime.faust.inputs import Input
+from ampelstream.runtime.faust.watching import Watching
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, STATE_TABLE, TopicNames
+from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
+from ampelstream.runtime.kafka.records import encode, record_of, source_record
+from ampelstream.runtime.kafka.schemas import WireSchemas
+from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
+from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
+from ampelstream.runtime.safefaust.settings import safe_settings
+from ampelstream.runtime.safefaust.table import StateTable
+from ampelstream.state.rocks import RocksBackend
+from ampelstream.state.store import Transaction
+from ampelstream.topology import Topology
 
-__all__ = ["StepApp"]
+__all__ = ["Shared", "ingest_app", "objects_app", "react_app"]
+
+_SLICE_SECONDS = 0.1
+"""How long a sweep goes on at a time [s]: alerts may have to wait for it."""
+_CACHE_BYTES, _WRITE_BUFFER_BYTES = 16 << 20, 8 << 20
+"""Memory of each partition's database [byte]."""
+_open_database = partial(
+    # the changelog is the durable copy: a commit need not wait for this disk
+    RocksBackend,
+    sync=False,
+    cache_bytes=_CACHE_BYTES,
+    write_buffer_bytes=_WRITE_BUFFER_BYTES,
+)
 
 
-class StepApp:
-    """A step as a Faust application of its own: a consumer group, an agent, a table.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the applications of a worker share.
 
-    Steps do not share an application, so that a slow sink does not hold up the matching, and so
-    that workers may run some of them.
-
-    Parameters
+    Attributes
     ----------
-    name
-        Of the step.
-    names
-        Topics of the topology.
-    settings
-        Keyword arguments of ``faust.App``.
-    options
-        Gives the connection, as keyword arguments of aiokafka.
-    sources
-        Topics that the agent reads; all have the partitions of the table.
-    make_task
-        Makes the work on a partition.
-    state
-        Directory of the databases.
-    contiguous
-        Whether the sources have no holes in their offsets.
-    exclusive
-        A topic of which only the owner of a partition writes to the one of the same number.
-    term_seconds
-        How long a rebalance may wait for a batch [s].
+    topology, names, context
+        The workflow, its topics, and the settings.
+    url
+        Where this worker answers.
+    outbox
+        Produces on our cluster.
+    observer, accounting
+        Told what goes on; counts.
     """
 
-    def __init__(
-        self,
-        name: str,
-        names: TopicNames,
-        settings: dict[str, Any],
-        options: Callable[[], dict[str, Any]],
-        *,
-        sources: Sequence[str],
-        make_task: Callable[[int, Backend], PartitionTask],
-        state: Path,
-        outbox: Outbox,
-        metrics: Metrics,
-        health: Health,
-        contiguous: bool,
-        exclusive: str | None = None,
-        term_seconds: float = 25.0,
-    ) -> None:
-        self.name = name
-        self.sources = tuple(sources)
-        self._names = names
-        self._outbox = outbox
-        self._metrics = metrics
-        self._health = health
-        Path(settings["datadir"]).mkdir(parents=True, exist_ok=True)
-        app: Any = faust.App(**settings)
-        self.app = app
-        self.app.in_worker = True
-        self.app.bury = self._bury
-        table: Any = self.app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
-        table.state_directory = state
-        table.client_options = options
-        self.table: StateTable = table
-        self.step = Step(
-            name,
-            self.table,
-            make_task,
-            outbox,
-            metrics,
-            health,
-            contiguous=contiguous,
-            exclusive=exclusive,
-            term_seconds=term_seconds,
+    topology: Topology
+    names: TopicNames
+    context: WorkerContext
+    url: str
+    outbox: Outbox
+    observer: Watching
+    accounting: Accounting
+
+    def app(self, name: str, group: str, connection: Connection) -> faust.App:
+        """Make an application on a cluster."""
+        directory = self.context.directory / "faust" / name
+        directory.mkdir(parents=True, exist_ok=True)
+        times, instance = self.context.settings.times, self.context.instance
+        settings: Any = safe_settings(
+            group,
+            connection.client_options(),
+            url=self.url,
+            directory=directory,
+            session=times.session,
+            heartbeat=times.heartbeat,
+            rebalance=times.rebalance,
+            instance=instance and f"{instance}-{name}",
+            refresh_seconds=self.context.settings.refresh,
         )
-        topic = self.app.topic(
-            *self.sources,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
+        return faust.App(**settings)
+
+    def encode(self, outputs: Sequence[Output], partition: int | None = None) -> list[Outgoing]:
+        """Give the records of what a processor gave."""
+        return encode(
+            outputs,
+            self.names,
+            self.context.partitions,
+            partition=partition,
+            retry_seconds=self.context.settings.park,
         )
-        self.app.agent(topic, name=name)(self.step.receive)
-        self.app.on_partitions_revoked.connect(self._revoked)
-        self.table.on_recover(self.step.on_recovered)
-        health.expect(name)
 
-    async def start(self) -> None:
-        """Join the group, restore the state, begin to work."""
-        self._consumer.on_committed = self._committed
-        await self.app.start()
 
-    async def crashed(self) -> None:
-        """Wait until Faust gives up, and raise its reason."""
-        await self.app._crashed.wait()  # noqa: SLF001  (mode has no public way to wait for it)
-        reason = self.app.crash_reason
-        raise reason if reason is not None else RuntimeError("Faust crashed without a reason")
+def ingest_app(shared: Shared, source: Input) -> faust.App:
+    """Alerts become detections, and notices events, on as many workers as it takes."""
+    app = shared.app(source.name, source.group, source.connection)
+    topic = app.topic(*source.topics, pattern=source.pattern)
 
-    def coordinates(self) -> bool:
-        """Whether the consumer still takes part in its group.
+    def processor() -> Ingest:
+        tally, known = shared.accounting.tally(), source.registry
+        return Ingest(shared.topology, tally, time.time, schemas=known, parks=known is not None)
 
-        An unforeseen error ends aiokafka's coordinator task with a log line, and the consumer would
-        never get a partition again.
-        """
-        thread = self._consumer._thread  # noqa: SLF001  (there is no public way to the client)
-        return still_coordinates(getattr(thread, "_consumer", None))
+    def work(ingest: Ingest, records: Sequence[Any]) -> list[Outgoing]:
+        batch = [source_record(one, source.stream, ours=source.ours) for one in records]
+        return shared.encode(ingest.process(batch))
 
-    @property
-    def group(self) -> str:
-        """Consumer group."""
-        return str(self.app.conf.id)
+    prepare = None
+    if source.registry is not None:
+        prepare = WireSchemas(source.registry, parked=source.parked).prepare
 
-    @property
-    def rebalancing(self) -> bool:
-        """Whether partitions are being moved, or their state is being restored."""
-        return bool(self.app.rebalancing)
+    @app.agent(topic, name="ingest")
+    async def ingest(stream: StreamT[Any]) -> None:
+        processing = processor()
+        batch: Batch[Any]
+        async for batch in batches(
+            stream, source.name, shared.outbox, shared.observer, prepare=prepare
+        ):
+            outgoing = await batch.run(work, processing, batch.records)
+            if await batch.commit(outgoing):
+                processing.committed()
+            else:
+                processing = processor()  # what it counted does not count
 
-    @property
-    def restored(self) -> int:
-        """Changelog records that were applied so far."""
-        return self.table.partitions_store.restored
+    return app
 
-    def assigned(self) -> set[TopicPartition]:
-        """Source partitions that this worker has."""
-        return {
-            TopicPartition(topic, partition)
-            for topic in self.sources
-            for partition in self.step.partitions
-        }
 
-    async def stop(self) -> None:
-        """Finish what is in hand, commit, leave the group."""
-        await self.step.wind_down()
-        await self.app.stop()
-        self.table.partitions_store.close()
+def objects_app(shared: Shared) -> faust.App:
+    """Detections and events become candidates."""
+    names = shared.names
+    app = shared.app(OBJECTS, names.app(OBJECTS), shared.context.connection)
+    topic = app.topic(names.detections, names.events)
+    maps = MapCache()  # all partitions have the same events; they are worked on in one thread
 
-    @property
-    def _consumer(self) -> Consumer:
-        consumer: Consumer = self.app.consumer
-        return consumer
+    def processor(_partition: int, state: Transaction) -> Objects:
+        return Objects(shared.topology, state, shared.accounting.tally(), time.monotonic, maps=maps)
 
-    async def _revoked(self, _app: Any, revoked: set[Any], **_kwargs: Any) -> None:
-        await self.step.on_revoked(revoked)
+    def again(objects: Objects, partition: int, keys: Sequence[bytes]) -> list[Outgoing]:
+        return shared.encode(objects.again([key.decode() for key in keys]), partition)
 
-    def _committed(self, _offsets: object) -> None:
-        self._metrics.committed(self.name)
-        self._health.commit(self.name)
+    state = Stateful(
+        table=_table(app, shared, OBJECTS),
+        begin=Transaction,
+        processor=processor,
+        exclusive=names.candidates,
+        again=again,
+    )
 
-    async def _bury(self, message: Message, error: BaseException) -> None:
-        self._metrics.dead_letter(self.name)
-        failure = Failure(type(error).__name__, str(error))
-        letter = letter_of(message, self.name, self.name, failure)
-        await self._outbox.send([dead_letter(self._names, letter)])
+    @app.agent(topic, name=OBJECTS)
+    async def objects(stream: StreamT[Any]) -> None:
+        async for batch in batches(
+            stream, OBJECTS, shared.outbox, shared.observer, state=state, contiguous=True
+        ):
+            outgoing = await batch.run(_work, shared, batch)
+            if await batch.commit(outgoing):
+                batch.processor.committed()
+                shared.observer.sweeping(batch.partition, batch.processor.pending)
+
+    return app
+
+
+def react_app(shared: Shared) -> faust.App:
+    """Candidates become messages to the outside."""
+    names = shared.names
+    app = shared.app(REACT, names.app(REACT), shared.context.connection)
+    topic = app.topic(names.candidates)
+    sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
+
+    def processor(_partition: int, state: Transaction) -> React:
+        return React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
+
+    state = Stateful(table=_table(app, shared, REACT), begin=Transaction, processor=processor)
+
+    @app.agent(topic, name=REACT)
+    async def react(stream: StreamT[Any]) -> None:
+        # compaction makes holes: nothing says that a record is missing
+        async for batch in batches(stream, REACT, shared.outbox, shared.observer, state=state):
+            outgoing = await batch.run(_work, shared, batch)
+            if await batch.commit(outgoing):
+                batch.processor.committed()
+
+    return app
+
+
+def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
+    """Let a processor take records, or go on with what no record asks for."""
+    if batch.records:
+        records = [record_of(one, shared.names) for one in batch.records]
+        return shared.encode(batch.processor.process(records), batch.partition)
+    return shared.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
+
+
+def _table(app: Any, shared: Shared, step: str) -> StateTable:
+    """State of a step: a RocksDB for each partition, and a changelog."""
+    table: StateTable = app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
+    table.state_directory = shared.context.directory / step
+    table.open_database = _open_database
+    table.database_errors = (StateError,)
+    table.client_options = shared.context.connection.client_options
+    table.commit_order = commit_order
+    table.keep_seconds = KEEP_REMOVALS_DAYS * 86_400 / 2
+    return table

@@ -1,25 +1,57 @@
-"""From a file of sources to what reads them: one consumer for each cluster and stream."""
+"""From a file of sources to what reads them: one application for each cluster and stream."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.record import Stream
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.ingest import Ingest
-from ampelstream.runtime.kafka.intake import Intake
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.outbox import Outbox
 from ampelstream.runtime.kafka.plan import all_names
-from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
-from ampelstream.runtime.service.health import Health
-from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.sources.schemaregistry import SchemaRegistry
-from ampelstream.topology import Topology
 
-__all__ = ["intakes"]
+__all__ = ["PARKED", "Input", "inputs_of"]
+
+PARKED = "ingest-parked"
+"""Name of what reads the alerts again that wait for a schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What one application of the ingest step reads.
+
+    Attributes
+    ----------
+    name
+        For metrics, health and messages.
+    group
+        Consumer group on the cluster that is read.
+    stream
+        What it holds.
+    connection
+        The cluster.
+    topics, pattern
+        Names; or a regular expression that also finds topics that appear later.
+    ours
+        Whether it is our own cluster.
+    registry
+        Where schemas are looked up; None without one.
+    parked
+        Whether these are the alerts that wait for a schema.
+    """
+
+    name: str
+    group: str
+    stream: Stream
+    connection: Connection
+    topics: tuple[str, ...]
+    ours: bool
+    registry: SchemaRegistry | None
+    pattern: str | None = None
+    parked: bool = False
 
 
 def _registry(context: WorkerContext) -> SchemaRegistry | None:
@@ -73,73 +105,50 @@ def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
             )
 
 
-async def intakes(
-    topology: Topology,
-    names: TopicNames,
-    context: WorkerContext,
-    outbox: Outbox,
-    metrics: Metrics,
-    health: Health,
-) -> list[Intake]:
-    """Make what reads the sources of a worker.
+def inputs_of(names: TopicNames, context: WorkerContext) -> list[Input]:
+    """Give what the ingest step of a worker reads.
 
     Raises
     ------
     ConfigError
-        A secret is not there.
+        A secret is not there, or the sources name nothing to read, or what we write.
     """
-    sources = context.sources
-    registry = _registry(context)
-
-    def intake(
-        name: str,
-        stream: Stream,
-        where: Connection,
-        inputs: list[InputSpec],
-        *,
-        again: bool = False,
-    ) -> Intake:
-        ours = where is context.connection
-        told = metrics if again else None  # who reads what is parked knows how much waits
-        schemas = WireSchemas(registry, told, retry_seconds=context.settings.park)
-        return Intake(
-            name,
-            where.client_options,
-            f"{where.group_prefix}{names.ingest_group}.{name.removeprefix('ingest-')}",
-            topics=[topic for one in inputs for topic in one.topics],
-            pattern=_pattern(inputs),
-            worker=Ingest(
-                topology,
-                names,
-                stream,
-                context.partitions,
-                schemas,
-                metrics,
-                ours=ours,
-                again=again,
-            ),
-            outbox=outbox,
-            metrics=metrics,
-            health=health,
-            instance=context.instance and f"{context.instance}-{name}",
-            session_seconds=context.settings.times.session,
-            refresh_seconds=context.settings.refresh,
-        )
-
+    sources, registry = context.sources, _registry(context)
+    _check_own(sources, names)
     streams: tuple[tuple[Stream, tuple[InputSpec, ...]], ...] = (
         ("alerts", sources.alerts),
         ("notices", sources.notices),
     )
-    made: list[Intake] = []
-    _check_own(sources, names)
+    found: list[Input] = []
     for stream, specs in streams:
         for cluster, inputs in _by_cluster(specs).items():
             where = context.connection if cluster is None else sources.clusters[cluster]
-            name = f"ingest-{stream}" if cluster is None else f"ingest-{stream}-{cluster}"
-            made.append(intake(name, stream, where, inputs))
-    if registry is not None:
-        parked = [InputSpec(topics=(names.parked,))]
-        made.append(intake("ingest-parked", "alerts", context.connection, parked, again=True))
-    if not made:
+            part = stream if cluster is None else f"{stream}-{cluster}"
+            pattern = _pattern(inputs)
+            found.append(
+                Input(
+                    name=f"ingest-{part}",
+                    group=f"{where.group_prefix}{names.ingest_group}.{part}",
+                    stream=stream,
+                    connection=where,
+                    topics=() if pattern else tuple(one for spec in inputs for one in spec.topics),
+                    pattern=pattern,
+                    ours=cluster is None,
+                    registry=registry,
+                )
+            )
+    if not found:
         raise ConfigError("the sources name nothing to read")
-    return made
+    if registry is not None:
+        parked = Input(
+            name=PARKED,
+            group=f"{context.connection.group_prefix}{names.ingest_group}.parked",
+            stream="alerts",
+            connection=context.connection,
+            topics=(names.parked,),
+            ours=True,
+            registry=registry,
+            parked=True,
+        )
+        found.append(parked)
+    return found

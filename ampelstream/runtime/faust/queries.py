@@ -12,13 +12,15 @@ from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP
 from rocksdict import DbClosedError
 
-from ampelstream.core import keys
-from ampelstream.core.state import ObjectState, decode
+from ampelstream.core.lookup import Lookup
+from ampelstream.core.state import ObjectState
 from ampelstream.model.candidate import Candidate
-from ampelstream.runtime.faust.app import StepApp
+from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.outputs import candidate_row, point_row
+from ampelstream.runtime.safefaust.store import Database
+from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.runtime.service.server import Answer
-from ampelstream.state.rocks import RocksBackend
+from ampelstream.topology import Topology
 
 __all__ = ["StateQueries"]
 
@@ -28,7 +30,7 @@ _PEER_SECONDS = 10.0
 
 
 _LOOK_EVERY = 50
-"""Objects between two looks whether the partition is still ours."""
+"""Candidates between two looks whether the partition is still ours."""
 
 
 class _MovedError(Exception):
@@ -40,6 +42,8 @@ class StateQueries:
 
     Parameters
     ----------
+    topology
+        The workflow.
     objects
         The objects step.
     url
@@ -48,7 +52,8 @@ class StateQueries:
         Of the objects.
     """
 
-    def __init__(self, objects: StepApp, url: str, partitions: int) -> None:
+    def __init__(self, topology: Topology, objects: RunningApp, url: str, partitions: int) -> None:
+        self._topology = topology
         self._objects = objects
         self._url = url
         self._partitions = partitions
@@ -83,12 +88,10 @@ class StateQueries:
         if backend is None:
             return self._elsewhere(partition, f"/objects/{quote(object_id, safe='')}")
         try:
-            value = await self._in_thread(backend.get, keys.object_key(object_id))
+            lookup = Lookup(self._topology, backend)
+            return await self._in_thread(_object, lookup, object_id)
         except DbClosedError:
             return Answer(503, {"error": f"partition {partition} is moving to another worker"})
-        if value is None:
-            return Answer(404, {"error": f"no object {object_id} is in the state"})
-        return Answer(200, _object_row(decode.object(value)))
 
     def _elsewhere(self, partition: int, path: str) -> Answer:
         url = self._owners().get(partition)
@@ -110,23 +113,29 @@ class StateQueries:
         body = {"event_id": event_id, "partitions": held, "complete": not missing}
         return Answer(200, {**body, "candidates": rows})
 
-    def _of(self, partition: int, backend: RocksBackend, event_id: str) -> Iterator[Candidate]:
-        scan = backend.scan(keys.OBJECT, keys.stop_of(keys.OBJECT))
-        for number, (_, value) in enumerate(scan):
+    def _of(self, partition: int, backend: Database, event_id: str) -> Iterator[Candidate]:
+        found = Lookup(self._topology, backend).candidates_for(event_id)
+        for number, candidate in enumerate(found):
             if number % _LOOK_EVERY == 0 and self._backends().get(partition) is not backend:
                 raise _MovedError
-            state: ObjectState = decode.object(value)
-            yield from (one for one in state.candidates if one.event_id == event_id)
+            yield candidate
 
-    def _backends(self) -> dict[int, RocksBackend]:
+    def _backends(self) -> dict[int, Database]:
         """Databases of the partitions that this worker works on."""
-        store = self._objects.table.partitions_store
-        found = {one: store.opened(one) for one in self._objects.step.partitions}
+        table = self._table
+        found = {one: table.partitions_store.opened(one) for one in list(table.processors)}
         return {one: backend for one, backend in found.items() if backend is not None}
+
+    @property
+    def _table(self) -> StateTable:
+        table = self._objects.table
+        if table is None:
+            raise TypeError("the objects step has a table")
+        return table
 
     def _owners(self) -> dict[int, str]:
         """Addresses of the workers that have the partitions, as the last rebalance told."""
-        topic = self._objects.table.changelog_topic_name
+        topic = self._table.changelog_topic_name
         assignor = self._objects.app.assignor
         known: dict[TP, str] = assignor._tps_url  # noqa: SLF001  (Faust's router asks it too)
         return {
@@ -134,7 +143,14 @@ class StateQueries:
         }
 
 
-def _object_row(state: ObjectState) -> dict[str, Any]:
+def _object(lookup: Lookup, object_id: str) -> Answer:
+    state = lookup.get(object_id)
+    if state is None:
+        return Answer(404, {"error": f"no object {object_id} is in the state"})
+    return Answer(200, _object_row(lookup, state))
+
+
+def _object_row(lookup: Lookup, state: ObjectState) -> dict[str, Any]:
     return {
         "object_id": state.object_id,
         "survey": state.survey,
@@ -150,7 +166,7 @@ def _object_row(state: ObjectState) -> dict[str, Any]:
             for one in state.alerts
         ],
         "datapoints": [point_row(one) for one in state.datapoints],
-        "candidates": [candidate_row(one) for one in state.candidates],
+        "candidates": [candidate_row(one) for one in lookup.candidates_of(state)],
     }
 
 

@@ -8,19 +8,19 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiokafka import TopicPartition
-
-from ampelstream.errors import AmpelstreamError, ConfigError, LostRecords
+from ampelstream.core.accounting import Accounting
+from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.runtime.context import WorkerContext
-from ampelstream.runtime.faust.app import StepApp
-from ampelstream.runtime.faust.inputs import intakes
-from ampelstream.runtime.faust.lagwatch import LagWatch
+from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
+from ampelstream.runtime.faust.inputs import inputs_of
 from ampelstream.runtime.faust.queries import StateQueries
-from ampelstream.runtime.faust.steps import objects_app, react_app
+from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.units import UnitPool, in_production
-from ampelstream.runtime.kafka.intake import Intake
+from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
-from ampelstream.runtime.kafka.outbox import Outbox
+from ampelstream.runtime.safefaust.errors import LostRecords, SafeFaustError, SettingsError
+from ampelstream.runtime.safefaust.lagwatch import LagWatch
+from ampelstream.runtime.safefaust.outbox import Outbox
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.log import incident
@@ -64,17 +64,17 @@ class Worker:
         self._context = context
         self._settings = context.settings
         self._names = TopicNames(topology.name)
-        self._metrics = Metrics()
+        self._accounting = Accounting()
+        self._metrics = Metrics(self._accounting)
         self._health = Health(
             stuck_after=self._settings.stuck_after, no_commit_after=self._settings.no_commit_after
         )
+        self._watching = Watching(self._metrics, self._health)
         self._pool = UnitPool(_POOL_PROCESSES)
         self._topology = in_production(topology, self._pool, self._metrics)
         self._stop = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], str] = {}
-        self._apps: list[StepApp] = []
-        self._intakes: list[Intake] = []
-        self._restored: dict[str, int] = {}
+        self._apps: list[RunningApp] = []
 
     async def run(self) -> int:
         """Work until SIGTERM, SIGINT or a failure; give the exit code.
@@ -107,59 +107,45 @@ class Worker:
 
     async def _build(self, outbox: Outbox) -> Server:
         """Make and start everything; gives the server."""
-        s = self._settings
-        server, url = await self._serve(outbox)
-        if INGEST in s.steps:
-            self._intakes = await intakes(
-                self._topology, self._names, self._context, outbox, self._metrics, self._health
-            )
-            for intake in self._intakes:
-                self._begin(intake.name, intake.run())
-                self._watch_lag(intake.name, intake.group, intake.assigned, intake.options)
+        context, queries = self._context, _LateQueries()
+        server = Server(
+            self._health, self._metrics, queries, host=self._settings.host, port=context.port
+        )
+        url = context.url(await server.start())
+        accounts = outbox, self._watching, self._accounting
+        self._make(Shared(self._topology, self._names, context, url, *accounts), queries)
         for app in self._apps:
-            self._begin(app.name, app.step.run())
-            self._begin(f"{app.name} (ownership)", app.step.watch())
-            self._begin(f"{app.name} (start)", app.start(), lasting=False)
-            self._begin(f"{app.name} (crash)", app.crashed())
-            self._watch_lag(
-                app.name, app.group, app.assigned, self._context.connection.client_options
-            )
-        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=sorted(s.steps))
+            self._health.expect(app.name)
+            options = app.connection.client_options
+            lag = LagWatch(app.name, options, app.group, app.assigned, self._watching)
+            self._begin(app.name, app.run())
+            self._begin(f"{app.name} (lag)", lag.run())
+        steps = sorted(self._settings.steps)
+        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
         return server
 
-    async def _serve(self, outbox: Outbox) -> tuple[Server, str]:
-        """Start the HTTP server; the applications are made first, since it asks them."""
-        s, context = self._settings, self._context
-        holder = _LateQueries()
-        server = Server(self._health, self._metrics, holder, host=s.host, port=context.port)
-        port = await server.start()
-        url = context.url(port)
-        common = (self._topology, self._names, context, url, outbox, self._metrics, self._health)
-        if OBJECTS in s.steps:
-            objects = objects_app(*common)
-            holder.queries = StateQueries(objects, url, context.partitions)
+    def _make(self, shared: Shared, queries: "_LateQueries") -> None:
+        """Make the applications of the steps that this worker runs."""
+        own, steps = self._context.connection, self._settings.steps
+        if INGEST in steps:
+            for one in inputs_of(self._names, self._context):
+                app = ingest_app(shared, one)
+                self._apps.append(RunningApp(one.name, app, one.connection, self._watching))
+        if OBJECTS in steps:
+            objects = RunningApp(OBJECTS, objects_app(shared), own, self._watching)
             self._apps.append(objects)
-        if REACT in s.steps:
-            self._apps.append(react_app(*common))
-        return server, url
+            partitions = self._context.partitions
+            queries.queries = StateQueries(self._topology, objects, shared.url, partitions)
+        if REACT in steps:
+            self._apps.append(RunningApp(REACT, react_app(shared), own, self._watching))
 
-    def _begin(self, what: str, work: Coroutine[Any, Any, None], *, lasting: bool = True) -> None:
+    def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rest; that it ends, or fails, ends the worker."""
-        task = asyncio.create_task(work if lasting else _then_wait(work), name=what)
+        task = asyncio.create_task(work, name=what)
         self._tasks[task] = what
 
-    def _watch_lag(
-        self,
-        name: str,
-        group: str,
-        assigned: Callable[[], set[TopicPartition]],
-        options: Callable[[], dict[str, Any]],
-    ) -> None:
-        watch = LagWatch(name, options, group, assigned, self._metrics, self._health)
-        self._begin(f"{name} (lag)", watch.run())
-
     async def _beat(self) -> None:
-        """Tell once a second that the event loop runs, and how restores go on.
+        """Tell once a second that the event loop runs, and what goes on.
 
         A process that was frozen for so long that its groups have given its partitions away must
         not go on with what it had in hand.
@@ -174,20 +160,12 @@ class Worker:
                 self._exit(ExitCode.HUNG)
             last = now
             self._health.beat()
-            parts: list[StepApp | Intake] = [*self._apps, *self._intakes]
-            for part in parts:
-                if not part.coordinates() and not self._stop.is_set():
-                    raise LostRecords(f"{part.name}: its consumer has left its group for good")
             for app in self._apps:
+                if not app.coordinates and not self._stop.is_set():
+                    raise LostRecords(f"{app.name}: its consumer has left its group for good")
                 self._health.rebalancing(app.name, app.rebalancing)
-                app.step.tell_rebalancing(active=app.rebalancing)
                 if app.name == OBJECTS:
-                    self._metrics.sweeps_pending(app.step.pending)
-                fresh = app.restored - self._restored.get(app.name, 0)
-                if fresh:
-                    self._restored[app.name] = app.restored
-                    self._metrics.restored(app.name, fresh)
-                    self._health.progress(app.name)
+                    self._metrics.sweeps_pending(app.pending)
             await asyncio.sleep(1.0)
 
     def _failed(self) -> int:
@@ -197,9 +175,9 @@ class Worker:
                 continue
             # one that was cancelled inside would raise here, and end the process in order
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            known = isinstance(error, AmpelstreamError)
+            known = isinstance(error, AmpelstreamError | SafeFaustError)
             _LOG.error("%s ended: %r", what, error, exc_info=None if known else error)
-            if isinstance(error, ConfigError):
+            if isinstance(error, ConfigError | SettingsError):
                 return ExitCode.CONFIGURATION
             return ExitCode.FAILED if known else ExitCode.CRASHED
         return ExitCode.CRASHED
@@ -208,8 +186,6 @@ class Worker:
         """Finish what is in hand, commit, leave the groups; within the grace."""
         try:
             async with asyncio.timeout(self._settings.grace):
-                for intake in self._intakes:
-                    await intake.stop()
                 for app in self._apps:
                     await app.stop()
                 await outbox.stop()
@@ -239,8 +215,3 @@ class _LateQueries:
         if self.queries is None:
             return Answer(404, {"error": "this worker does not run the objects step"})
         return await self.queries.candidates(event_id, local)
-
-
-async def _then_wait(work: Coroutine[Any, Any, None]) -> None:
-    await work
-    await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Headers by which a record that was copied into Kafka keeps its first coordinates."""
+"""Headers by which a record that was copied into Kafka keeps where and when it came from first."""
 
 from collections.abc import Iterable
 
@@ -6,12 +6,16 @@ import msgspec
 
 from ampelstream.model.coordinates import Coordinates
 
-__all__ = ["MEMBER", "ORIGIN", "decode_origin", "encode_origin"]
+__all__ = ["DUE", "MEMBER", "ORIGIN", "SINCE", "decode_origin", "decode_time", "encode_origin"]
 
 ORIGIN = "ampelstream-origin"
 """MessagePack array: source, partition, offset."""
 MEMBER = "ampelstream-member"
 """UTF-8 text: name of the file or archive member, for people."""
+DUE = "ampelstream-due"
+"""When a parked record is to be tried again, Unix time [s] as text."""
+SINCE = "ampelstream-since"
+"""When a parked record was put aside for the first time, Unix time [s] as text."""
 _INT_BITS, _LONG_BITS = 31, 63
 
 _encoder = msgspec.msgpack.Encoder()
@@ -48,3 +52,11 @@ def decode_origin(headers: Iterable[tuple[str, bytes | None]]) -> tuple[Coordina
         return None
     fits = 0 <= where.partition < 1 << _INT_BITS and 0 <= where.offset < 1 << _LONG_BITS
     return (where, member) if fits and where.source else None
+
+
+def decode_time(headers: Iterable[tuple[str, bytes | None]], name: str) -> float:
+    """Unix time [s] in a header; 0 where it is missing or malformed."""
+    try:
+        return float(dict(headers).get(name) or b"0")
+    except ValueError:
+        return 0.0

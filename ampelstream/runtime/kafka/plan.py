@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from ampelstream.errors import ConfigError
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.safefaust.outbox import MAX_MESSAGE_BYTES
 from ampelstream.topology.spec import KafkaSpec
 
 __all__ = [
     "KEEP_REMOVALS_DAYS",
-    "MAX_MESSAGE_BYTES",
     "Action",
     "FoundTopic",
     "PlannedTopic",
@@ -21,13 +21,12 @@ __all__ = [
     "wanted_topics",
 ]
 
-MAX_MESSAGE_BYTES = 16 << 20
-"""Largest record [bytes]: packets, sky maps and state values go through whole."""
 KEEP_REMOVALS_DAYS = 7
 """For how long a changelog keeps that a key was removed [d]."""
 _DAY_MS = 86_400_000
 _USUAL_REPLICATION = 3
 _LONGEST_NAME = 249
+# packets, sky maps and state values go through whole
 _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
 _COMPACT = {"cleanup.policy": "compact"}
 _NOT_YET = {"min.compaction.lag.ms": str(_DAY_MS)}

@@ -22,7 +22,7 @@ __all__ = ["Incident", "JsonLines", "RepeatFilter", "incident", "log_as_json", "
 
 _LOG = logging.getLogger(__name__)
 _LIBRARIES = ("aiokafka", "asyncio", "faust", "kafka", "mode")
-_SERVICES = "ampelstream.runtime.faust"
+_SERVICES = ("ampelstream.runtime.faust", "ampelstream.runtime.safefaust")
 _KEPT = 500
 """Messages whose repetitions are counted at a time."""
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from ampelstream.core.accounting import Accounting
 from ampelstream.errors import ConfigError, UnitError
 from ampelstream.runtime.faust.units import UnitPool, in_production
 from ampelstream.runtime.service.metrics import Metrics
@@ -111,7 +112,7 @@ def test_process_that_hangs_or_dies_is_replaced(heavy: Any, what: str, text: str
 def test_units_are_timed_and_heavy_ones_leave_the_process(
     heavy: Any, pool: UnitPool, topology: Topology
 ) -> None:
-    metrics = Metrics()
+    metrics = Metrics(Accounting())
     times = iter([1.0, 3.5])
     ours = in_production(
         with_unit(topology, heavy(what="work")), pool, metrics, clock=lambda: next(times)
@@ -122,7 +123,7 @@ def test_units_are_timed_and_heavy_ones_leave_the_process(
 
 def test_light_units_stay(heavy: Any, pool: UnitPool, topology: Topology) -> None:
     light = type("Light", (heavy,), {"heavy": False})
-    ours = in_production(with_unit(topology, light(what="work")), pool, Metrics())
+    ours = in_production(with_unit(topology, light(what="work")), pool, Metrics(Accounting()))
     assert compute(ours)["process"] == os.getpid()
 
 
@@ -131,7 +132,7 @@ def test_heavy_unit_that_cannot_be_sent_is_refused(
 ) -> None:
     local = type("Local", (heavy,), {})  # no module holds it
     with pytest.raises(ConfigError, match=r"unit one is heavy.*cannot be pickled"):
-        in_production(with_unit(topology, local(what="work")), pool, Metrics())
+        in_production(with_unit(topology, local(what="work")), pool, Metrics(Accounting()))
 
 
 def test_closing_twice_is_no_error() -> None:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ampelstream.core.accounting import Accounting
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, PortError, Queries, Server
@@ -40,7 +41,7 @@ def serve(
     """Run a server, and ask it."""
 
     async def main() -> None:
-        metrics = Metrics(CollectorRegistry())
+        metrics = Metrics(Accounting(), CollectorRegistry())
         server = Server(Health() if health is None else health, metrics, queries)
         port = await server.start()
         try:
@@ -141,7 +142,7 @@ def test_an_error_is_logged_once_and_told_without_details(caplog: pytest.LogCapt
 
 def test_a_taken_port_is_an_error_with_advice() -> None:
     async def main(port: int) -> None:
-        await Server(Health(), Metrics(CollectorRegistry()), port=port).start()
+        await Server(Health(), Metrics(Accounting(), CollectorRegistry()), port=port).start()
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

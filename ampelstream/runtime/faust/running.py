@@ -1,0 +1,118 @@
+"""An application of Faust while it runs in a worker: its start, what is seen of it, its end."""
+
+import asyncio
+import logging
+from typing import Any, cast
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.safefaust.driver import Consumer
+from ampelstream.runtime.safefaust.observing import Observer
+from ampelstream.runtime.safefaust.table import StateTable
+from ampelstream.runtime.service.log import incident
+
+__all__ = ["RunningApp"]
+
+_LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 15
+
+
+class RunningApp:
+    """One application, with its cluster.
+
+    Parameters
+    ----------
+    name
+        Of the step, or of the input.
+    app
+        A ``faust.App``.
+    connection
+        The cluster that it reads.
+    observer
+        Told that it waits on purpose.
+    """
+
+    def __init__(self, name: str, app: Any, connection: Connection, observer: Observer) -> None:
+        self.name = name
+        self.app = app
+        self.connection = connection
+        self._observer = observer
+        self._started = False
+
+    @property
+    def table(self) -> StateTable | None:
+        """State of the step; None for one without."""
+        tables: list[StateTable] = list(self.app.tables.values())
+        return tables[0] if tables else None
+
+    @property
+    def group(self) -> str:
+        """Consumer group."""
+        return str(self.app.conf.id)
+
+    @property
+    def rebalancing(self) -> bool:
+        """Whether partitions are being moved, or their state is being restored."""
+        return bool(self.app.rebalancing)
+
+    @property
+    def coordinates(self) -> bool:
+        """Whether the consumer still takes part in its group."""
+        return not self._started or self._consumer.coordinates
+
+    @property
+    def pending(self) -> int:
+        """How much there is to do that no record asks for, on all partitions."""
+        table = self.table
+        return 0 if table is None else sum(one.pending for one in table.processors.values())
+
+    def assigned(self) -> set[TP]:
+        """Source partitions that this worker has."""
+        return self._consumer.sources() if self._started else set()
+
+    async def run(self) -> None:
+        """Join the group, restore the state, work; ends with what ends the application.
+
+        A cluster that cannot be reached is tried again: the others, and the other steps, go on.
+        """
+        while not await self._reached():
+            for _ in range(_RETRY_SECONDS):
+                self._observer.progress(self.name)  # it waits on purpose
+                await asyncio.sleep(1.0)
+        self._started = True
+        starting = asyncio.ensure_future(self.app.start())
+        crashed = asyncio.ensure_future(self.app._crashed.wait())  # noqa: SLF001  (mode has no public way to wait for it)
+        await asyncio.wait({starting, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and not starting.cancelled():  # Faust cancels it where a part crashes
+            starting.result()
+        await crashed
+        reason = self.app.crash_reason
+        raise reason if reason is not None else RuntimeError("Faust crashed without a reason")
+
+    async def _reached(self) -> bool:
+        """Whether the cluster answers and lets us in: Faust would crash where it does not."""
+        client = AIOKafkaAdminClient(**self.connection.client_options())
+        try:
+            await client.start()
+        except KafkaError as error:
+            text = (
+                f"{self.name}: cannot connect: {error}; check the address, security and "
+                "credentials, and whether it is up"
+            )
+            incident(_LOG, logging.ERROR, "unreachable", text, input=self.name)
+            return False
+        finally:
+            await client.close()
+        return True
+
+    async def stop(self) -> None:
+        """Finish what is in hand, commit, leave the group."""
+        if self._started:
+            await self.app.stop()
+
+    @property
+    def _consumer(self) -> Consumer:
+        return cast("Consumer", self.app.consumer)

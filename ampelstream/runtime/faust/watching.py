@@ -1,0 +1,79 @@
+"""What the Faust side tells of its work, for metrics and health."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+from faust.types import TP
+
+from ampelstream.runtime.faust.inputs import PARKED
+from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.metrics import Metrics
+
+__all__ = ["Watching"]
+
+
+class Watching:
+    """An observer that passes on what it is told.
+
+    Parameters
+    ----------
+    metrics, health
+        Where it goes.
+    clock
+        Seconds that never go back.
+    """
+
+    def __init__(
+        self, metrics: Metrics, health: Health, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._clock = clock
+        self._behind: dict[str, set[TP]] = {}
+        self._sweeping: dict[int, float] = {}
+
+    def busy(self, name: str) -> AbstractContextManager[None]:
+        """Context around a handler."""
+        return self._health.busy(name)
+
+    def ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
+        """Tell that a step has its state and reads its inputs, or does so no longer."""
+        self._health.set_ready(name, ready=ready)
+
+    def committed(self, name: str) -> None:
+        """Tell that offsets were committed."""
+        self._metrics.committed(name)
+        self._health.commit(name)
+
+    def progress(self, name: str) -> None:
+        """Tell that a step goes on without a commit."""
+        self._health.progress(name)
+
+    def restored(self, name: str, records: int) -> None:
+        """Tell how many changelog records were applied."""
+        self._metrics.restored(name, records)
+        self._health.progress(name)
+
+    def batch_seconds(self, name: str, seconds: float) -> None:
+        """Tell how long a batch took [s]."""
+        self._metrics.batch_seconds(name, seconds)
+
+    def lag(self, name: str, behind: Mapping[TP, int]) -> None:
+        """Tell how many records wait in each source partition that this worker has now."""
+        for gone in self._behind.get(name, set()) - behind.keys():
+            self._metrics.forget_lag(name, gone.topic, gone.partition)
+        self._behind[name] = set(behind)
+        for tp, records in behind.items():
+            self._metrics.lag(name, tp.topic, tp.partition, records)
+        total = sum(behind.values())
+        self._health.lag(name, total)
+        if name == PARKED:
+            self._metrics.parked(total)
+
+    def sweeping(self, partition: int, events: int) -> None:
+        """Tell how many events have yet to be held against the objects of a partition."""
+        if events:
+            self._sweeping.setdefault(partition, self._clock())
+        elif partition in self._sweeping:
+            self._metrics.sweep_seconds(self._clock() - self._sweeping.pop(partition))

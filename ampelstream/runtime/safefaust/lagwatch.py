@@ -1,0 +1,95 @@
+"""How far a group is behind, asked of the brokers over a connection of its own.
+
+A consumer that has died inside does not notice new records, and Faust only writes a line to its log
+("Aiokafka has not sent fetch request", ``transport/drivers/aiokafka.py:883-947``): its own idea of
+the lag stays at zero. So whoever watches over the process must not rely on it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from ampelstream.runtime.safefaust.observing import Observer
+
+__all__ = ["LagWatch"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class LagWatch:
+    """Reports the lag of the partitions that this worker has.
+
+    Parameters
+    ----------
+    name
+        Of the step.
+    options
+        Connection, as keyword arguments of aiokafka.
+    group
+        Consumer group.
+    assigned
+        Gives the source partitions of this worker now.
+    observer
+        Told the lag.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Callable[[], dict[str, Any]],
+        group: str,
+        assigned: Callable[[], set[TP]],
+        observer: Observer,
+        *,
+        every_seconds: float = 5.0,
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._group = group
+        self._assigned = assigned
+        self._observer = observer
+        self._every_seconds = every_seconds
+
+    async def run(self) -> None:
+        """Ask again and again, until cancelled."""
+        while True:
+            try:
+                await self._watch()
+            except (KafkaError, OSError, TimeoutError) as error:
+                _LOG.debug("%s: the lag is not known: %r", self._name, error)
+                self._observer.lag(self._name, {})  # brokers that are away are no fault of ours
+            await asyncio.sleep(self._every_seconds)
+
+    async def _watch(self) -> None:
+        ends = AIOKafkaConsumer(**self._options())
+        admin = AIOKafkaAdminClient(**self._options())
+        try:
+            await ends.start()
+            await admin.start()
+            while True:
+                await self._look(ends, admin)
+                await asyncio.sleep(self._every_seconds)
+        finally:
+            await ends.stop()
+            await admin.close()
+
+    async def _look(self, ends: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        ours = [TopicPartition(tp.topic, tp.partition) for tp in self._assigned()]
+        if not ours:
+            self._observer.lag(self._name, {})
+            return
+        last = await ends.end_offsets(ours)
+        first = await ends.beginning_offsets(ours)
+        committed = await admin.list_consumer_group_offsets(self._group)
+        behind: dict[TP, int] = {}
+        for tp in ours:
+            done = committed.get(tp)
+            at = done.offset if done is not None and done.offset >= 0 else first[tp]
+            behind[TP(tp.topic, tp.partition)] = max(0, last[tp] - max(at, first[tp]))
+        self._observer.lag(self._name, behind)

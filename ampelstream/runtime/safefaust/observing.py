@@ -1,0 +1,44 @@
+"""What this package tells of its work, to whoever keeps metrics and watches over the process."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from faust.types import TP
+
+__all__ = ["Observer"]
+
+
+class Observer(Protocol):
+    """Told what goes on; must not raise, and must not wait.
+
+    A name is that of a step, or of a part of one: ``objects``, ``objects/3``.
+    """
+
+    def busy(self, name: str) -> AbstractContextManager[None]:
+        """Context around a handler, which must not take too long from entry to exit."""
+        ...
+
+    def ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
+        """Tell that a step has its state and reads its inputs, or does so no longer."""
+        ...
+
+    def committed(self, name: str) -> None:
+        """Tell that offsets were committed."""
+        ...
+
+    def progress(self, name: str) -> None:
+        """Tell that a step goes on without a commit: a wait on purpose."""
+        ...
+
+    def restored(self, name: str, records: int) -> None:
+        """Tell how many changelog records were applied since it was last told."""
+        ...
+
+    def batch_seconds(self, name: str, seconds: float) -> None:
+        """Tell how long a batch took, from its first record to its commit [s]."""
+        ...
+
+    def lag(self, name: str, behind: Mapping[TP, int]) -> None:
+        """Tell how many records wait in each source partition that this worker has now."""
+        ...

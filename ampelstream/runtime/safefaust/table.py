@@ -1,0 +1,133 @@
+"""The table of a stateful step: a Faust table whose writes are whole batches, acknowledged first.
+
+The order of a commit is: outputs, changelog, database, source offsets. Each waits for the one
+before. So the database never holds what the changelog lacks (it may vanish at any time), and the
+changelog never holds what was not sent on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from faust import Table
+from faust.types import TP
+
+from ampelstream.runtime.safefaust.fencing import foreign_keys, foreign_offsets
+from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
+from ampelstream.runtime.safefaust.store import Database, PartitionStore
+
+__all__ = ["CommitOrder", "StateTable"]
+
+CommitOrder = Callable[[bytes, bytes | None], Any]
+"""Sort key of a change (None deletes): a changelog that ends in the middle of a batch must make
+sense to who restores it."""
+
+
+def by_key(key: bytes, value: bytes | None) -> bytes:
+    """Changes in the order of their keys."""
+    del value
+    return key
+
+
+class StateTable(Table[bytes, bytes]):
+    """Partitioned state with a changelog; not used as a dictionary.
+
+    Faust sends the changelog first, writes the store second, and knows only later what became of
+    the first (``tables/table.py:83-91``, ``tables/base.py:266-288``).
+
+    Attributes
+    ----------
+    state_directory
+        For the databases.
+    open_database
+        Opens the one in a directory, and makes it where there is none.
+    database_errors
+        What a database raises when the disk does not take a batch.
+    client_options
+        Gives the connection, as keyword arguments of aiokafka.
+    commit_order
+        In which order a batch goes to the changelog.
+    keep_seconds
+        How old a database may be that is still read [s]; see `PartitionStore`.
+    processors
+        What works on the partitions that this worker has now, by their number; none while they are
+        moved or restored. See ``batches.py``.
+    on_restored
+        Told how many records of the changelog were applied.
+    """
+
+    state_directory: Path
+    open_database: Callable[[Path], Database]
+    database_errors: tuple[type[Exception], ...] = (OSError,)
+    client_options: Callable[[], dict[str, Any]]
+    commit_order: CommitOrder = staticmethod(by_key)
+    keep_seconds: float = 3.5 * 86_400
+    processors: Mapping[int, Any] = MappingProxyType({})
+    on_restored: Callable[[int], None] = staticmethod(lambda _records: None)
+
+    def _new_store(self) -> PartitionStore:
+        return PartitionStore(
+            "safefaust://",
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=bytes,
+            value_type=bytes,
+            loop=self.loop,
+            directory=self.state_directory,
+            open_database=self.open_database,
+            keep_seconds=self.keep_seconds,
+            errors=self.database_errors,
+        )
+
+    @property
+    def partitions_store(self) -> PartitionStore:
+        """The databases."""
+        return cast("PartitionStore", self.data)
+
+    async def write(
+        self, partition: int, changes: Mapping[bytes, bytes | None], outbox: Outbox
+    ) -> None:
+        """Write a batch: to the changelog, and when that is acknowledged, to the database.
+
+        Raises
+        ------
+        ProduceError
+            The changelog did not take it; the database is as it was.
+        """
+        if not changes:
+            return
+        topic, store = self.changelog_topic_name, self.partitions_store
+        ordered = sorted(changes.items(), key=lambda change: self.commit_order(*change))
+        sent = await outbox.send([Outgoing(topic, key, value, partition) for key, value in ordered])
+        offsets = [one.offset for one in sent]
+        before = store.persisted_offset(TP(topic, partition))
+        foreign = foreign_offsets(-1 if before is None else before, offsets)
+        if foreign:
+            offsets.append(await self._overwrite(partition, changes, foreign, outbox))
+        store.write(partition, dict(ordered), max(offsets))
+
+    async def overwrite_foreign(self, partition: int, end: int, outbox: Outbox) -> None:
+        """Write over what others wrote up to ``end``, the offset behind the last record."""
+        store = self.partitions_store
+        before = store.persisted_offset(TP(self.changelog_topic_name, partition))
+        foreign = range(0 if before is None else before + 1, end)
+        if foreign:
+            last = await self._overwrite(partition, {}, foreign, outbox)
+            store.write(partition, {}, last)
+
+    async def _overwrite(
+        self,
+        partition: int,
+        changes: Mapping[bytes, bytes | None],
+        foreign: Sequence[int],
+        outbox: Outbox,
+    ) -> int:
+        """Write our values of the keys of foreign records again; give the last offset."""
+        topic, backend = self.changelog_topic_name, self.partitions_store.backend(partition)
+        keys = await foreign_keys(self.client_options(), topic, partition, foreign)
+        right = {key: changes[key] if key in changes else backend.get(key) for key in keys}
+        ordered = sorted(right.items(), key=lambda change: self.commit_order(*change))
+        sent = await outbox.send([Outgoing(topic, key, value, partition) for key, value in ordered])
+        return max((one.offset for one in sent), default=max(foreign))

@@ -1,0 +1,143 @@
+"""Outputs of the processors as records of topics, and records as what processors take."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from ampelstream.codecs import own
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.ingest import Ingest
+from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.detection import Detection
+from ampelstream.model.reaction import Reaction
+from ampelstream.model.record import Stream
+from ampelstream.model.streams import Output, Parked
+from ampelstream.runtime.kafka.headers import DUE, SINCE, decode_origin, encode_origin
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.records import encode, record_of, source_record
+from ampelstream.topology import Topology
+
+Night = Mapping[Stream, list[Any]]
+WHERE = Coordinates("lsst-alerts", 2, 40)
+
+
+@pytest.fixture
+def outputs(small: Topology, night: Night) -> list[Output]:
+    """What ingest gives for a night."""
+    ingest = Ingest(small, Accounting().tally(), lambda: 1.8e9)
+    records = [source_record(one, stream, ours=True) for stream in night for one in night[stream]]
+    return ingest.process(records)
+
+
+def of_kind(outputs: list[Output], kind: type[Any]) -> list[Output]:
+    return [one for one in outputs if isinstance(one.value, kind)]
+
+
+def test_detections_go_by_their_object(outputs: list[Output], names: TopicNames) -> None:
+    detections = of_kind(outputs, Detection)
+    found = encode(detections, names, 3)
+    assert {(one.topic, one.partition) for one in found} == {(names.detections, None)}
+    assert [one.key for one in found] == [one.key.encode() for one in detections]
+    assert [own.decode_detection(one.value or b"") for one in found] == [
+        one.value for one in detections
+    ]
+    assert len(found) > 200
+
+
+def test_what_concerns_all_partitions_is_copied_to_each(
+    outputs: list[Output], names: TopicNames
+) -> None:
+    for kind, topic in ((Announcement, names.events), (Tick, names.detections)):
+        wanted = of_kind(outputs, kind)
+        found = encode(wanted, names, 3)
+        assert [one.partition for one in found] == [0, 1, 2] * len(wanted)
+        assert {one.topic for one in found} == {topic}
+        assert len({one.value for one in found}) == len(wanted) > 0
+
+
+def test_a_tick_stays_behind_the_detections_before_it(
+    outputs: list[Output], names: TopicNames
+) -> None:
+    at = next(n for n, one in enumerate(outputs) if isinstance(one.value, Tick))
+    found = encode(outputs[: at + 1], names, 2)
+    assert [own.is_tick(one.value or b"") for one in found[-3:]] == [False, True, True]
+
+
+def test_candidates_stay_in_the_partition_of_their_object(names: TopicNames) -> None:
+    (gone,) = encode(
+        [Output("candidates", "event\x1fobject\x1fchannel", None)], names, 4, partition=3
+    )
+    assert (gone.topic, gone.key, gone.value, gone.partition) == (
+        names.candidates,
+        b"event\x1fobject\x1fchannel",
+        None,
+        3,
+    )
+
+
+def test_dead_letters_and_reactions(names: TopicNames) -> None:
+    letter = DeadLetter(WHERE, "alerts", "decode", "DecodeError", "no Avro", value=b"\x00")
+    reaction = Reaction("1234", "rule", "small", "event", "object", "sky", "new", {}, 1)
+    found = encode(
+        [Output("dead-letters", str(WHERE), letter), Output("reactions", "1234", reaction)],
+        names,
+        4,
+        partition=1,
+    )
+    assert [(one.topic, one.key, one.partition) for one in found] == [
+        (names.dead_letters, str(WHERE).encode(), None),
+        (names.reactions, b"1234", None),
+    ]
+    assert own.decode_dead_letter(found[0].value or b"") == letter
+
+
+def parked(names: TopicNames, since: float, now: float) -> Any:
+    value = Parked(WHERE, "member", b"packet", since)
+    return encode([Output("parked", str(WHERE), value)], names, 4, retry_seconds=60.0, now=now)[0]
+
+
+def test_what_waits_keeps_where_and_when_it_came_first(names: TopicNames) -> None:
+    out = parked(names, 1000.0, 1000.0)
+    assert (out.topic, out.value) == (names.parked, b"packet")
+    assert decode_origin(out.headers) == (WHERE, "member")
+    headers = dict(out.headers)
+    assert (headers[DUE], headers[SINCE]) == (b"1060.0", b"1000.0")
+
+
+@pytest.mark.parametrize(("since", "due"), [(990.0, 1060.0), (500.0, 1500.0), (-9e5, 1600.0)])
+def test_each_time_it_is_left_alone_for_longer_but_not_for_ever(
+    names: TopicNames, since: float, due: float
+) -> None:
+    assert float(dict(parked(names, since, 1000.0).headers)[DUE]) == due
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_headers_are_believed_on_our_own_cluster_only(
+    make_record: Callable[..., Any], *, ours: bool
+) -> None:
+    record = make_record("alerts", 7, b"packet")
+    record.headers = (*encode_origin(WHERE, "a.avro"), (SINCE, b"5.0"))
+    found = source_record(record, "alerts", ours=ours)
+    here = Coordinates("alerts", 0, 7)
+    expected = (WHERE, "a.avro", 5.0) if ours else (here, "", 0.0)
+    assert (found.where, found.member, found.since) == expected
+    assert (found.position, found.value) == (here, b"packet")
+
+
+def test_a_record_without_a_value_is_an_empty_one(make_record: Callable[..., Any]) -> None:
+    assert source_record(make_record("alerts", 7, None), "alerts", ours=True).value == b""
+
+
+def test_records_of_our_own_streams(names: TopicNames, make_record: Callable[..., Any]) -> None:
+    topics = {
+        names.detections: "detections",
+        names.events: "events",
+        names.candidates: "candidates",
+    }
+    for topic, stream in topics.items():
+        found = record_of(make_record(topic, 9, b"1"), names)
+        assert (found.stream, found.where, found.value) == (stream, Coordinates(topic, 0, 9), b"1")
+    assert record_of(make_record(names.candidates, 9, None), names).value is None

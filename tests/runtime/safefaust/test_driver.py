@@ -1,0 +1,350 @@
+"""What is fetched, put back and committed: our driver beside Faust's own."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from aiokafka.errors import CommitFailedError, KafkaError
+from faust.transport.drivers import aiokafka as stock
+from faust.types import TP
+
+from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
+from ampelstream.runtime.safefaust.errors import LostRecords, ProduceError, ReadError
+from ampelstream.runtime.safefaust.inbox import Inbox
+
+CHANGELOG, HERE = TP("changelog", 0), TP("source", 0)
+
+
+def record(offset: int, tp: TP = HERE) -> Any:
+    return SimpleNamespace(topic=tp.topic, partition=tp.partition, offset=offset, value=b"1")
+
+
+# --- the client's thread ------------------------------------------------------------------------
+
+
+class Client:
+    """As much of aiokafka's consumer as the thread needs; a pause comes while a fetch waits."""
+
+    _closed = False
+    _max_poll_records = 500
+
+    def __init__(self, active: set[TP], found: dict[TP, list[int]], position: int = 0) -> None:
+        self._fetcher = self
+        self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
+        state = SimpleNamespace(position=position, has_valid_position=True)
+        assignment = SimpleNamespace(active=True, tps={HERE}, state_value=lambda _tp: state)
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+        self.active, self.found = active, found
+        self.seeks: list[tuple[TP, int]] = []
+        self.committed_offsets: dict[TP, int | None] = {}
+        self.error: KafkaError | None = None
+
+    async def fetched_records(self, partitions: set[TP], **_how: Any) -> dict[TP, list[Any]]:
+        self.active.discard(CHANGELOG)  # the recovery is at its end
+        return {
+            tp: [record(offset, tp) for offset in offsets]
+            for tp, offsets in self.found.items()
+            if not partitions or tp in partitions  # aiokafka: an empty set is all of them
+        }
+
+    def seek(self, tp: TP, offset: int) -> None:
+        self.seeks.append((tp, offset))
+
+    def assignment(self) -> set[TP]:
+        return set(self.committed_offsets)
+
+    async def committed(self, tp: TP) -> int | None:
+        return self.committed_offsets[tp]
+
+    async def beginning_offsets(self, tps: list[TP]) -> dict[TP, int]:
+        return dict.fromkeys(tps, 4)
+
+    async def commit(self, _offsets: Any) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def thread_of(client: Client, buffered: set[TP] | None = None) -> Any:
+    thread: Any = _Thread.__new__(_Thread)
+    thread.consumer = SimpleNamespace(flow_active=True, _buffered_partitions=buffered or set())
+    thread._consumer = client
+    thread.log = SimpleNamespace(warning=lambda *_: None)
+    return thread
+
+
+def fetch(active: set[TP], buffered: set[TP]) -> tuple[dict[TP, list[int]], list[tuple[TP, int]]]:
+    client = Client(active, {CHANGELOG: [7], HERE: [550, 551]})
+    got = asyncio.run(thread_of(client, buffered)._fetch(active, 1.0))
+    return {tp: [one.offset for one in found] for tp, found in got.records.items()}, client.seeks
+
+
+def test_records_of_partitions_that_are_not_read_are_put_back() -> None:
+    got, seeks = fetch({CHANGELOG}, set())
+    assert got == {}
+    assert sorted(seeks) == [(CHANGELOG, 7), (HERE, 550)]
+
+
+def test_records_of_partitions_that_are_read_or_only_wait_for_room_are_kept() -> None:
+    got, seeks = fetch({CHANGELOG, HERE}, set())
+    assert got == {HERE: [550, 551]}
+    assert seeks == []
+    got, seeks = fetch({CHANGELOG}, {HERE})
+    assert got == {HERE: [550, 551]}
+    assert seeks == [(CHANGELOG, 7)]
+
+
+def test_a_fetch_that_brings_nothing_says_where_reading_goes_on() -> None:
+    thread = thread_of(Client({HERE}, {}, position=12))
+    assert asyncio.run(thread._fetch({HERE}, 1.0)) == Fetched(0, {}, {HERE: 12})
+
+
+def test_rewind_goes_to_the_committed_offset_or_to_the_beginning() -> None:
+    """aiokafka stays where it is without a committed offset, and at offset 0."""
+    client = Client(set(), {})
+    client.committed_offsets = {HERE: 0, TP("source", 1): 9, TP("source", 2): None}
+    thread = thread_of(client)
+    assert asyncio.run(thread._rewind()) == (1, client.committed_offsets)
+    assert sorted(client.seeks) == [(HERE, 0), (TP("source", 1), 9), (TP("source", 2), 4)]
+
+
+def test_put_back_unless_rewound_meanwhile() -> None:
+    client = Client(set(), {})
+    client.committed_offsets = {HERE: 2}
+    thread = thread_of(client)
+    asyncio.run(thread._put_back(0, {HERE: 7, TP("gone", 0): 1}))
+    assert client.seeks == [(HERE, 7)]
+    asyncio.run(thread._rewind())
+    asyncio.run(thread._put_back(0, {HERE: 7}))
+    assert client.seeks == [(HERE, 7), (HERE, 2)]
+
+
+@pytest.mark.parametrize("error", [CommitFailedError("rebalanced"), KafkaError("away")])
+def test_a_commit_that_fails_ends_nothing(error: KafkaError) -> None:
+    client = Client(set(), {})
+    thread = thread_of(client)
+    assert asyncio.run(thread._commit({HERE: 3}))
+    client.error = error
+    assert not asyncio.run(thread._commit({HERE: 4}))
+
+
+# --- what is delivered and committed ------------------------------------------------------------
+
+
+class Work:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def forget(self) -> None:
+        self.told.append("forget")
+
+    def committed(self) -> None:
+        self.told.append("committed")
+
+
+def make_consumer() -> Any:
+    """A consumer without a connection."""
+    consumer: Any = object.__new__(Consumer)
+    consumer.app = SimpleNamespace(
+        rebalancing=False,
+        crashed=False,
+        should_stop=False,
+        conf=SimpleNamespace(id="app"),
+        tables=SimpleNamespace(changelog_topics={CHANGELOG.topic}),
+    )
+    consumer.inbox = Inbox()
+    consumer.inbox.open()
+    consumer.work = Work()
+    consumer.flow_active = True
+    consumer.term_seconds = 0.05
+    consumer.rebalance_began = 0.0
+    consumer._committed_offset = defaultdict(lambda: None)
+    consumer._committing = asyncio.Lock()
+    consumer._thread = SimpleNamespace(
+        assignment=lambda: {HERE}, put_back=put_back(consumer), commit=commit(consumer)
+    )
+    consumer.back, consumer.asked, consumer.refuse = [], [], False
+    return consumer
+
+
+def put_back(consumer: Any) -> Any:
+    async def back(epoch: int, offsets: dict[TP, int]) -> None:
+        consumer.back.append((epoch, offsets))
+
+    return back
+
+
+def commit(consumer: Any) -> Any:
+    async def ask(offsets: dict[TP, int]) -> bool:
+        consumer.asked.append(dict(offsets))
+        return not consumer.refuse
+
+    return ask
+
+
+def deliver(consumer: Any, fetched: Fetched) -> list[int]:
+    asyncio.run(consumer._deliver(fetched))
+    chunks = consumer.inbox.take(500, one_partition=False)
+    return [one.offset for chunk in chunks for one in chunk.records]
+
+
+def test_a_fetch_goes_on_whole() -> None:
+    assert deliver(make_consumer(), Fetched(0, {HERE: [record(4), record(9)]})) == [4, 9]
+
+
+def test_what_comes_while_the_inbox_is_closed_is_put_back() -> None:
+    consumer = make_consumer()
+    consumer.inbox.close()
+    assert deliver(consumer, Fetched(0, {HERE: [record(4), record(5)]})) == []
+    assert consumer.back == [(0, {HERE: 4})]
+
+
+def test_what_was_fetched_before_a_rewind_is_dropped() -> None:
+    """Reading has begun anew at the committed offset: it comes again."""
+    consumer = make_consumer()
+    consumer.inbox.rewound(1)
+    assert deliver(consumer, Fetched(0, {HERE: [record(4)]})) == []
+    assert consumer.back == [(0, {HERE: 4})]  # which does nothing, in the thread
+
+
+def test_changelogs_go_the_way_of_faust() -> None:
+    consumer = make_consumer()
+    got: list[Any] = []
+
+    async def callback(message: Any) -> None:
+        got.append(message)
+
+    async def first(call: Any, other: Any) -> None:
+        other.close()
+        await call
+
+    consumer.callback, consumer.wait_first = callback, first
+    consumer._to_message = lambda _tp, one: one.offset
+    consumer.suspend_flow = asyncio.Event()
+    assert deliver(consumer, Fetched(0, {CHANGELOG: [record(1), record(2)]})) == []
+    assert got == [1, 2]
+
+
+def test_markers_of_transactions_are_settled_once_all_before_them_is() -> None:
+    consumer = make_consumer()
+    consumer.inbox.held = True
+    asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 12})))
+    assert consumer.inbox.settled == {}
+    consumer.inbox.held = False
+    asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 12, CHANGELOG: 8})))
+    assert consumer.inbox.settled == {HERE: 12}
+    asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 11})))
+    assert consumer.inbox.settled == {HERE: 12}
+
+
+def test_committed_is_what_was_settled_and_only_once() -> None:
+    consumer = make_consumer()
+    assert not asyncio.run(consumer.commit())
+    consumer.inbox.settle(HERE, 5)
+    consumer.inbox.settle(TP("source", 1), 7)  # went elsewhere
+    assert asyncio.run(consumer.commit())
+    assert not asyncio.run(consumer.commit())
+    assert (consumer.asked, consumer.work.told) == ([{HERE: 5}], ["committed"])
+
+
+def test_a_commit_that_failed_is_tried_again() -> None:
+    """Faust takes it for done (consumer.py:1080)."""
+    consumer = make_consumer()
+    consumer.inbox.settle(HERE, 5)
+    consumer.refuse = True
+    assert not asyncio.run(consumer.commit())
+    consumer.refuse = False
+    assert asyncio.run(consumer.commit())
+    assert consumer.asked == [{HERE: 5}] * 2
+
+
+def test_a_rebalance_waits_for_the_batch_in_hand_and_commits_it() -> None:
+    consumer = make_consumer()
+
+    async def run() -> None:
+        await consumer.inbox.in_hand.acquire()
+        waiting = asyncio.create_task(consumer.wait_empty())
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        consumer.inbox.settle(HERE, 5)
+        consumer.inbox.in_hand.release()
+        await waiting
+
+    asyncio.run(run())
+    assert (consumer.asked, consumer.work.told) == ([{HERE: 5}], ["forget", "committed"])
+
+
+def test_a_rebalance_does_not_wait_longer_than_the_group() -> None:
+    consumer = make_consumer()
+    reasons: list[BaseException] = []
+
+    async def crash(reason: BaseException) -> None:
+        reasons.append(reason)
+
+    async def run() -> None:
+        await consumer.inbox.in_hand.acquire()
+        await consumer.wait_empty()
+
+    consumer.crash = crash
+    asyncio.run(run())
+    assert isinstance(reasons[0], LostRecords)
+    assert consumer.asked == []
+
+
+def test_after_a_crash_nothing_is_waited_for() -> None:
+    consumer = make_consumer()
+    consumer.app.crashed = True
+
+    async def run() -> None:
+        await consumer.inbox.in_hand.acquire()
+        await consumer.wait_empty()
+
+    asyncio.run(run())
+    assert consumer.asked == []
+
+
+def test_late_is_only_who_lets_a_rebalance_wait() -> None:
+    consumer = make_consumer()
+    assert not consumer.late
+    consumer.app.rebalancing = True
+    assert consumer.late
+
+
+def test_a_client_that_cannot_go_on_ends_the_application() -> None:
+    consumer = make_consumer()
+    consumer._stopped = asyncio.Event()
+
+    async def fetch(_active: object, _seconds: float) -> None:
+        raise KafkaError("no brokers")
+
+    consumer._active_partitions = {HERE}
+    consumer._thread.fetch = fetch
+    fetcher = SimpleNamespace(_stopped=asyncio.Event())
+    with pytest.raises(ReadError, match="no brokers"):
+        asyncio.run(consumer._drain_messages(fetcher))
+
+
+# --- the producer -------------------------------------------------------------------------------
+
+
+def test_faust_sends_nothing(tmp_path: Path) -> None:
+    app: Any = faust.App("app", broker="safefaust://nowhere", datadir=str(tmp_path))
+    producer = app.producer
+    assert isinstance(producer, Producer)
+    assert isinstance(producer, stock.base.Producer)
+
+    async def run() -> None:
+        await producer.start()  # with no broker there
+        with pytest.raises(ProduceError, match="with an Outbox"):
+            await producer.send("topic", b"key", b"value", None, None, None)
+        with pytest.raises(ProduceError, match="asked to send to topic"):
+            app.topic("topic").send_soon(value=b"1")
+
+    asyncio.run(run())

@@ -1,0 +1,95 @@
+"""How far a group is behind, from what the brokers say."""
+
+import asyncio
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from ampelstream.runtime.safefaust.lagwatch import LagWatch
+
+ONE, TWO = TP("source", 1), TP("source", 2)
+
+
+class Brokers:
+    """Stands for both clients."""
+
+    def __init__(self, first: int, last: int, committed: int | None) -> None:
+        self._first, self._last, self._committed = first, last, committed
+
+    async def end_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(tps, self._last)
+
+    async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(tps, self._first)
+
+    async def list_consumer_group_offsets(self, _group: str) -> dict[TopicPartition, Any]:
+        if self._committed is None:
+            return {}
+        return {TopicPartition(*ONE): SimpleNamespace(offset=self._committed)}
+
+
+class Told:
+    """Remembers the lag that it was told."""
+
+    def __init__(self) -> None:
+        self.lags: list[Mapping[TP, int]] = []
+
+    def lag(self, name: str, behind: Mapping[TP, int]) -> None:
+        assert name == "step"
+        self.lags.append(behind)
+
+
+def look(brokers: Brokers, *sets: set[TP]) -> list[Mapping[TP, int]]:
+    told, assigned = Told(), iter(sets)
+    watch = LagWatch("step", dict, "group", lambda: next(assigned), cast("Any", told))
+
+    async def looks() -> None:
+        for _ in sets:
+            await watch._look(brokers, brokers)
+
+    asyncio.run(looks())
+    return told.lags
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "committed", "lag"),
+    [
+        (0, 10, 4, 6),
+        (0, 10, 10, 0),
+        (0, 10, None, 10),  # nothing committed yet
+        (3, 10, None, 7),  # what has expired is not waited for
+        (7, 10, 4, 3),
+        (0, 10, -1, 10),  # how brokers say that nothing is committed
+        (0, 3, 10, 0),  # the topic was made anew
+    ],
+)
+def test_lag(first: int, last: int, committed: int | None, lag: int) -> None:
+    assert look(Brokers(first, last, committed), {ONE}) == [{ONE: lag}]
+
+
+def test_only_what_this_worker_has_now() -> None:
+    assert look(Brokers(0, 10, 4), {ONE, TWO}, {TWO}, set()) == [{ONE: 6, TWO: 10}, {TWO: 10}, {}]
+
+
+def test_brokers_that_are_away_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    watch = LagWatch("step", dict, "group", lambda: {ONE}, cast("Any", told), every_seconds=0.01)
+
+    async def away() -> None:
+        raise KafkaError("no brokers")
+
+    monkeypatch.setattr(watch, "_watch", away)
+
+    async def run() -> None:
+        async with asyncio.timeout(0.2):
+            await watch.run()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+    assert len(told.lags) > 1
+    assert set(map(len, told.lags)) == {0}  # that is no fault of the worker
