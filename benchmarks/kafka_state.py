@@ -23,6 +23,8 @@ from pathlib import Path
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
+from ampelstream.core.region import CELL_BITS
+from ampelstream.runtime.safefaust.outbox import Outgoing
 from kafka_bench import (
     broker_in,
     create_topics,
@@ -37,13 +39,11 @@ from kafka_bench import (
 from ampelstream.codecs import own
 from ampelstream.core import keys
 from ampelstream.core.objects import merge_detection
-from ampelstream.core.region import CELL_BITS
 from ampelstream.core.state import encode
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
-from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 from ampelstream.simulate import simulate_notice
 

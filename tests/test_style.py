@@ -62,7 +62,7 @@ def sources(folder: str) -> list[Path]:
 
 
 def test_no_file_is_too_long_to_be_read_whole() -> None:
-    """Files that are always opened together are better as one, but this is too much for one look."""
+    """Files that are always opened together are better as one, up to a point."""
     lengths = {path: len(path.read_text().splitlines()) for path in sources("ampelstream")}
     assert {path.name: lines for path, lines in lengths.items() if lines > 700} == {}
 

@@ -94,7 +94,9 @@ def _follow(settings: WorkerSettings) -> None:
     if unsent:
         typer.echo(f"{unsent} reactions are still to be sent; the next start tries again", err=True)
         raise typer.Exit(1)
-    if count("dead_letters") > before:
+    fresh = count("dead_letters") - before
+    if fresh:
+        typer.echo(f"{fresh} dead letters are of this run", err=True)
         raise typer.Exit(3)
 
 

@@ -59,7 +59,7 @@ class _Head(NamedTuple):
 class _Block(NamedTuple):
     """A block by its own account: how many records, and where they begin and end."""
 
-    count: int
+    records: int
     begin: int
     end: int
 
@@ -151,7 +151,7 @@ def _is_packet(window: Window) -> bool:
     if not window.reach(at + 1):
         return not window.fault  # no block at all: the decoder says so
     block = _measure(window, at)
-    if block is None or block.count != 1 or window.reach(block.end + MARKER_BYTES + 1):
+    if block is None or block.records != 1 or window.reach(block.end + MARKER_BYTES + 1):
         return False
     return window.end >= block.end and window.find(head.marker, at, block.end) < 0
 
@@ -316,14 +316,14 @@ class _Splitter:
             body = inflate(self._window.cut(block.begin, stop), head.codec, BLOCK_LIMIT, cut=cut)
         except DecodeError as error:
             return (), str(error)
-        records, wrong = _walk(body, head.skip, block.count if cut else len(body))
+        records, wrong = _walk(body, head.skip, block.records if cut else len(body))
         if not wrong:
-            right = len(records) == block.count
+            right = len(records) == block.records
             return records, "" if right else f"it holds {len(records)} records"
         if not cut and head.codec not in {"", "null"}:
             # behind a damage, a compressed stream gives values that nobody measured
             return (), f"its compressed records are damaged: {wrong}"
-        return records[: block.count], wrong
+        return records[: block.records], wrong
 
     def _packets(self, records: Sequence[bytes]) -> Iterator[Piece]:
         head = self._head
@@ -335,7 +335,7 @@ class _Splitter:
         place = f"block {self._number} at byte {at}"
         if block is None:
             return place
-        return f"{place} ({block.count} record{'s' if block.count != 1 else ''})"
+        return f"{place} ({block.records} record{'s' if block.records != 1 else ''})"
 
     def _damage(self, at: int, stop: int, reason: str) -> Piece:
         return Piece(self._name, self._window.cut(at, min(stop, at + _KEPT)), reason)

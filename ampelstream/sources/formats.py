@@ -35,7 +35,7 @@ _AS_THEY_ARE = (".fits.gz", ".fit.gz")
 """Sky maps stay compressed: so they are kept, and their digests are those of the files."""
 _VERSION = re.compile(r",\d+$")
 _BUFFER = 1 << 16
-_COMPRESSED: Mapping[bytes, Callable[[io.BufferedReader], Any]] = {
+_COMPRESSED: Mapping[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
@@ -133,7 +133,7 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def _window(file: io.BufferedReader, suffix: str) -> Window:
+def _window(file: "io.BufferedReader[Any]", suffix: str) -> Window:
     """Window on a file, decompressed by what it begins with, whatever its name says."""
     if suffix not in _AS_THEY_ARE:
         with suppress(*BROKEN):  # who reads the window meets the same error

@@ -1,15 +1,18 @@
 """Replays through the command line, as a user runs them."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ampelstream.codecs.avrocontainer import read_header
 from ampelstream.simulate import Night, simulate_night
 
 OUTPUTS = (
@@ -105,6 +108,48 @@ def test_bad_input_ends_as_dead_letters_and_exit_code_three(night: Night, tmp_pa
     assert all(letter["reason"] and letter["source"] for letter in letters)
 
 
+def test_a_damaged_file_gives_its_records_and_says_where_it_is_damaged(
+    night: Night, tmp_path: Path
+) -> None:
+    """Packets joined to one container of many blocks, and one of them is cut out in part."""
+    with tarfile.open(night.alerts) as archive:
+        members = [archive.extractfile(name) for name in archive.getnames()[:5]]
+        packets = [member.read() for member in members if member]
+    body = read_header(packets[0]).body
+    marker = packets[0][body - 16 : body]
+    blocks = [packet[body:-16] + marker for packet in packets]
+    blocks[2] = blocks[2][:100] + blocks[2][300:]
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    (mixed / "night.avro").write_bytes(packets[0][:body] + b"".join(blocks))
+    (mixed / "chart.png").write_bytes(b"x")
+    done = replay("skymap-only", [mixed], [], tmp_path / "out")
+    assert done.returncode == 3
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    check_sums(summary)
+    assert (summary["alerts"]["decoded"], summary["alerts"]["dead_letters"]) == (4, 1)
+    (letter,) = rows(tmp_path / "out" / "dead-letters.ndjson")
+    begin = body + len(blocks[0]) + len(blocks[1])
+    assert (letter["step"], letter["error"]) == ("read", "SourceError")
+    assert letter["reason"].startswith(f"block 3 at byte {begin} (1 record): it ends after ")
+    assert letter["member"] == "night.avro"
+    assert f"night.avro: SourceError: block 3 at byte {begin}" in done.stderr
+    assert summary["skipped"]["count"] == 1
+    assert summary["skipped"]["first"][0]["name"] == "mixed/chart.png"
+    assert "1 files or archive members were not read:\n  mixed/chart.png: its name" in done.stderr
+
+
+def test_a_damaged_notice_is_a_dead_letter_of_reading(tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    (mail / "x.json.gz").write_bytes(gzip.compress(b"{" + bytes(500))[:-4])
+    (tmp_path / "none").mkdir()
+    done = replay("skymap-only", [tmp_path / "none"], [mail], tmp_path / "out")
+    assert done.returncode == 3
+    (letter,) = rows(tmp_path / "out" / "dead-letters.ndjson")
+    assert (letter["step"], letter["stream"]) == ("read", "notices")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -174,7 +219,7 @@ def test_run_follows_a_directory_and_goes_on_after_a_stop(night: Night, tmp_path
     assert "alerts: 300 in" in third.stderr
     other = ampelstream("run", "kilonova", "--alerts", incoming, *state)
     assert other.returncode == 1
-    assert "belongs to a topology" in other.stderr
+    assert "belongs to topology skymap-only" in " ".join(other.stderr.split())
 
 
 def test_dead_letters_of_an_earlier_run_are_not_announced_again(

@@ -39,8 +39,7 @@ def test_every_setting_is_an_option_once(runner: CliRunner) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "the embedded engine follows directories; give --alerts"),
-        (("--broker", "localhost:9092"), "the embedded engine follows directories; give --alerts"),
+        ((), "the embedded engine follows directories or topics; give --alerts, or --broker"),
         (("--engine", "faust"), "the faust engine needs --broker, or AMPELSTREAM_BROKER"),
         (
             ("--engine", "faust", "--broker", "b:1", "--steps", "ingest,objekts"),

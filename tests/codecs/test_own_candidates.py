@@ -9,7 +9,6 @@ from ampelstream.cli.workflow import open_inputs, open_topology
 from ampelstream.codecs.own import decode_candidate, encode_candidate
 from ampelstream.model.candidate import Candidate
 from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.runtime.embedded.summary import listed
 from ampelstream.runtime.outputs import candidate_row, encode_lines
 from ampelstream.simulate import simulate_night
 from ampelstream.sources import merge
@@ -23,9 +22,9 @@ def replayed(tmp_path: Path) -> Found:
     def replay(topology: str, alerts: Path, notices: Path) -> list[Candidate]:
         engine = Engine(open_topology(topology, tmp_path / "catalogs")[1], MemoryBackend())
         for record in merge(open_inputs([alerts], [notices]), {}):
-            engine.process(record)
+            engine.process([record])
         engine.commit()
-        return listed(engine)
+        return engine.objects.candidates()
 
     return replay
 

@@ -72,7 +72,11 @@ def make_notice() -> Callable[..., bytes]:
     def make(
         created: str = "2023-02-25T00:05:00Z", kind: str = "PRELIMINARY", **more: Any
     ) -> bytes:
-        facts = {"t0_jd": None if kind == "RETRACTION" else T0, "ra": 40.0, "dec": 0.0}
+        facts: dict[str, Any] = {
+            "t0_jd": None if kind == "RETRACTION" else T0,
+            "ra": 40.0,
+            "dec": 0.0,
+        }
         facts |= {"event_id": "MS230225a", "width_deg": 5.0, "order": 5} | more
         return simulate_notice(alert_type=kind, time_created=created, **facts)
 

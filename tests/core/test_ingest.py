@@ -56,7 +56,15 @@ def two(
 
 
 def row(jd: float = T0, **more: Any) -> Mapping[str, Any]:
-    own = {"jd": jd, "fid": 1, "pid": 1, "candid": 7, "ra": 1.0, "dec": 2.0, "magpsf": 19.0}
+    own: dict[str, Any] = {
+        "jd": jd,
+        "fid": 1,
+        "pid": 1,
+        "candid": 7,
+        "ra": 1.0,
+        "dec": 2.0,
+        "magpsf": 19.0,
+    }
     own |= {"sigmapsf": 0.1, "diffmaglim": 20.5, "isdiffpos": "t", "programid": 1} | more
     return {"objectId": "ZTF01", "candid": 7, "candidate": own, "prv_candidates": []}
 

@@ -24,7 +24,7 @@ from ampelstream.topology import Topology
 T0 = 2460000.0
 CREATED = ["2023-02-25T00:05:00Z", "2023-02-25T01:05:00Z", "2023-02-25T02:05:00Z"]
 
-alerts = st.builds(
+alerts: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     candid=st.integers(1, 2),
     jd=st.sampled_from([T0 + 1.0, T0 + 1.5, T0 + 30.0]),

@@ -40,7 +40,8 @@ def families(metrics: Metrics) -> dict[str, tuple[str, ...]]:
         if name.startswith("ampelstream_"):
             scraped = f"{name}_total" if one._type == "counter" else name
             found[scraped] = tuple(one._labelnames)
-    return found
+    counts = {f"ampelstream_{name}_total": labels for name, (_, labels) in COUNTS.items()}
+    return found | counts
 
 
 def test_metrics(text: str) -> None:

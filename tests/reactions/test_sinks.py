@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from ampelstream.units.inputs import Resources
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.reaction import Reaction
@@ -19,6 +18,7 @@ from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import ConsoleSink, FileSink, Sink, headline, open_sinks
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.topology import Topology, build, load
+from ampelstream.units import Resources
 
 
 def reaction(identity: str = "0123456789abcdef", **payload: object) -> Reaction:
