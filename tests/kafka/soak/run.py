@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ampelstream.errors import AmpelstreamError, ProduceError
+from ampelstream.errors import AmpelstreamError
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.record import record_bytes
 from ampelstream.runtime.broker.broker import Broker
@@ -17,6 +17,7 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import encode_origin
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.outputs import candidate_row, encode_lines
+from ampelstream.runtime.safefaust.errors import ProduceError
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from tests.kafka.soak import fold
 from tests.kafka.soak.check import Sent, judge_final, judge_packets, judge_sent
