@@ -16,9 +16,9 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
 
 from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.testing.broker.broker import Broker
 from ampelstream.testing.broker.ports import free_port
 

@@ -16,8 +16,7 @@ BOUNDARIES = {
 TWINS = {
     name: {f"codecs/{survey}/{name}.py" for survey in ("lsst", "ztf")}
     for name in ("datapoints", "packet")
-} | {
-}
+} | {}
 """Modules that do the same for two surveys, and so have the same name."""
 
 ELSEWHERE = re.compile(r"(?<![\w.$])/(work|farm|root|home)/")

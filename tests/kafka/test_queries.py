@@ -96,7 +96,7 @@ def test_metrics(pair: tuple[Small, list[Running]]) -> None:
     assert total['ampelstream_received_total{stream="alerts"}'] == COUNT + 1
     assert total['ampelstream_received_total{stream="notices"}'] == 1
     assert total["ampelstream_passed_total"] == COUNT
-    assert total['ampelstream_dead_letters_total{step="decode"}'] == 1
+    assert total['ampelstream_dead_letters_total{step="decode",stream="alerts"}'] == 1
     assert total["ampelstream_sweep_seconds_count"] == small.partitions
     unit = 'ampelstream_unit_seconds_{}{{unit="SkyMapProbability"}}'
     assert total[unit.format("count")] >= IN_REGION

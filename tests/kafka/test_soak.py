@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ampelstream.core.objects import merge_detection
-from ampelstream.core.react import LedgerEntry, ReactionLedger
-from ampelstream.core.state import ObjectState
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.react import React
+from ampelstream.core.state import AcceptedAlert, LedgerEntry, ObjectState
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
-from ampelstream.model.detection import Detection
+from ampelstream.model.streams import Record
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.store import Transaction
@@ -66,8 +66,9 @@ def states(stream: Stream, numbers: range) -> dict[str, ObjectState]:
         if not stream.is_poison(number):
             name = stream.object_id(number)
             where = Coordinates(SOURCE, 0, number)
-            one = Detection(name, "ztf", number, 1.0, 2.0, 3.0, ("all",), where, ())
-            found[name], _ = merge_detection(found.get(name), one)
+            one = AcceptedAlert(number, 1.0, 2.0, 3.0, 0, ("all",), where)
+            before = found.get(name, ObjectState(name, "ztf"))
+            found[name] = msgspec.structs.replace(before, alerts=(*before.alerts, one))
     return found
 
 
@@ -109,11 +110,11 @@ def test_the_check_of_reactions_finds_what_is_wrong(
     topology: Path, expected: list[Candidate]
 ) -> None:
     built = build(load(topology), Resources(catalogs=CatalogStore(topology.parent / "none")))
-    ledger = ReactionLedger(built, Transaction(MemoryBackend()))
+    react = React(built, Transaction(MemoryBackend()), Accounting().tally(), lambda: 0.0)
+    nowhere = Coordinates("memory", 0, -1)
+    react.process([Record(nowhere, "candidates", candidate) for candidate in expected])
     entries = [
-        LedgerEntry(entry.reaction, ("file:near.ndjson", "console"))
-        for candidate in expected
-        for entry in ledger.consider(candidate)
+        LedgerEntry(entry.reaction, ("file:near.ndjson", "console")) for entry in react.entries()
     ]
     assert len(entries) > 5
     lines = [msgspec.json.encode(entry.reaction) + b"\n" for entry in entries]

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 SESSION = 45
 STOCK = """\
-import ampelstream.runtime.faust.assignor as ours
+import ampelstream.runtime.safefaust.assignor as ours
 from faust.assignor.partition_assignor import PartitionAssignor
 ours.SafeAssignor = PartitionAssignor
 """

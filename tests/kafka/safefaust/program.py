@@ -1,7 +1,7 @@
 """A scenario in a process of its own: Faust keeps global state, and so do its compiled parts.
 
-Called as ``python -m tests.kafka.safefaust.program`` SCENARIO VARIANT ADDRESS NAME DIRECTORY PARAMS; the
-last line that it writes is its result.
+Called as ``python -m tests.kafka.safefaust.program``, with SCENARIO VARIANT ADDRESS NAME DIRECTORY
+PARAMS; the last line that it writes is its result.
 """
 
 import asyncio

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ampelstream.core.react import LedgerEntry, reaction_id
-from ampelstream.core.state import ObjectState
+from ampelstream.core.react import message_id
+from ampelstream.core.state import LedgerEntry, ObjectState
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -108,30 +108,35 @@ def judge_sent(text: bytes, ledger: Iterable[LedgerEntry]) -> Sent:
 
 
 def judge_final(sent: Sent, final: Sequence[Candidate]) -> list[str]:
-    """Hold the reactions of the whole stream against the final candidates.
+    """Hold the messages of the whole stream against the final candidates.
 
-    Which transients were seen depends on the order of arrival, and a reaction to one is right. But
-    what holds in the end must have been told, and what was taken back too, and nothing else.
+    Which transients were seen depends on the order of arrival, and a message about one is right.
+    But the last message of each matter must say what holds in the end, its messages came in the
+    order of their turns, and there are no others.
     """
     candidates = {candidate.key: candidate for candidate in final}
     wrong: list[str] = []
+    matters: dict[tuple[str, str, str], list[Reaction]] = {}
     for one in sent.reactions.values():
         key = (one.event_id, one.object_id, one.channel)
-        if one.id != reaction_id(one.topology, one.rule, *key, one.klass):
-            wrong.append(f"{one.id} is not the id of {key} {one.klass}")
+        matters.setdefault(key, []).append(one)
+        if one.id != message_id(one.topology, one.rule, key, one.klass, one.turn):
+            wrong.append(f"{one.id} is not the id of {key} {one.klass} {one.turn}")
         if key not in candidates:
             wrong.append(f"{one.klass} of {key}, which is no candidate")
-    told = {
-        (one.event_id, one.object_id, one.channel, one.klass) for one in sent.reactions.values()
-    }
+    for key, messages in matters.items():
+        classes = [
+            "new" if n == 0 else ("reinstated", "withdrawn")[n % 2] for n in range(len(messages))
+        ]
+        if [(one.turn, one.klass) for one in messages] != list(enumerate(classes, 1)):
+            wrong.append(f"{key} was told in the order {[one.klass for one in messages]}")
     for key, candidate in candidates.items():
-        active = candidate.status is CandidateStatus.ACTIVE
-        if active and _near(candidate) and (*key, "new") not in told:
+        last = matters[key][-1].klass if key in matters else "nothing"
+        holds = candidate.status is CandidateStatus.ACTIVE and _near(candidate)
+        if holds and last not in {"new", "reinstated"}:
             wrong.append(f"{key} was not told")
-        if not active and (*key, "new") in told and (*key, "withdrawn") not in told:
+        if not holds and last not in {"withdrawn", "nothing"}:
             wrong.append(f"{key} was not withdrawn")
-        if (*key, "withdrawn") in told and (*key, "new") not in told:
-            wrong.append(f"{key} was withdrawn before it was told")
     return wrong
 
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from aiokafka.structs import TopicPartition
 
 from ampelstream.codecs import own
-from ampelstream.core import keys
-from ampelstream.core.react import LEDGER, LedgerEntry
-from ampelstream.core.state import ObjectState, decode
+from ampelstream.core.state import LedgerEntry, ObjectState, decode, keys
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
@@ -65,8 +62,8 @@ def open_sweeps(fold: Fold) -> list[str]:
 def ledger(fold: Fold) -> Iterator[LedgerEntry]:
     """Entries of the ledgers of all partitions."""
     for (_, key), value in fold.values.items():
-        if key.startswith(LEDGER):
-            yield msgspec.msgpack.decode(value, type=LedgerEntry)
+        if key.startswith(keys.LEDGER):
+            yield decode.entry(value)
 
 
 def letters(fold: Fold) -> Iterator[DeadLetter]:

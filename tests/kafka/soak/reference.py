@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ampelstream.model.candidate import Candidate
 from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.runtime.embedded.summary import listed
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import build, load
@@ -20,8 +19,8 @@ def undisturbed(stream: Stream, topology: Path) -> list[Candidate]:
     engine = Engine(built, MemoryBackend())
     due = stream.notices()
     for number in range(1, stream.packets + 1):
-        engine.process(stream.record(number))
+        engine.process([stream.record(number)])
         while due and due[0][0] <= number:
-            engine.process(due.pop(0)[1])
+            engine.process([due.pop(0)[1]])
     engine.commit()
-    return listed(engine)
+    return engine.objects.candidates()

@@ -8,9 +8,11 @@ from typing import Any, cast
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from ampelstream.runtime.faust.store import PartitionStore
-from ampelstream.runtime.faust.table import StateTable
-from ampelstream.runtime.kafka.outbox import Outbox, Outgoing
+from ampelstream.runtime.safefaust.store import PartitionStore
+
+from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
+from ampelstream.runtime.safefaust.table import StateTable
+from ampelstream.state.rocks import RocksBackend
 
 
 async def last_values(address: str, topic: str) -> dict[bytes, bytes | None]:
@@ -40,12 +42,12 @@ async def scenario(address: str, topic: str, directory: Path) -> dict[bytes, byt
         changelog_topic=SimpleNamespace(get_topic_name=lambda: topic), name="state"
     )
     store = PartitionStore(
-        "ampelstream://",
+        "safefaust://",
         cast("Any", None),
         owner,
         directory=directory,
-        cache_bytes=1 << 20,
-        write_buffer_bytes=1 << 20,
+        open_database=RocksBackend,
+        keep_seconds=86_400.0,
     )
     table = StateTable.__new__(StateTable)
     table.client_options = lambda: {"bootstrap_servers": address}
