@@ -25,7 +25,6 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from ampelstream.runtime.safefaust.settings import safe_settings
 from decode import load_packets
 from faust.types import TP
 from kafka_bench import broker_in, environment, produce
@@ -35,6 +34,7 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.core.ingest import Ingest
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.records import encode, source_record
+from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 
