@@ -16,11 +16,11 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 
-from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.ports import free_port
 from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
+from ampelstream.testing.broker.broker import Broker
+from ampelstream.testing.broker.ports import free_port
 
 __all__ = [
     "broker_in",

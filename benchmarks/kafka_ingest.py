@@ -36,9 +36,9 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.core.ingest import Ingest
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.records import encode, source_record
+from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.settings import safe_settings
 
 PARTITIONS = 4
 SMALL, SMALL_COUNT = b"x" * 200, 200_000

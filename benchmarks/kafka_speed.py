@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-from ampelstream.runtime.safefaust.outbox import Outgoing
 from decode import Run, bare_reader, load_packets
 from kafka_bench import (
     broker_in,
@@ -39,6 +38,7 @@ from replay import three_events
 
 from ampelstream.codecs.avrocontainer import metadata, read_header
 from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 
 STEPS = ("ingest", "notices", "objects", "react")

@@ -24,7 +24,6 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from ampelstream.core.region import CELL_BITS
-from ampelstream.runtime.safefaust.outbox import Outgoing
 from kafka_bench import (
     broker_in,
     create_topics,
@@ -44,6 +43,7 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
+from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 from ampelstream.simulate import simulate_notice
 

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ampelstream"
 LAYERS = (
     {"cli"},
     {"runtime"},
+    {"testing"},
     {"report", "simulate"},
     {"core"},
     {"topology"},

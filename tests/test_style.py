@@ -16,30 +16,8 @@ BOUNDARIES = {
 TWINS = {
     name: {f"codecs/{survey}/{name}.py" for survey in ("lsst", "ztf")}
     for name in ("datapoints", "packet")
-} | {
-    "errors": {"errors.py", "runtime/safefaust/errors.py"},
-    "settings": {"runtime/settings.py", "runtime/safefaust/settings.py"},
-}
-"""Modules that do the same for two surveys, and so have the same name; and those that safefaust has
-for itself, since it imports nothing else of the project."""
-
-NOT_YET = {
-    "app",
-    "ingest",
-    "objects",
-    "plan",
-    "react",
-    "record",
-    "replay",
-    "schemas",
-    "sinks",
-    "skymap",
-    "steps",
-    "storage",
-    "store",
-    "units",
-}
-"""Names that modules still share; none may be added."""
+} | {}
+"""Modules that do the same for two surveys, and so have the same name."""
 
 ELSEWHERE = re.compile(r"(?<![\w.$])/(work|farm|root|home)/")
 
@@ -75,9 +53,7 @@ def test_no_two_modules_share_a_name() -> None:
             by_name[path.stem].add(path.relative_to(ROOT / "ampelstream").as_posix())
     shared = {name: paths for name, paths in by_name.items() if len(paths) > 1}
     assert {name: shared.pop(name, set()) for name in TWINS} == TWINS
-    new = {name: paths for name, paths in shared.items() if name not in NOT_YET}
-    assert new == {}, "rename one, or merge them"
-    assert NOT_YET - shared.keys() == set(), "these are unique now: take them out of NOT_YET"
+    assert shared == {}, "rename one, or merge them"
 
 
 def test_there_is_no_utils() -> None:

@@ -41,9 +41,9 @@ def start(
 
     Example: ampelstream run kilonova --engine faust --broker $(ampelstream dev kafka start)
     """
-    from ampelstream.runtime.broker.broker import Broker
-    from ampelstream.runtime.broker.directory import read_record
-    from ampelstream.runtime.broker.jars import DEFAULT_VERSION, cached
+    from ampelstream.testing.broker.broker import Broker
+    from ampelstream.testing.broker.directory import read_record
+    from ampelstream.testing.broker.jars import DEFAULT_VERSION, cached
 
     directory = _directory(data)
     known = read_record(directory)
@@ -79,7 +79,7 @@ def stop(
     Example: ampelstream dev kafka stop
     """
     from ampelstream.errors import BrokerError
-    from ampelstream.runtime.broker.broker import Broker
+    from ampelstream.testing.broker.broker import Broker
 
     broker = Broker(_directory(data))
     pid = broker.pid
@@ -100,7 +100,7 @@ def status(data: _Data = None) -> None:
 
     Example: ampelstream dev kafka status
     """
-    from ampelstream.runtime.broker.directory import pid_of, read_record
+    from ampelstream.testing.broker.directory import pid_of, read_record
 
     directory = _directory(data)
     known = read_record(directory)

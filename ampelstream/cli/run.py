@@ -152,7 +152,7 @@ def _work(settings: WorkerSettings, index: int) -> int:
     import asyncio
 
     from ampelstream.errors import AmpelstreamError, ConfigError
-    from ampelstream.runtime.safefaust.errors import SafeFaustError, SettingsError
+    from ampelstream.runtime.safefaust.failures import SafeFaustError, SettingsError
     from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.service.exitcodes import ExitCode
 

@@ -244,7 +244,7 @@ def _cannot_run(name: str, unit: "type[Unit]") -> str:
     from ampelstream.units import MatchFilter
 
     what = (
-        "judges an object against an event"
+        "evaluates an object against an event"
         if issubclass(unit, MatchFilter)
         else "computes from a light curve, an event and other units' results"
     )
@@ -289,7 +289,7 @@ def _verdict(unit: "AlertFilter", record: "SourceRecord") -> dict[str, Any]:
     if record.fault:
         raise SourceError(record.fault)
     alert = decode(record.value)
-    verdict = unit.judge(alert)
+    verdict = unit.evaluate(alert)
     return {
         "objectId": alert.object_id,
         "candid": alert.candid,

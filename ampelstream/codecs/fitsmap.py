@@ -15,7 +15,7 @@ from astropy.io import fits
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, Notice
-from ampelstream.model.names import checked_name
+from ampelstream.model.identifiers import checked_name
 from ampelstream.model.times import iso_from_jd, jd_from_iso
 
 __all__ = ["decode", "is_fits"]

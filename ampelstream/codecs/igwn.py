@@ -10,7 +10,7 @@ import msgspec
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, ExternalCoincidence, Notice
-from ampelstream.model.names import checked_name
+from ampelstream.model.identifiers import checked_name
 from ampelstream.model.times import jd_from_iso
 
 __all__ = ["decode"]

@@ -186,7 +186,7 @@ def _rejection(channel: Channel, alert: Alert) -> str:
     if not channel.where.holds(alert.candidate):
         return "where"
     for bound in channel.filters:
-        verdict = bound.unit.judge(alert)
+        verdict = bound.unit.evaluate(alert)
         if not verdict.accept:
             return verdict.reason
     return ""

@@ -57,7 +57,7 @@ def inside(
 def rejection(
     channel: Channel, curve: LightCurve, event: Event
 ) -> tuple[str, tuple[UnitResult, ...]]:
-    """Judge the object for the event with the channel's match filters.
+    """Evaluate the object for the event with the channel's match filters.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def rejection(
     if event.current is None:
         return "", ()
     for bound in channel.match:
-        verdict = attempt(bound.unit.judge, MatchInputs(lightcurve=curve, event=event.current))
+        verdict = attempt(bound.unit.evaluate, MatchInputs(lightcurve=curve, event=event.current))
         if isinstance(verdict, Failure):
             errors.append(failed_result(bound, curve.digest, verdict))
         elif not verdict.accept:

@@ -157,7 +157,7 @@ class Unit(BaseModel):
 class AlertFilter(Unit):
     """Accepts or rejects one alert for one channel, before anything is stored."""
 
-    def judge(self, alert: Alert) -> Verdict:
+    def evaluate(self, alert: Alert) -> Verdict:
         """Accept, or reject with the first rule that failed."""
         raise NotImplementedError
 
@@ -165,7 +165,7 @@ class AlertFilter(Unit):
 class MatchFilter(Unit):
     """Accepts or rejects an object for an event, after both are known."""
 
-    def judge(self, inputs: MatchInputs) -> Verdict:
+    def evaluate(self, inputs: MatchInputs) -> Verdict:
         """Accept, or reject with the first rule that failed."""
         raise NotImplementedError
 

@@ -238,7 +238,7 @@ def test_a_users_filter_that_raises_is_named_and_stops_nothing(
     (tmp_path / "users_filters.py").write_text(
         "from ampelstream.units import ACCEPT, AlertFilter\n"
         "class Picky(AlertFilter):\n"
-        "    def judge(self, alert):\n"
+        "    def evaluate(self, alert):\n"
         "        if alert.candidate['fid'] == 1:\n"
         "            raise KeyError('no green, please')\n"
         "        return ACCEPT\n"

@@ -26,7 +26,7 @@ class Picky(AlertFilter):
 
     mode: str = "accept"
 
-    def judge(self, alert: Any) -> Verdict:
+    def evaluate(self, alert: Any) -> Verdict:
         if alert.candidate.get("breaks") == self.mode:
             raise KeyError("no such field")
         return Verdict(accept=False, reason="dull") if self.mode == "reject" else ACCEPT

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.directory import server_settings
-from ampelstream.runtime.broker.jars import DEFAULT_VERSION, fetch, find_java
-from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
+from ampelstream.testing.broker.broker import Broker
+from ampelstream.testing.broker.directory import server_settings
+from ampelstream.testing.broker.jars import DEFAULT_VERSION, fetch, find_java
+from ampelstream.testing.broker.ports import LOOPBACK, answers, free_port
 
 HERE = Path(__file__).parent
 NAMED = os.environ.get("AMPELSTREAM_TEST_BROKER")

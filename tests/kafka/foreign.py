@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.jars import find_java
+from ampelstream.testing.broker.broker import Broker
+from ampelstream.testing.broker.jars import find_java
 
 __all__ = ["PASSWORD", "TOKEN_SECRET", "TokenServer", "scram_cluster", "token_cluster", "tokens"]
 

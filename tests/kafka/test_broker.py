@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.directory import pid_of, read_record
-from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
+from ampelstream.testing.broker.broker import Broker
+from ampelstream.testing.broker.directory import pid_of, read_record
+from ampelstream.testing.broker.ports import LOOPBACK, answers, free_port
 
 USER, PASSWORD = "ampel", "se=cr'et"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ampelstream.runtime.broker.ports import free_port
 from ampelstream.simulate.night import simulate_night
+from ampelstream.testing.broker.ports import free_port
 
 from .workers import QUICK, wait_for_work
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ampelstream.runtime.broker.ports import free_port
+from ampelstream.testing.broker.ports import free_port
 
 from .small import Small
 from .workers import Running, wait_for_work, wait_until

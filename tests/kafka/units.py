@@ -43,7 +43,7 @@ class Saboteur(AlertFilter):
     group: str
     how: Literal["pause", "end"]
 
-    def judge(self, alert: Alert) -> Verdict:
+    def evaluate(self, alert: Alert) -> Verdict:
         del alert
         if self.marker.exists():
             self.marker.unlink()

@@ -19,14 +19,14 @@ class Bright(AlertFilter):
 
     limit: float = 25.0
 
-    def judge(self, alert):
+    def evaluate(self, alert):
         return ACCEPT if alert.candidate["magpsf"] < self.limit else Verdict(False, "faint")
 
 
 class Moody(MatchFilter):
     """Fails always."""
 
-    def judge(self, inputs):
+    def evaluate(self, inputs):
         raise RuntimeError("bad mood")
 
 

@@ -154,7 +154,7 @@ def test_what_passes_the_filter(night: Night, alerts: list[Alert]) -> None:
     unit = DecentFilter(**GW_CUTS)
     passed: Counter[str] = Counter()
     for alert in alerts:
-        if unit.judge(alert).accept:
+        if unit.evaluate(alert).accept:
             passed[night.truth[alert.object_id]] += 1
     assert passed["kilonova"] == night.packets["kilonova"] == 19
     assert passed["variable_star"] == passed["agn"] == passed["artefact"] == 0
@@ -168,7 +168,7 @@ def test_rivals_in_the_region_have_no_history_before_the_trigger(alerts: list[Al
     rivals = {
         one.object_id
         for one in alerts
-        if unit.judge(one).accept
+        if unit.evaluate(one).accept
         and min(one.detection_jds()) > T0_JD
         and float(UPDATE.radius(one.ra, one.dec)) < 2.1
     }

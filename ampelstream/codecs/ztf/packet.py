@@ -10,7 +10,7 @@ from ampelstream.codecs.avroplan import Layout, PacketPlan, Plans
 from ampelstream.codecs.rows import records_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
-from ampelstream.model.names import checked_name
+from ampelstream.model.identifiers import checked_name
 
 __all__ = ["MEASURED", "decode", "decode_container"]
 

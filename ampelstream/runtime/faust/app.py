@@ -34,9 +34,9 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, STATE_TABLE, TopicNa
 from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.kafka.schemas import WireSchemas
+from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.settings import safe_settings
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction

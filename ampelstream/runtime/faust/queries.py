@@ -17,7 +17,7 @@ from ampelstream.core.state import ObjectState
 from ampelstream.model.candidate import Candidate
 from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.outputs import candidate_row, point_row
-from ampelstream.runtime.safefaust.store import Database
+from ampelstream.runtime.safefaust.partitionstore import Database
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.runtime.service.server import Answer
 from ampelstream.topology import Topology

@@ -15,10 +15,10 @@ from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react
 from ampelstream.runtime.faust.inputs import inputs_of
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
-from ampelstream.runtime.faust.units import UnitPool, in_production
+from ampelstream.runtime.faust.unitpool import UnitPool, in_production
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
-from ampelstream.runtime.safefaust.errors import LostRecords, SafeFaustError, SettingsError
+from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
 from ampelstream.runtime.service.exitcodes import ExitCode

@@ -29,12 +29,12 @@ from faust.types import TP, StreamT
 
 from ampelstream.runtime.safefaust.continuity import Continuity
 from ampelstream.runtime.safefaust.driver import Consumer
-from ampelstream.runtime.safefaust.errors import LostRecords, SafeFaustError, SettingsError
+from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.fencing import OwnershipGuard
 from ampelstream.runtime.safefaust.inbox import Chunk
 from ampelstream.runtime.safefaust.observing import Observer
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.store import Database
+from ampelstream.runtime.safefaust.partitionstore import Database
 from ampelstream.runtime.safefaust.table import StateTable
 
 __all__ = ["Batch", "Processor", "Stateful", "Transaction", "batches"]

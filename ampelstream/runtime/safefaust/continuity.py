@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.errors import LostRecords
+from ampelstream.runtime.safefaust.failures import LostRecords
 
 __all__ = ["Continuity"]
 

@@ -41,7 +41,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, Message
 from faust.types.transports import ConsumerCallback
 
-from ampelstream.runtime.safefaust.errors import LostRecords, ProduceError, ReadError
+from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
 
 __all__ = ["SCHEME", "Consumer", "Fetched", "Producer", "Transport", "Work"]

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.errors import RecoveryError
+from ampelstream.runtime.safefaust.failures import RecoveryError
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 
 __all__ = ["OwnershipGuard", "foreign_keys", "foreign_offsets"]

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from ampelstream.runtime.safefaust.errors import ProduceError
+from ampelstream.runtime.safefaust.failures import ProduceError
 
 __all__ = ["MAX_MESSAGE_BYTES", "Outbox", "Outgoing"]
 

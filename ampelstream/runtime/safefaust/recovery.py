@@ -22,7 +22,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.errors import RecoveryError
+from ampelstream.runtime.safefaust.failures import RecoveryError
 from ampelstream.runtime.safefaust.restore import restore
 from ampelstream.runtime.safefaust.table import StateTable
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ampelstream.runtime.safefaust.errors import RecoveryError, StoreError
+from ampelstream.runtime.safefaust.failures import RecoveryError, StoreError
 
 __all__ = ["restore"]
 

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from ampelstream.runtime.safefaust.fencing import foreign_keys, foreign_offsets
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.store import Database, PartitionStore
+from ampelstream.runtime.safefaust.partitionstore import Database, PartitionStore
 
 __all__ = ["CommitOrder", "StateTable"]
 

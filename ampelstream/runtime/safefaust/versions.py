@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from ampelstream.runtime.safefaust.errors import SettingsError
+from ampelstream.runtime.safefaust.failures import SettingsError
 
 __all__ = ["PINNED", "check_versions"]
 

@@ -34,7 +34,7 @@ class Steps:
 
     A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``). What is told
     of a step holds for its parts too. While a step is held, the clocks of its lags stand still: it
-    is judged by the hold alone, and many short holds add nothing to the age of its lags.
+    is measured by the hold alone, and many short holds add nothing to the age of its lags.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class _Busy:
 
 
 class Health:
-    """Collects signs of life, from any thread, and judges them.
+    """Collects signs of life, from any thread, and says what they amount to.
 
     A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``); what is told
     of a step holds for its parts too. A step is *held* while it is rebalanced or not yet ready: the

@@ -77,7 +77,7 @@ class Server:
     Parameters
     ----------
     health
-        Judges life and readiness.
+        Knows life and readiness.
     metrics
         Is scraped.
     queries

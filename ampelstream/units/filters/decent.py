@@ -283,7 +283,7 @@ class DecentFilter(DecentCuts, AlertFilter):
         own = super().fingerprint()
         return own if self._gaia is None else digest([own, self._gaia.version])
 
-    def judge(self, alert: Alert) -> Verdict:
+    def evaluate(self, alert: Alert) -> Verdict:
         """Accept, or reject with the first rule that failed.
 
         Raises

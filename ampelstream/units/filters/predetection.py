@@ -24,7 +24,7 @@ class PredetectionFilter(MatchFilter):
         description="Detections up to this long before the trigger are let pass [d].",
     )
 
-    def judge(self, inputs: MatchInputs) -> Verdict:
+    def evaluate(self, inputs: MatchInputs) -> Verdict:
         """Accept, or reject where a detection is earlier than the trigger.
 
         Raises

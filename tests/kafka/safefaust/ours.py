@@ -13,7 +13,7 @@ from faust.types import TP
 from ampelstream.errors import StateError
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.store import PartitionStore
+from ampelstream.runtime.safefaust.partitionstore import PartitionStore
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction

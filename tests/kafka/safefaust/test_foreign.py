@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.store import PartitionStore
+from ampelstream.runtime.safefaust.partitionstore import PartitionStore
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.state.rocks import RocksBackend
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ampelstream.runtime.broker.broker import Broker
+from ampelstream.testing.broker.broker import Broker
 
 pytestmark = pytest.mark.slow
 TOO_SMALL = {"max_message_bytes": "500"}

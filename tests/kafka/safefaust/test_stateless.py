@@ -12,9 +12,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.settings import safe_settings
 from tests.kafka.safefaust.ours import Nobody
 
 pytestmark = pytest.mark.timeout(120)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ampelstream.runtime.broker.broker import Broker
+from ampelstream.testing.broker.broker import Broker
 
 pytestmark = pytest.mark.slow
 RECORDS = 8

@@ -35,7 +35,7 @@ def make_app(setup: Setup, **changes: Any) -> Any:
     """Make an application; for stock, with our settings but without our classes."""
     import faust  # noqa: PLC0415  (with Cython for stock, without for ours: see program.py)
 
-    from ampelstream.runtime.safefaust.settings import (  # noqa: PLC0415  (stock imports Faust first)
+    from ampelstream.runtime.safefaust.appsettings import (  # noqa: PLC0415  (stock imports Faust first)
         safe_settings,
     )
 

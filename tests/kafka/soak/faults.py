@@ -13,11 +13,11 @@ from pathlib import Path
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from ampelstream.runtime.broker.broker import Broker
 from ampelstream.runtime.kafka.admin import inspect
 from ampelstream.runtime.kafka.clients import open_admin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.testing.broker.broker import Broker
 from tests.kafka.soak.cluster import Workers, run_command
 
 __all__ = ["FAULTS", "Scene"]

@@ -10,7 +10,7 @@ import pytest
 from faust.types import TP
 
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
-from ampelstream.runtime.safefaust.errors import (
+from ampelstream.runtime.safefaust.failures import (
     LostRecords,
     ProduceError,
     SafeFaustError,

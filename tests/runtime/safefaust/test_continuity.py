@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 
 from ampelstream.runtime.safefaust.continuity import Continuity
-from ampelstream.runtime.safefaust.errors import LostRecords
+from ampelstream.runtime.safefaust.failures import LostRecords
 
 HERE = TP("source", 0)
 

@@ -14,7 +14,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
-from ampelstream.runtime.safefaust.errors import LostRecords, ProduceError, ReadError
+from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Inbox
 
 CHANGELOG, HERE = TP("changelog", 0), TP("source", 0)

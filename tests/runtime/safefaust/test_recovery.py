@@ -8,7 +8,7 @@ import faust
 import pytest
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 
-from ampelstream.runtime.safefaust.errors import RecoveryError
+from ampelstream.runtime.safefaust.failures import RecoveryError
 from ampelstream.runtime.safefaust.recovery import SafeRecovery
 
 

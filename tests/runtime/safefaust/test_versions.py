@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ampelstream.runtime.safefaust import versions
-from ampelstream.runtime.safefaust.errors import SettingsError
+from ampelstream.runtime.safefaust.failures import SettingsError
 
 PROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 

@@ -23,7 +23,7 @@ REQUIRED = ("isdiffpos", *NUMERIC)
 
 
 def reason(cuts: Cuts, alert: Alert) -> str | None:
-    verdict = DecentFilter(**cuts).judge(alert)
+    verdict = DecentFilter(**cuts).evaluate(alert)
     assert verdict.accept is (verdict.reason == "")
     return verdict.reason or None
 
@@ -181,8 +181,8 @@ def test_any_numbers_give_a_verdict_and_loosening_never_rejects(fields: dict[str
         survey="ztf", object_id="Z", candid=1, jd=1.0, ra=0.0, dec=0.0,
         candidate=candidate, history=_Nothing(),
     )  # fmt: skip
-    strict = DecentFilter(**base).judge(alert)
-    loose = DecentFilter(**{**base, "min_rb": -math.inf, "max_fwhm": math.inf}).judge(alert)
+    strict = DecentFilter(**base).evaluate(alert)
+    loose = DecentFilter(**{**base, "min_rb": -math.inf, "max_fwhm": math.inf}).evaluate(alert)
     assert loose.accept or not strict.accept
 
 

@@ -86,7 +86,7 @@ def test_what_makes_a_star(
     changes: dict[str, Any],
     rejected: bool,  # noqa: FBT001  (a column of the table)
 ) -> None:
-    verdict = opened(cuts, OneStar(separation, {**STAR, **changes})).judge(make_alert())
+    verdict = opened(cuts, OneStar(separation, {**STAR, **changes})).evaluate(make_alert())
     assert verdict.reason == ("gaia" if rejected else "")
 
 
@@ -95,9 +95,9 @@ def test_gaia_comes_last_and_reads_the_named_catalogue(
 ) -> None:
     store = OneStar(1.0, STAR)
     unit = opened(cuts, store, gaia_catalog="MyGaia")
-    assert unit.judge(make_alert(rb=0.0)).reason == "rb"
+    assert unit.evaluate(make_alert(rb=0.0)).reason == "rb"
     assert store.cones == []
-    assert unit.judge(make_alert()).reason == "gaia"
+    assert unit.evaluate(make_alert()).reason == "gaia"
     assert store.opened == ["MyGaia"]
     assert store.cones == [(180.0, 60.0, 20.0)]
 
@@ -105,13 +105,13 @@ def test_gaia_comes_last_and_reads_the_named_catalogue(
 def test_without_a_radius_nothing_is_opened(cuts: dict[str, Any], make_alert: MakeAlert) -> None:
     store = OneStar(1.0, STAR)
     unit = opened(cuts, store, gaia_rs=0)
-    assert unit.judge(make_alert()).accept
+    assert unit.evaluate(make_alert()).accept
     assert store.opened == []
 
 
 def test_not_opened_is_an_error(cuts: dict[str, Any], make_alert: MakeAlert) -> None:
     with pytest.raises(UnitError, match="call open"):
-        DecentFilter(**{**cuts, "gaia_rs": 20}).judge(make_alert())
+        DecentFilter(**{**cuts, "gaia_rs": 20}).evaluate(make_alert())
 
 
 def test_fingerprint_follows_configuration_and_catalogue(cuts: dict[str, Any]) -> None:

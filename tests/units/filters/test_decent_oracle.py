@@ -59,7 +59,7 @@ def test_every_verdict_is_that_of_ampel(data_dir: Path) -> None:
         alert = _alert(data_dir / case["file"], case["record"])
         assert (alert.object_id, alert.candid) == (case["objectId"], case["candid"])
         for name, unit in filters.items():
-            verdict = unit.judge(alert)
+            verdict = unit.evaluate(alert)
             ours = (verdict.accept, verdict.reason or None)
             theirs = (case["verdict"][name]["accept"], case["verdict"][name].get("reason"))
             reasons[theirs[1]] += 1

@@ -14,7 +14,7 @@ def judge(
 ) -> tuple[bool, str]:
     event = EventRevision("S1", "PRELIMINARY", "2024-01-15T00:00:00Z", "d", t0_jd=t0)
     inputs = MatchInputs(LightCurve("ZTF24a", points), event)
-    verdict = PredetectionFilter(tolerance_days=tolerance).judge(inputs)
+    verdict = PredetectionFilter(tolerance_days=tolerance).evaluate(inputs)
     return verdict.accept, verdict.reason
 
 

@@ -11,8 +11,8 @@ import faust
 import pytest
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.errors import RecoveryError, StoreError
-from ampelstream.runtime.safefaust.store import PartitionStore
+from ampelstream.runtime.safefaust.failures import RecoveryError, StoreError
+from ampelstream.runtime.safefaust.partitionstore import PartitionStore
 from ampelstream.runtime.safefaust.table import StateTable
 
 CHANGELOG = "app-state-changelog"

@@ -9,9 +9,9 @@ import pytest
 from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from mode.supervisors import CrashingSupervisor
 
-from ampelstream.runtime.safefaust.errors import SettingsError
+from ampelstream.runtime.safefaust.appsettings import safe_settings
+from ampelstream.runtime.safefaust.failures import SettingsError
 from ampelstream.runtime.safefaust.recovery import SafeTableManager
-from ampelstream.runtime.safefaust.settings import safe_settings
 from ampelstream.runtime.safefaust.table import StateTable
 
 SERVERS = {"bootstrap_servers": ["one:9092", "two:9093"]}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.directory import (
+from ampelstream.testing.broker.broker import Broker
+from ampelstream.testing.broker.directory import (
     Record,
     as_text,
     check_users,

@@ -14,7 +14,7 @@ from mode.supervisors import CrashingSupervisor
 from yarl import URL
 
 from ampelstream.runtime.safefaust.driver import SCHEME
-from ampelstream.runtime.safefaust.errors import SettingsError
+from ampelstream.runtime.safefaust.failures import SettingsError
 
 __all__ = ["safe_settings"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.broker import Broker
-from ampelstream.runtime.broker.jars import cache_root, cached, fetch, find_java
+from ampelstream.testing.broker.broker import Broker
+from ampelstream.testing.broker.jars import cache_root, cached, fetch, find_java
 
 MAVEN = """#!/bin/sh
 echo run >> "{log}"

@@ -12,7 +12,7 @@ import pytest
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.errors import ConfigError, UnitError
-from ampelstream.runtime.faust.units import UnitPool, in_production
+from ampelstream.runtime.faust.unitpool import UnitPool, in_production
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.topology import Topology, build, load

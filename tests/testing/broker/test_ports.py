@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
+from ampelstream.testing.broker.ports import LOOPBACK, answers, free_port
 
 
 def response(

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.ports import LOOPBACK
+from ampelstream.testing.broker.ports import LOOPBACK
 
 __all__ = [
     "Record",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from faust.stores.base import Store
 from faust.types import TP, EventT
 
-from ampelstream.runtime.safefaust.errors import RecoveryError, StoreError
+from ampelstream.runtime.safefaust.failures import RecoveryError, StoreError
 
 __all__ = ["Database", "PartitionStore"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ampelstream.errors import DecodeError
-from ampelstream.model.names import NAME_LIMIT, checked_name
+from ampelstream.model.identifiers import NAME_LIMIT, checked_name
 
 
 @pytest.mark.parametrize(

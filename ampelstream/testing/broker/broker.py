@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.directory import (
+from ampelstream.testing.broker.directory import (
     Record,
     alone,
     as_text,
@@ -23,8 +23,8 @@ from ampelstream.runtime.broker.directory import (
     server_settings,
     write_record,
 )
-from ampelstream.runtime.broker.jars import DEFAULT_VERSION, fetch, find_java
-from ampelstream.runtime.broker.ports import LOOPBACK, answers, free_port
+from ampelstream.testing.broker.jars import DEFAULT_VERSION, fetch, find_java
+from ampelstream.testing.broker.ports import LOOPBACK, answers, free_port
 
 __all__ = ["JAVA_OPTIONS", "Broker"]
 

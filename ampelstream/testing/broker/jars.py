@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ampelstream.errors import BrokerError
-from ampelstream.runtime.broker.directory import alone
+from ampelstream.testing.broker.directory import alone
 
 __all__ = ["DEFAULT_VERSION", "cache_root", "cached", "fetch", "find_java"]
 

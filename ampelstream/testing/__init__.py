@@ -1,0 +1,1 @@
+"""For tests and first tries: a real Kafka on this machine."""
