@@ -48,9 +48,7 @@ def brokers() -> Brokers:
 
 
 @pytest.fixture
-def shared(
-    small: Topology, names: TopicNames, brokers: Brokers, tmp_path: Path
-) -> Iterator[Shared]:
+def shared(small: Topology, names: TopicNames, brokers: Brokers, tmp_path: Path) -> Shared:
     settings = SimpleNamespace(state=tmp_path, park=60.0, refresh=30.0, times=GroupTimes())
     settings.instance_id = None
     where = Connection(bootstrap="nowhere:9092")

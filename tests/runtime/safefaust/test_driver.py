@@ -338,13 +338,13 @@ def test_faust_sends_nothing(tmp_path: Path) -> None:
     app: Any = faust.App("app", broker="safefaust://nowhere", datadir=str(tmp_path))
     producer = app.producer
     assert isinstance(producer, Producer)
-    assert isinstance(producer, stock.base.Producer)
+    assert not isinstance(producer, stock.Producer)
 
     async def run() -> None:
         await producer.start()  # with no broker there
         with pytest.raises(ProduceError, match="with an Outbox"):
             await producer.send("topic", b"key", b"value", None, None, None)
         with pytest.raises(ProduceError, match="asked to send to topic"):
-            app.topic("topic").send_soon(value=b"1")
+            _ = app.topic("topic").send_soon(value=b"1")
 
     asyncio.run(run())
