@@ -23,7 +23,6 @@ from pathlib import Path
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
-from ampelstream.core.region import CELL_BITS
 from kafka_bench import (
     broker_in,
     create_topics,
@@ -36,9 +35,9 @@ from kafka_bench import (
 )
 
 from ampelstream.codecs import own
-from ampelstream.core import keys
-from ampelstream.core.objects import merge_detection
-from ampelstream.core.state import encode
+from ampelstream.core.events import CELL_BITS
+from ampelstream.core.objectstore import merge_detection
+from ampelstream.core.state import encode, keys
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.lightcurve import Datapoint
@@ -89,9 +88,9 @@ def changelog(names: TopicNames, count: int) -> Iterator[Outgoing]:
         state, _ = merge_detection(None, one)
         partition = partition_of(one.object_id.encode(), every, every)
         cell = state.alerts[0].pixel >> CELL_BITS
-        index = keys.index_key(cell, one.object_id), keys.index_value(one.jd, one.jd)
-        day = keys.time_key(math.floor(one.jd), one.object_id), b""
-        for key, value in (index, day, (keys.object_key(one.object_id), encode(state))):
+        index = keys.cell(cell, one.object_id), keys.span(one.jd, one.jd)
+        day = keys.day(math.floor(one.jd), one.object_id), b""
+        for key, value in (index, day, (keys.object(one.object_id), encode(state))):
             yield Outgoing(topic, key, value, partition)
 
 

@@ -11,6 +11,7 @@ state and taking in the three events is not timed.
 import argparse
 import itertools
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from interleave import interleaved
 
 from ampelstream.cli.workflow import open_topology
 from ampelstream.codecs.ztf import decode
-from ampelstream.core.ingest import ingest
+from ampelstream.core.accounting import Accounting
+from ampelstream.core.ingest import Ingest
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
-from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.simulate import simulate_notice
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.topology import Topology
@@ -32,7 +34,8 @@ WHERE = Coordinates("benchmark", 0, 0)
 
 def decode_and_filter(topology: Topology, packets: Sequence[bytes]) -> Callable[[], Run]:
     """Ingest every packet: decode, filter, and datapoints of what passes."""
-    return each(packets, lambda packet: ingest(topology, decode(packet), WHERE))
+    ingest = Ingest(topology, Accounting().tally(), time.time)
+    return each(packets, lambda packet: ingest.process([SourceRecord(WHERE, "alerts", packet)]))
 
 
 def three_events(first_jd: float) -> list[bytes]:
@@ -64,12 +67,16 @@ def whole_replay(
         backend = RocksBackend(directory / f"{topology.name}-{next(numbers)}")
         engine = Engine(topology, backend)
         for number, notice in enumerate(notices):
-            engine.process(SourceRecord(Coordinates("notices", 0, number), "notices", notice))
+            engine.process([SourceRecord(Coordinates("notices", 0, number), "notices", notice)])
         engine.commit()
 
         def run() -> None:
-            for number, packet in enumerate(packets):
-                engine.process(SourceRecord(Coordinates("alerts", 0, number), "alerts", packet))
+            records = (
+                SourceRecord(Coordinates("alerts", 0, number), "alerts", packet)
+                for number, packet in enumerate(packets)
+            )
+            while batch := list(itertools.islice(records, BATCH)):
+                engine.process(batch)
             engine.commit()
             backend.close()
 
