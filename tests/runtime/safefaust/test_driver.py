@@ -11,7 +11,6 @@ import faust
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
 from faust.transport import base as base_transport
-from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
@@ -344,8 +343,8 @@ def test_faust_sends_nothing(tmp_path: Path) -> None:
     async def run() -> None:
         await producer.start()  # with no broker there
         with pytest.raises(ProduceError, match="with an Outbox"):
-            await producer.send("topic", b"key", b"value", None, None, None)
+            _ = await producer.send("topic", b"key", b"value", None, None, None)
         with pytest.raises(ProduceError, match="asked to send to topic"):
-            app.topic("topic").send_soon(value=b"1")
+            _ = app.topic("topic").send_soon(value=b"1")
 
     asyncio.run(run())
