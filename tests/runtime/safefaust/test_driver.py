@@ -338,7 +338,7 @@ def test_faust_sends_nothing(tmp_path: Path) -> None:
     app: Any = faust.App("app", broker="safefaust://nowhere", datadir=str(tmp_path))
     producer = app.producer
     assert isinstance(producer, Producer)
-    assert isinstance(producer, base_transport.Producer)
+    assert not isinstance(producer, stock.Producer)
 
     async def run() -> None:
         await producer.start()  # with no broker there
