@@ -10,7 +10,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
-from faust.transport import base as base_transport
+from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
