@@ -42,6 +42,11 @@ class Lookup:
         value = self._reading.get(keys.event(event_id))
         return None if value is None else decode.event(value)
 
+    def knows(self, event_id: str) -> bool:
+        """Whether the event is or was in the state: of a forgotten one its counts are left."""
+        held = self._reading.get(keys.event(event_id))
+        return held is not None or self._reading.get(keys.census(event_id)) is not None
+
     def __iter__(self) -> Iterator[ObjectState]:
         """Objects in the order of their names."""
         for _, value in self._reading.scan(keys.OBJECT, keys.stop(keys.OBJECT)):

@@ -62,7 +62,7 @@ class Retention:
         expired = self._events.expired(day)
         for event in expired:
             counts = census(self._topology, event, self._objects)
-            self._tables.put(keys.CENSUS + event.event_id.encode(), msgspec.msgpack.encode(counts))
+            self._tables.put(keys.census(event.event_id), msgspec.msgpack.encode(counts))
             self._archive(self._objects.release(event.event_id))
             self._events.forget(event.event_id)
         return len(expired)

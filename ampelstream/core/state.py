@@ -236,6 +236,11 @@ class keys:  # noqa: N801  (reads as keys.object(...))
         return keys.EVENT + event_id.encode()
 
     @staticmethod
+    def census(event_id: str) -> bytes:
+        """Of the counts of an event that was forgotten."""
+        return keys.CENSUS + event_id.encode()
+
+    @staticmethod
     def map(event_id: str, digest: str = "") -> bytes:
         """Of a sky map; without a digest, the prefix of all maps of the event."""
         return keys.MAP + event_id.encode() + _SEPARATOR + digest.encode()

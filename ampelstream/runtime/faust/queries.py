@@ -63,22 +63,24 @@ class StateQueries:
     async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
 
-    def _candidates(self, event_id: str) -> tuple[list[dict[str, Any]], set[int]]:
-        """Candidates of our partitions, and which these are.
+    def _candidates(self, event_id: str) -> tuple[list[dict[str, Any]], set[int], bool]:
+        """Candidates of our partitions, which these are, and whether they know the event.
 
         A partition that goes elsewhere meanwhile is left out; a scan of it ends at once, since it
         would keep the files of the database from being opened again.
         """
         rows: list[dict[str, Any]] = []
         read: set[int] = set()
+        known = False
         for partition, backend in self._backends().items():
             try:
+                known |= Lookup(self._topology, backend).knows(event_id)
                 found = [candidate_row(one) for one in self._of(partition, backend, event_id)]
             except (_MovedError, DbClosedError):
                 continue
             rows += found
             read.add(partition)
-        return rows, read
+        return rows, read, known
 
     async def object(self, object_id: str) -> Answer:
         """Give an object's state, or where to ask for it."""
@@ -100,14 +102,20 @@ class StateQueries:
         return Answer(307, {"ask": url + path}, location=url + path)
 
     async def candidates(self, event_id: str, local: bool) -> Answer:  # noqa: FBT001  (the server's interface)
-        """Give an event's candidates, those of all workers unless only ours are wanted."""
-        rows, read = await self._in_thread(self._candidates, event_id)
+        """Give an event's candidates, those of all workers unless only ours are wanted.
+
+        Every partition knows every event: one that none of ours knows is unknown.
+        """
+        rows, read, known = await self._in_thread(self._candidates, event_id)
         missing = set(range(self._partitions)) - read
         if not local:
             for url in {self._owners().get(one) for one in missing} - {None, self._url}:
                 body = await _ask(f"{url}/events/{quote(event_id, safe='')}/candidates?local=1")
                 rows += body.get("candidates", ())
+                known |= "candidates" in body
                 missing -= set(body.get("partitions", ()))
+        if not known and (read or len(missing) < self._partitions):
+            return Answer(404, {"error": f"no event {event_id} is in the state"})
         rows.sort(key=lambda row: (row["object_id"], row["channel"]))
         held = sorted(set(range(self._partitions)) - missing)
         body = {"event_id": event_id, "partitions": held, "complete": not missing}

@@ -343,7 +343,7 @@ def test_faust_sends_nothing(tmp_path: Path) -> None:
     async def run() -> None:
         await producer.start()  # with no broker there
         with pytest.raises(ProduceError, match="with an Outbox"):
-            await producer.send("topic", b"key", b"value", None, None, None)
+            _ = await producer.send("topic", b"key", b"value", None, None, None)
         with pytest.raises(ProduceError, match="asked to send to topic"):
             app.topic("topic").send_soon(value=b"1").cancel()
 
