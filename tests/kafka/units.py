@@ -46,19 +46,24 @@ class Saboteur(AlertFilter):
     def evaluate(self, alert: Alert) -> Verdict:
         del alert
         if self.marker.exists():
-            self.marker.unlink()
             clients = [one for one in gc.get_objects() if isinstance(one, AIOKafkaConsumer)]
             for client in clients:
                 if client._group_id == self.group:
                     self._break(client)
+            self.marker.unlink()  # it is broken now, whatever comes next
         return ACCEPT
 
     def _break(self, client: AIOKafkaConsumer) -> None:
         loop: asyncio.AbstractEventLoop = client._loop
-        if self.how == "pause":
-            loop.call_soon_threadsafe(client.pause, *client.assignment())
-        else:
-            loop.call_soon_threadsafe(client._coordinator._coordination_task.cancel)
+
+        async def break_it() -> None:
+            if self.how == "pause":
+                client.pause(*client.assignment())
+            else:
+                client._coordinator._coordination_task.cancel()
+
+        # the loop is that of the client's own thread, and this is another one
+        asyncio.run_coroutine_threadsafe(break_it(), loop).result(10)
 
 
 class Heavy(ObjectUnit):
