@@ -287,6 +287,8 @@ class Consumer(stock.Consumer):
 
     def sources(self) -> set[TP]:
         """Partitions that this worker has, without those of changelogs."""
+        if self._thread._consumer is None:  # noqa: SLF001  (no public way)
+            return set()  # not started yet: `assignment` raises
         return {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
 
     def stop_flow(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
@@ -329,6 +330,15 @@ def test_a_client_that_cannot_go_on_ends_the_application() -> None:
     fetcher = SimpleNamespace(_stopped=asyncio.Event())
     with pytest.raises(ReadError, match="no brokers"):
         asyncio.run(consumer._drain_messages(fetcher))
+
+
+def test_before_there_is_a_client_it_has_no_partitions() -> None:
+    """Whoever asks early, for the lag, must not end for that."""
+    consumer = make_consumer()
+    consumer._thread = _Thread.__new__(_Thread)
+    with pytest.raises(ConsumerNotStarted):
+        consumer.assignment()
+    assert consumer.sources() == set()
 
 
 # --- the producer -------------------------------------------------------------------------------
