@@ -181,7 +181,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
             else:
                 # whoever rewound the partition did so in this thread, and before: go back to there
                 consumer.seek(place, records[0].offset)
-        return Fetched(self.epoch, kept, {} if kept else _positions(consumer, active))
+        # (``wanted`` is this thread's: the other one changes ``active`` at any time)
+        return Fetched(self.epoch, kept, {} if kept else _positions(consumer, wanted))
 
     async def _rewind(self) -> tuple[int, dict[TP, int | None]]:
         consumer = self._ensure_consumer()

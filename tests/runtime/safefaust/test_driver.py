@@ -104,6 +104,19 @@ def test_a_fetch_that_brings_nothing_says_where_reading_goes_on() -> None:
     assert asyncio.run(thread._fetch({HERE}, 1.0)) == Fetched(0, {}, {HERE: 12})
 
 
+def test_partitions_may_be_paused_from_the_other_thread_at_any_time() -> None:
+    active = {HERE, TP("source", 1)}
+    client = Client(active, {}, position=12)
+    state_value = client._subscription.subscription.assignment.state_value
+
+    def paused_meanwhile(tp: TP) -> Any:
+        active.clear()
+        return state_value(tp)
+
+    client._subscription.subscription.assignment.state_value = paused_meanwhile
+    assert asyncio.run(thread_of(client)._fetch(active, 1.0)).positions == {HERE: 12}
+
+
 def test_rewind_goes_to_the_committed_offset_or_to_the_beginning() -> None:
     """aiokafka stays where it is without a committed offset, and at offset 0."""
     client = Client(set(), {})
