@@ -360,6 +360,7 @@ class _Work(Generic[P, T]):
         async with inbox.in_hand:
             if not inbox.is_open:
                 return
+            term = inbox.term
             self.forget()
             if self._continuity is not None:
                 self._continuity.restart()
@@ -368,7 +369,7 @@ class _Work(Generic[P, T]):
                 for tp in sorted(self.app.tables.recovery.actives_for_table[table]):
                     await self._make(self._state, tp.partition)
                 await self._guard.begin(self._processors)
-            self._term = inbox.term
+            self._term = term  # where it ended meanwhile, the next one begins
             self._turns = deque(self._processors)
         self._observer.ready(self.name, True)  # noqa: FBT003  (a setter's value)
 
@@ -387,7 +388,8 @@ class _Work(Generic[P, T]):
             for chunk in chunks:
                 await self._continuity.check(chunk.tp, [one.offset for one in chunk.records])
         if self.prepare is not None:
-            await self._prepared(self.prepare([one for part in chunks for one in part.records]))
+            records = [one for part in chunks for one in part.records]
+            await self._prepared(self.prepare(records), term)
         partition = -1 if self._state is None else chunks[0].tp.partition
         return await self._in_hand(chunks, partition, term)
 
@@ -410,11 +412,11 @@ class _Work(Generic[P, T]):
         processor = None if self._state is None else self._processors[number]
         return Batch(self, chunks, number, processor)
 
-    async def _prepared(self, preparation: Awaitable[None]) -> None:
+    async def _prepared(self, preparation: Awaitable[None], term: int) -> None:
         """Wait, and tell that it is on purpose; but not for what goes elsewhere meanwhile."""
         work = asyncio.ensure_future(preparation)
         try:
-            while not work.done() and self.inbox.is_open:
+            while not work.done() and self.inbox.is_open and self.inbox.term == term:
                 if not (await asyncio.wait({work}, timeout=_IDLE_SECONDS))[0]:
                     self._observer.progress(self.name)
             if work.done():

@@ -181,7 +181,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
             else:
                 # whoever rewound the partition did so in this thread, and before: go back to there
                 consumer.seek(place, records[0].offset)
-        return Fetched(self.epoch, kept, {} if kept else _positions(consumer, active))
+        # (``wanted`` is this thread's: the other one changes ``active`` at any time)
+        return Fetched(self.epoch, kept, {} if kept else _positions(consumer, wanted))
 
     async def _rewind(self) -> tuple[int, dict[TP, int | None]]:
         consumer = self._ensure_consumer()
@@ -287,6 +288,8 @@ class Consumer(stock.Consumer):
 
     def sources(self) -> set[TP]:
         """Partitions that this worker has, without those of changelogs."""
+        if self._thread._consumer is None:  # noqa: SLF001  (no public way)
+            return set()  # not started yet: `assignment` raises
         return {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
 
     def stop_flow(self) -> None:

@@ -408,6 +408,57 @@ def test_what_goes_elsewhere_while_it_is_prepared_is_left_to_others(world: World
     assert world.happened == ["settle 5"]
 
 
+def test_a_wait_ends_with_its_term_however_short_the_rebalance(world: World) -> None:
+    """Parked records wait for minutes; what is assigned meanwhile must not wait for that."""
+    waits = [30.0, 0.0]
+
+    async def prepare(_records: Sequence[Any]) -> None:
+        await asyncio.sleep(waits.pop(0))
+
+    async def copy(batch: Batch[Any]) -> None:
+        await batch.commit()
+
+    def rebalance() -> None:
+        world.inbox.close()
+        world.inbox.rewound(1)
+        world.inbox.open()
+        world.arrive(4)
+
+    quiet = [lambda: None] * 15
+    world.play(
+        copy,
+        world.inbox.open,
+        lambda: world.arrive(5),
+        rebalance,
+        *quiet,
+        state=False,
+        prepare=prepare,
+    )
+    assert world.happened == ["settle 5"]
+
+
+def test_a_term_that_ends_while_its_work_is_taken_up(world: World) -> None:
+    """Faust waits for no batch in hand where a member has no partitions."""
+    answer = asyncio.Event()
+
+    async def ends(*_places: Any) -> dict[Any, int]:
+        await answer.wait()
+        return {}
+
+    actives = world.app.tables.recovery.actives_for_table
+    ours, actives[world.table] = actives[world.table], set()
+    world.consumer.highwaters = ends
+
+    def rebalance() -> None:
+        world.inbox.close()
+        actives[world.table] = ours
+        world.inbox.open()
+        world.arrive(5)
+
+    world.play(work, world.inbox.open, rebalance, answer.set, lambda: None)
+    assert world.happened[0] == "work 0 [5]"
+
+
 def test_a_batch_without_a_commit_is_a_mistake(world: World) -> None:
     async def forgets(_batch: Batch[Any]) -> None:
         pass

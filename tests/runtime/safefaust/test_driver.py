@@ -10,6 +10,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
@@ -101,6 +102,19 @@ def test_records_of_partitions_that_are_read_or_only_wait_for_room_are_kept() ->
 def test_a_fetch_that_brings_nothing_says_where_reading_goes_on() -> None:
     thread = thread_of(Client({HERE}, {}, position=12))
     assert asyncio.run(thread._fetch({HERE}, 1.0)) == Fetched(0, {}, {HERE: 12})
+
+
+def test_partitions_may_be_paused_from_the_other_thread_at_any_time() -> None:
+    active = {HERE, TP("source", 1)}
+    client = Client(active, {}, position=12)
+    state_value = client._subscription.subscription.assignment.state_value
+
+    def paused_meanwhile(tp: TP) -> Any:
+        active.clear()
+        return state_value(tp)
+
+    client._subscription.subscription.assignment.state_value = paused_meanwhile
+    assert asyncio.run(thread_of(client)._fetch(active, 1.0)).positions == {HERE: 12}
 
 
 def test_rewind_goes_to_the_committed_offset_or_to_the_beginning() -> None:
@@ -329,6 +343,15 @@ def test_a_client_that_cannot_go_on_ends_the_application() -> None:
     fetcher = SimpleNamespace(_stopped=asyncio.Event())
     with pytest.raises(ReadError, match="no brokers"):
         asyncio.run(consumer._drain_messages(fetcher))
+
+
+def test_before_there_is_a_client_it_has_no_partitions() -> None:
+    """Whoever asks early, for the lag, must not end for that."""
+    consumer = make_consumer()
+    consumer._thread = _Thread.__new__(_Thread)
+    with pytest.raises(ConsumerNotStarted):
+        consumer.assignment()
+    assert consumer.sources() == set()
 
 
 # --- the producer -------------------------------------------------------------------------------
