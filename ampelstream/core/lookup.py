@@ -56,6 +56,15 @@ class Lookup:
         """Last revisions of an object's candidates, with light curve and coordinates."""
         return self._evidence(state, state.candidates)
 
+    def candidate(self, key: tuple[str, str, str]) -> Candidate | None:
+        """Last revision of one candidate (event, object, channel), or None; archived ones too."""
+        state = self.get(key[1])
+        found = () if state is None else tuple(one for one in state.candidates if one.key == key)
+        if state is not None and found:
+            return next(self._evidence(state, found))
+        value = self._reading.get(keys.archive(*key))
+        return None if value is None else decode.candidate(value)
+
     def candidates_for(self, event_id: str) -> Iterator[Candidate]:
         """Last revisions of an event's candidates, with light curve and coordinates.
 

@@ -193,7 +193,8 @@ class Objects:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
         where = record.where if value is None or isinstance(value, Tick) else value.where
         data = record.value if isinstance(record.value, bytes) else _encoded(value)
-        self._tally.count("failed", record.stream)
+        if not isinstance(value, Tick):
+            self._tally.count("failed", record.stream)
         return dead_letter(self._tally, where, record.stream, "objects", failure, value=data or b"")
 
     # --- what is known --------------------------------------------------------------------------
@@ -216,13 +217,12 @@ class Objects:
 
     def again(self, keys_: Sequence[str]) -> list[Output]:
         """Make the candidates of these keys anew; one that the state does not have is removed."""
-        found: dict[str, Candidate | None] = dict.fromkeys(keys_)
-        for name in {one.split(KEY_SEPARATOR)[1] for one in found}:
-            state = self.store.get(name)
-            for candidate in self.store.candidates_of(state) if state is not None else ():
-                if candidate_key(candidate) in found:
-                    found[candidate_key(candidate)] = candidate
-        return [Output("candidates", name, value) for name, value in found.items()]
+        outputs: list[Output] = []
+        for name in keys_:
+            event_id, object_id, channel = name.split(KEY_SEPARATOR)
+            found = self.store.candidate((event_id, object_id, channel))
+            outputs.append(Output("candidates", name, found))
+        return outputs
 
 
 def _decoded(record: Record) -> Detection | Announcement | Tick:

@@ -160,10 +160,10 @@ class ObjectStore(Lookup):
         """
         known = self.get(detection.object_id)
         state, had = merge_detection(known, detection)
-        if known is not None and state == known:
-            self._repair_index(state)
+        if state == known:
             return Merged(had, Matched([], []))
-        times = [alert.jd for alert in state.alerts]
+        # also as it was known: where an alert moved, an event may have lost the object
+        times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
         near = self._events.around(min(times), max(times))
         state, matched = self._match(known, state, near, moved=_moved(known, state))
         self._index(known, state)
@@ -238,22 +238,14 @@ class ObjectStore(Lookup):
         if len(value) > _CERTAINLY_SMALL:
             _set_aside_large(matched)
         self._tables.put(keys.object(state.object_id), value)
-        before = {one.event_id for one in known.candidates} if known is not None else set()
-        after = {one.event_id for one in state.candidates}
-        for event_id in after - before:
-            self._tables.put(keys.candidate(event_id, state.object_id), b"")
-        for event_id in before - after:
+        before = {one.key for one in known.candidates} if known is not None else set()
+        after = {one.key for one in state.candidates}
+        for key in after - before:
+            self._tables.put(keys.candidate(*key[:2]), b"")
+            if self._tables.get(keys.archive(*key)) is not None:  # of a time before retention
+                self._tables.delete(keys.archive(*key))
+        for event_id in {key[0] for key in before} - {key[0] for key in after}:
             self._tables.delete(keys.candidate(event_id, state.object_id))
-
-    def _repair_index(self, state: ObjectState) -> None:
-        """Put in again what finds the object, where a store that failed in a batch has lost it."""
-        cells = _spans(state)
-        wanted = [keys.cell(cell, state.object_id) for cell in cells]
-        wanted += [keys.candidate(one.event_id, state.object_id) for one in state.candidates]
-        if any(self._tables.get(entry) is None for entry in wanted):
-            self._index(None, state)
-            for candidate in state.candidates:
-                self._tables.put(keys.candidate(candidate.event_id, state.object_id), b"")
 
     def _index(self, known: ObjectState | None, state: ObjectState) -> None:
         """Bring the object's entries in the cells of the sky and under its day up to date.

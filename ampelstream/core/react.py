@@ -129,8 +129,11 @@ class React:
         self._unsent: dict[str, deque[str]] = {}
         """Messages to send, by matter in order: none overtakes an earlier one of its matter."""
         for entry in sorted(self.entries(), key=lambda entry: entry.reaction.turn):
-            if self._is_open(entry):
-                self._queue(entry.reaction)
+            reaction = entry.reaction
+            # a commit that a kill cut short may hold the message and not the matter: then it is
+            # decided again, when its candidate comes again
+            if self._is_open(entry) and reaction.turn <= self._matter(_matter_of(reaction)).turn:
+                self._queue(reaction)
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -162,14 +165,13 @@ class React:
 
     def _apply(self, rule: ReactionRule, candidate: Candidate, offset: int) -> Reaction | None:
         """Hold one rule against one revision; give the matter's last message where it changed."""
-        entry = keys.MATTER + digest([rule.name, *candidate.key]).encode()
-        found = self._tables.get(entry)
-        matter = Matter(active=False, turn=0, message="") if found is None else decode.matter(found)
+        name = digest([rule.name, *candidate.key])
+        matter = self._matter(name)
         if 0 <= offset <= matter.offset:
             self._tally.count("repeated", rule.name)
             return None
         active = _holds(rule, candidate)
-        if found is None and not active:
+        if matter.turn == 0 and not active:
             return None
         matter.offset = offset
         reaction = None
@@ -180,7 +182,7 @@ class React:
             self._tally.count("reactions", rule.name, "decided")
         elif active:
             reaction = self._updated(matter.message, candidate)
-        self._tables.put(entry, encode(matter))
+        self._tables.put(keys.MATTER + name.encode(), encode(matter))
         return reaction
 
     def _message(
@@ -282,11 +284,6 @@ class React:
         self._tally.count("reactions", entry.reaction.rule, outcome)
         return complete
 
-    def again(self, keys_: Sequence[str]) -> list[Output]:
-        """Messages of these ids as the ledger has them; none where it has none."""
-        entries = (self._entry(name) for name in keys_)
-        return [Output("reactions", e.reaction.id, e.reaction) for e in entries if e is not None]
-
     # --- the ledger -----------------------------------------------------------------------------
 
     def entries(self) -> list[LedgerEntry]:
@@ -300,6 +297,10 @@ class React:
 
     def _put(self, entry: LedgerEntry) -> None:
         self._tables.put(keys.LEDGER + entry.reaction.id.encode(), encode(entry))
+
+    def _matter(self, name: str) -> Matter:
+        found = self._tables.get(keys.MATTER + name.encode())
+        return Matter(active=False, turn=0, message="") if found is None else decode.matter(found)
 
     def _is_open(self, entry: LedgerEntry) -> bool:
         reaction = entry.reaction

@@ -290,7 +290,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
         return entry[1 + _DAY.size :].decode()
 
 
-_STATES = (keys.OBJECT[0], keys.EVENT[0])
+_STATES = (keys.OBJECT[0], keys.EVENT[0], keys.MATTER[0])
 _MARKS = (keys.SWEEP[0], keys.SWEPT[0])
 
 
@@ -298,8 +298,9 @@ def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:
     """Sort key of a change, for stores that write a batch one key after the other.
 
     A store that is killed in the middle of a batch must not hold a state without what finds it, nor
-    a mark that something is done which is not: first what finds states, then states, then removals
-    (the other way round), and marks last. What was left out is done again.
+    a mark that something is done which is not: first what finds states, or what they name (maps,
+    messages), then states, then removals (the other way round), and marks last. What was left out
+    is done again.
     """
     if name[0] in _MARKS:
         return 4, name

@@ -50,11 +50,12 @@ def test_a_candid_sent_again_with_another_position_or_time_merges_the_same_in_an
     assert merged(mixed) == merged(told)
 
 
+@pytest.mark.parametrize("jd", [T0 + 2.0, T0 + 300.0])
 def test_the_candidate_of_such_an_alert_is_the_same_in_either_order(
-    wide: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+    wide: Topology, make_partition: Any, make_detection: Any, make_notice: Any, jd: float
 ) -> None:
     one = make_detection(offset=4, ra=40.0)
-    other = make_detection(offset=2, ra=200.0, jd=T0 + 2.0)  # as far as known, outside
+    other = make_detection(offset=2, ra=200.0, jd=jd)  # as far as known, outside
     ends = []
     for order in ([one, other], [other, one]):
         partition = make_partition(wide)
@@ -178,6 +179,36 @@ def test_candidates_are_made_anew_from_their_keys(
     gone = KEY_SEPARATOR.join(("E", "ZTF99", "all"))
     found = {one.key: one.value for one in partition.objects.again([key, gone])}
     assert found == {key: candidate, gone: None}
+    partition.take(Tick(T0 + 1000))  # the object is forgotten, and its candidate archived
+    assert list(partition.objects.store) == []
+    found = {one.key: one.value for one in partition.objects.again([key, gone])}
+    assert found == {key: candidate, gone: None}
+
+
+def test_an_object_that_comes_back_has_each_candidate_once(
+    make_topology: Any, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    text = "name: long\nversion: 1\nchannels: {all: {window: [0, 100]}}\nretention: {objects: 20}\n"
+    partition = make_partition(make_topology(text))
+    [first] = partition.take(make_notice(), make_detection())
+    partition.take(Tick(T0 + 40))
+    assert partition.objects.candidates() == [first]
+    [again] = partition.take(make_detection(candid=2, jd=T0 + 41))
+    assert partition.objects.candidates() == [again]
+    assert list(partition.objects.store.candidates_for(first.event_id)) == [again]
+
+
+def test_a_tick_that_fails_is_no_alert_that_failed(
+    wide: Topology, make_partition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr("ampelstream.core.retention.Retention.advance", broken)
+    partition = make_partition(wide)
+    assert [one.reason.partition(" (")[0] for one in partition.take(Tick(T0))] == ["not today"]
+    partition.commit()
+    assert partition.accounting.counts() == {("dead_letters", "detections", "objects"): 1}
 
 
 def test_a_state_belongs_to_one_topology(make_topology: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.react import React
+from ampelstream.core.state import commit_order
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -179,3 +180,26 @@ def test_a_withdrawal_does_not_overtake_what_it_withdraws(
     ones = [one for name, one in sinks.took if name == "one"]
     others = [one for name, one in sinks.took if name == "other"]
     assert ones == others == [first.id, second.id]
+
+
+@pytest.mark.parametrize("written", range(4))
+def test_a_commit_that_a_kill_cut_short_loses_no_message_and_repeats_none(
+    make_topology: Callable[[str], Topology], written: int
+) -> None:
+    whole, sinks = Rules(make_topology(RULES)), Sinks()
+    sinks.fails = False
+    seen = [candidate(), candidate(status="retracted")]
+    messages = [found for offset, one in enumerate(seen) for found in whole.see(one, offset)]
+    changes = sorted(whole.state.changes().items(), key=lambda change: commit_order(*change))
+    assert len(changes) == 3
+
+    rules = Rules(whole.topology, sinks)
+    rules.backend.write(dict(changes[:written]))
+    rules.reopen()
+    rules.react.advance()  # before the records come again
+    rules.commit()
+    for offset, one in enumerate(seen):
+        rules.see(one, offset)
+    rules.commit()
+    rules.react.advance()
+    assert [found for name, found in sinks.took if name == "one"] == [one.id for one in messages]
