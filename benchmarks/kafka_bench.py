@@ -150,12 +150,12 @@ async def _behind(
     consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, group: str, topics: list[str]
 ) -> int:
     described = await admin.describe_topics(topics)
-    places = [
+    partitions = [
         TopicPartition(one["topic"], part["partition"])
         for one in described
         for part in one["partitions"]
     ]
-    ends = await consumer.end_offsets(places)
+    ends = await consumer.end_offsets(partitions)
     try:
         done = await admin.list_consumer_group_offsets(group)
     except KafkaError:  # a group that has no coordinator yet

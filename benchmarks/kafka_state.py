@@ -129,7 +129,7 @@ class Alerts(threading.Thread):
         self.latencies: list[float] = []
 
     def run(self) -> None:
-        """Until told to stop."""
+        """Until stopped."""
         rng = random.Random(2)  # noqa: S311  (made-up objects, not a secret)
         for number in itertools.count(5_000_000):
             if self.done.is_set():

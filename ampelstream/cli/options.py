@@ -104,11 +104,11 @@ def takes(model: type[M]) -> Callable[[Callable[[M], None]], Callable[..., None]
 
     def decorate(function: Callable[[M], None]) -> Callable[..., None]:
         def command(**given: Any) -> None:
-            told = {name: value for name, value in given.items() if value is not None}
-            for name in told.keys() & with_commas:
-                told[name] = tuple(part.strip() for part in told[name].split(",") if part.strip())
+            values = {name: value for name, value in given.items() if value is not None}
+            for name in values.keys() & with_commas:
+                values[name] = tuple(p.strip() for p in values[name].split(",") if p.strip())
             try:
-                settings = model.model_validate(told)
+                settings = model.model_validate(values)
             except ValidationError as error:
                 raise _wrong_usage(error) from None
             function(settings)
@@ -135,9 +135,9 @@ def connect(broker: str) -> "Connection":
 
 
 def quiet_libraries() -> None:
-    """Keep the Kafka client from telling of every subscription and login, stamina of every retry.
+    """Keep the Kafka client from logging every subscription and login, stamina every retry.
 
-    The one place where retries are set up: each command that talks to Kafka comes through here.
+    Retries are set up here and nowhere else: each command that talks to Kafka calls this.
     """
     from ampelstream.runtime.service.log import log_retries
 

@@ -26,7 +26,7 @@ WORKER_INDEX = "AMPELSTREAM_WORKER_INDEX"
 _LOUD = ("faust", "mode", "aiokafka", "kafka")
 
 
-@takes(WorkerSettings)
+@takes(WorkerSettings)  # each of its fields is an option of the command
 def run(settings: WorkerSettings) -> None:
     """Match alerts and notices as they come, and send the topology's reactions.
 
@@ -167,6 +167,7 @@ def _work(settings: WorkerSettings, index: int) -> int:
 
 
 async def _worker(settings: WorkerSettings, index: int) -> int:
+    """Open the topology, see that its topics are there, and run one worker until it is stopped."""
     from ampelstream.cli.workflow import open_topology
     from ampelstream.runtime.context import open_context
     from ampelstream.runtime.faust.worker import Worker

@@ -174,7 +174,7 @@ def parse_position(text: str) -> "Position":
     Raises
     ------
     typer.BadParameter
-        It is neither, or no place in the universe.
+        It is neither, or not a position.
     """
     try:
         numbers = [float(part) for part in text.split(",")]

@@ -267,20 +267,20 @@ def _run_filter(unit: "AlertFilter", inputs: Sequence[Path]) -> int:
         raise SourceError(f"no such file or directory: {', '.join(missing)}")
     failed = 0
     for path in inputs:
-        for place, record in _records(path):
+        for origin, record in _records(path):
             outcome = attempt(_verdict, unit, record)
             if isinstance(outcome, Failure):
                 failed += 1
-                _complain(f"{_where(place)}, record {place['record']}", outcome)
+                _complain(f"{_where(origin)}, record {origin['record']}", outcome)
             else:
-                _write({**place, **outcome})
+                _write({**origin, **outcome})
     if failed:
         sys.stderr.write(f"{failed} records could not be handled\n")
     return failed
 
 
-def _where(place: Mapping[str, Any]) -> str:
-    return f"{place['file']}, {place['member']}" if "member" in place else str(place["file"])
+def _where(origin: Mapping[str, Any]) -> str:
+    return f"{origin['file']}, {origin['member']}" if "member" in origin else str(origin["file"])
 
 
 def _verdict(unit: "AlertFilter", record: "SourceRecord") -> dict[str, Any]:
@@ -306,12 +306,12 @@ def _records(path: Path) -> "Iterator[tuple[dict[str, Any], SourceRecord]]":
         open_source(path, "alerts").read({}), key=lambda one: (one.where.source, one.member)
     )
     for (source, member), records in of_file:
-        place = _place(path, source, member)
+        origin = _origin(path, source, member)
         for index, record in enumerate(records):
-            yield {**place, "record": index}, record
+            yield {**origin, "record": index}, record
 
 
-def _place(path: Path, source: str, member: str) -> dict[str, Any]:
+def _origin(path: Path, source: str, member: str) -> dict[str, Any]:
     """File, as a path that the user can open, and member where it is an archive.
 
     Records of a directory have the directory's own name and the path within it as their source.

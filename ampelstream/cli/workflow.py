@@ -35,7 +35,7 @@ def open_topology(path: str, catalogs: Path | None = None) -> tuple[TopologySpec
     try:
         return spec, build(spec, Resources(catalogs=store))
     except AmpelstreamError as error:
-        # the parts know their place in the file, but not the file
+        # the parts name their line in the file, but not the file
         raise type(error)(f"{path}: {error}") from error
 
 

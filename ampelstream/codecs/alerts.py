@@ -1,4 +1,4 @@
-"""Alerts of every survey: one way in, whatever carries them."""
+"""Alerts of every survey: bytes or rows to `Alert`, by what they begin with; called by ingest."""
 
 from collections import OrderedDict
 from collections.abc import Mapping

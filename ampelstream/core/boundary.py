@@ -2,7 +2,8 @@
 
 Units, filters and codecs are other people's code. Whatever they raise becomes a value here, so that
 one bad record or one bad unit never stops the stream and never disappears: it ends in a dead letter
-or in a candidate's error.
+or in a candidate's error. The processors call such code as ``attempt(function, arguments)``, and
+look whether they were given a `Failure`.
 """
 
 import traceback

@@ -3,6 +3,10 @@
 Stateless, so that it may run at full stream rate on as many workers as it takes. An alert is
 decoded as far as the filters ask, and every channel has its say; what passes one of them goes on,
 with its history. A notice goes on with its sky map.
+
+Like the other two processors, it is called by the runtimes only (``runtime/faust/app.py``,
+``runtime/embedded/engine.py``): `Ingest.process` for a batch, and `Ingest.committed` when what it
+gave is durable.
 """
 
 import math
@@ -95,6 +99,8 @@ class Ingest:
                 return [_parked(record, self._now())]
             return [self._failed(record, "decode", alert)]
         outputs = self._filtered(record, alert)
+        # event time goes on with every alert, whether or not a channel accepts it: by it the
+        # objects step knows what to forget
         tick = self._tick(alert.jd)
         if tick is not None:
             outputs.append(tick)

@@ -1,9 +1,9 @@
 """Merging of datapoints: a union by id that any order and any repetition leave the same.
 
-Two packets may tell the same datapoint differently: an alert's own detection has fields that the
-entry in a later packet's history lacks. The fuller telling wins, by a total order that does not
-depend on which came first. The stored set keeps every datapoint; superseded ones are left out when
-the light curve is made, so that merging stays a plain union.
+Two packets may hold the same datapoint in different versions: an alert's own detection has fields
+that the entry in a later packet's history lacks. The fuller version wins, by a total order that
+does not depend on which came first. The stored set keeps every datapoint; superseded ones are left
+out when the light curve is made, so that merging stays a plain union.
 """
 
 from collections.abc import Iterable
@@ -21,8 +21,8 @@ twice. ZTF's pixels are 1.01 arcsec, its PSF two of them."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def _telling(point: Datapoint) -> tuple[bool, int, bytes]:
-    """Rank of one telling of a datapoint: own detection, then most fields, then content."""
+def _fullness(point: Datapoint) -> tuple[bool, int, bytes]:
+    """Rank of one version of a datapoint: own detection, then most fields, then content."""
     filled = sum(value is not None for value in msgspec.structs.astuple(point))
     return (point.own, filled, _encode(point))
 
@@ -45,7 +45,7 @@ def merge_datapoints(
     merged = {point.id: point for point in known}
     for point in fresh:
         other = merged.get(point.id)
-        if other is None or (other != point and _telling(point) > _telling(other)):
+        if other is None or (other != point and _fullness(point) > _fullness(other)):
             merged[point.id] = point
     return tuple(merged[key] for key in sorted(merged))
 

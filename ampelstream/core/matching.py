@@ -2,6 +2,9 @@
 
 ``evaluate`` is a function of what is known of the object and of the event, and of nothing else.
 That is why the order of arrival does not matter: whichever came last, the same sets are looked at.
+It looks, in this order, whether an alert of the object lies in the region and window of the event
+(`inside`), whether a match filter rejects the object (`rejection`), and what the channel's units
+compute (`run_units`). ``objectstore.py`` calls it for each object, event and channel.
 
 A unit's result is named by (unit, configuration, input). Where the object's state already holds a
 result of that name, whichever channel or event it was made for, it is taken, and nothing is

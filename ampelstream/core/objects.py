@@ -2,9 +2,11 @@
 
 One for each partition of the objects (one in all where the topology runs in one process), with the
 objects of that partition and a copy of every event. A detection is matched against the events at
-once. A new revision of an event concerns many objects: they are matched in slices, by ``advance``,
-so that alerts need not wait for them all. What is left to do is part of the state: a sweep that a
-kill interrupted goes on where its last commit was.
+once: `Objects.process` -> `ObjectStore.add` (``objectstore.py``) -> `evaluate` (``matching.py``). A
+new revision of an event concerns many objects: they are matched in slices, by `Objects.advance`,
+which the runtime calls while `Objects.pending` says that something is left, so that alerts need not
+wait for them all. What is left to do is part of the state: a sweep that a kill interrupted goes on
+where its last commit was.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -246,6 +248,10 @@ def _encoded(value: Detection | Announcement | Tick | None) -> bytes:
     return b"" if value is None else own.encode_tick(value)
 
 
+_PROGRESS = msgspec.msgpack.Decoder(tuple[str, bool])
+"""Of a sweep in the state: last object that was matched, and ``moved`` (see `Sweeps.begin`)."""
+
+
 class Sweeps:
     """Events whose objects have yet to be matched, and how far each has come.
 
@@ -316,6 +322,3 @@ class Sweeps:
     def _mark(self, event_id: str, done: str, *, moved: bool) -> None:
         self._open[event_id] = (done, moved)
         self._tables.put(keys.SWEEP + event_id.encode(), msgspec.msgpack.encode((done, moved)))
-
-
-_PROGRESS = msgspec.msgpack.Decoder(tuple[str, bool])

@@ -1,7 +1,10 @@
 """Objects: their alerts, their light curves and their candidates.
 
-A detection is matched against the events known; an event, or its new revision, is matched against
-the objects known, which are found through an index of the sky, not by reading them all.
+A detection is matched against the events known (`ObjectStore.add`); an event, or its new revision,
+is matched against the objects known (`ObjectStore.rematch`), which are found through an index of
+the sky, not by reading them all. Both end in `ObjectStore._match`, which evaluates each channel and
+event (``matching.py``) and writes the object where something has changed. ``objects.py`` calls all
+this.
 """
 
 import math
@@ -125,13 +128,16 @@ def _spans(state: ObjectState) -> dict[int, tuple[float, float]]:
 
 
 def _moved(known: ObjectState | None, state: ObjectState) -> bool:
-    """Whether an alert that was known is now known from an earlier record."""
+    """Whether an alert that was known is now known from an earlier record.
+
+    Then its candidates are given again though nothing else of them has changed: they name records.
+    """
     records = {alert.candid: alert.where for alert in state.alerts}
     return any(records[one.candid] != one.where for one in (known.alerts if known else ()))
 
 
 class ObjectStore(Lookup):
-    """All objects of a partition.
+    """All objects of a partition; reading them (`get`, `candidates_of`) is `Lookup`'s.
 
     Parameters
     ----------

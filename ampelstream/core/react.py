@@ -142,7 +142,11 @@ class React:
     # --- deciding -------------------------------------------------------------------------------
 
     def process(self, batch: Sequence[Record]) -> list[Output]:
-        """Hold every rule against revisions of candidates, in order."""
+        """Hold every rule against revisions of candidates, in order; sends nothing yet.
+
+        What is decided here waits in the ledger until the runtime has made it durable; then
+        `advance`, which the runtime calls while something is `pending`, hands it to the sinks.
+        """
         if not self._topology.reactions:
             return []  # nobody asks: not even the decoding is needed
         outputs: list[Output] = []

@@ -40,8 +40,8 @@ class Retention:
         self._events = events
         self._objects = objects
         self._topology = topology
-        stored = tables.get(keys.SWEPT)
-        self._swept_day = int(stored) if stored is not None else None
+        stored = tables.get(keys.FORGOTTEN)
+        self._last_day = int(stored) if stored is not None else None
 
     def advance(self, watermark_jd: float) -> int:
         """Forget when the watermark [JD] has entered a new day.
@@ -52,10 +52,10 @@ class Retention:
             How many objects and events were forgotten.
         """
         day = math.floor(watermark_jd)
-        if self._swept_day is not None and day <= self._swept_day:
+        if self._last_day is not None and day <= self._last_day:
             return 0
-        self._swept_day = day
-        self._tables.put(keys.SWEPT, str(day).encode())
+        self._last_day = day
+        self._tables.put(keys.FORGOTTEN, str(day).encode())
         return self._forget_events(day) + self._forget_objects(day)
 
     def _forget_events(self, day: int) -> int:

@@ -210,9 +210,9 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     """Event id -> counts of an event that has expired."""
     SWEEP = b"q"
     """Event id -> last object that was matched against its new revision; until all of them were."""
-    SWEPT = b"w"
-    """Day of the last forgetting: a restart must not forget at other times than an undisturbed
-    run."""
+    FORGOTTEN = b"w"
+    """Day of event time when the retention was applied last: a restart must not forget at other
+    times than an undisturbed run."""
     LEDGER = b"r"
     """Reaction id -> LedgerEntry."""
     MATTER = b"j"
@@ -291,7 +291,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
 
 
 _STATES = (keys.OBJECT[0], keys.EVENT[0], keys.MATTER[0])
-_MARKS = (keys.SWEEP[0], keys.SWEPT[0])
+_MARKS = (keys.SWEEP[0], keys.FORGOTTEN[0])
 
 
 def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:

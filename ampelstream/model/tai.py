@@ -1,4 +1,4 @@
-"""Atomic time to UTC: Rubin tells times in TAI, everything here is in UTC."""
+"""Atomic time to UTC: Rubin gives times in TAI, everything here is in UTC."""
 
 __all__ = ["FIRST_MJD_TAI", "LEAP_SECONDS", "jd_from_mjd_tai"]
 

@@ -1,4 +1,8 @@
-"""The reaction boundary: messages go to the sinks, and whatever a sink raises stays its own."""
+"""The reaction boundary: messages go to the sinks, and whatever a sink raises stays its own.
+
+The core decides what to send (``core/react.py``) and knows a `Dispatcher` as its ``Deliverer``; the
+runtimes open the sinks and hand the dispatcher over.
+"""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence

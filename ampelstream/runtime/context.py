@@ -74,7 +74,7 @@ async def open_context(
     Parameters
     ----------
     settings
-        What the worker is told.
+        Of the worker, as the command line gave them.
     index
         Its number.
     names
@@ -90,6 +90,7 @@ async def open_context(
         The cluster cannot be reached.
     """
     connection = load_connection(settings.broker or "")
+    # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
     partitions = await verify(connection, names, sources, create=create)
     return WorkerContext(settings, index, connection, sources, partitions)

@@ -1,4 +1,4 @@
-"""What a worker is told: every setting once, with its bounds, its default and its text for people.
+"""The settings of a worker, each once, with its bounds, its default and its text for people.
 
 The command line makes its options from `WorkerSettings` (`ampelstream.cli.options`), so a setting
 is added here and nowhere else. What follows from the settings at run time (connection, partitions,
@@ -107,7 +107,7 @@ _Seconds = Annotated[float, Option(panel=TIMING, unit="s")]
 
 
 class WorkerSettings(BaseModel):
-    """What ``ampelstream run`` is told; the fields are its options.
+    """Settings of ``ampelstream run``; the fields are its options.
 
     Messages of the validation name options as they are typed. Times are in seconds.
 

@@ -1,7 +1,7 @@
 """Credible levels: the greedy ranking of tiles, and what it says of positions.
 
-Tiles are ranked by density, densest first; the credible level of a place is the probability of all
-that is at least as dense. Words mean what they mean in ligo.skymap's ``crossmatch``.
+Tiles are ranked by density, densest first; the credible level of a position is the probability of
+all that is at least as dense. Words mean what they mean in ligo.skymap's ``crossmatch``.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Ranking:
 
     @cached_property
     def _steps(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Tiles by falling density, and the last place in that order of each equal density."""
+        """Tiles by falling density, and the last rank in that order of each equal density."""
         density = self._tiles.density
         order = np.argsort(-density, kind="stable")
         ranked = density[order]
@@ -48,7 +48,7 @@ class Ranking:
 
     @cached_property
     def _cumulative(self) -> NDArray[np.float64]:
-        """Probability, as the map has it, behind each place in the order."""
+        """Probability, as the map has it, behind each rank in the order."""
         order, _ = self._steps
         probability: NDArray[np.float64] = (self._tiles.density * self._tiles.area())[order]
         return np.cumsum(probability)
@@ -62,9 +62,9 @@ class Ranking:
     def level(self) -> NDArray[np.float64]:
         """Credible level of each tile, itself included, shape (n,); 1 where the density is zero."""
         order, last = self._steps
-        place = np.searchsorted(last, np.arange(len(order)))
+        rank = np.searchsorted(last, np.arange(len(order)))
         level = np.empty(len(order))
-        level[order] = (self._cumulative[last] / self.total)[place]
+        level[order] = (self._cumulative[last] / self.total)[rank]
         level.flags.writeable = False
         return level
 

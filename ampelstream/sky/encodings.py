@@ -193,7 +193,7 @@ def split_uniq(uniq: NDArray[np.int64], name: str) -> Layout:
         row = int(sort[int(np.argmax(overlap)) + 1])
         raise SkyMapError(
             f"sky map {name}: the tile UNIQ {uniq[row]} in row {row} lies upon another one; "
-            "a multi-order map names each place once"
+            "a multi-order map covers each position once"
         )
     return Layout(start, order.astype(np.int8), sort)
 

@@ -4,7 +4,7 @@ HEALPix is healpy's, with one exception: ``pixel29``, the pixel of a single posi
 alert asks for on its own.
 
 The nested scheme at order 29 (0.4 milliarcsec) is the project's coordinate: a coarser pixel is a
-contiguous range of it, so a region of the sky is a few ranges, and a place is found by bisection.
+contiguous range of it, so a region of the sky is a few ranges, and bisection finds a position.
 """
 
 from math import atan2, cos, degrees, frexp, hypot, pi, radians, sin, sqrt

@@ -127,7 +127,7 @@ class Volume:
         return float(np.exp(-0.5 * ((distance - mu) / sigma) ** 2) * self._peak[tile])
 
     def probability_above(self, density: float) -> float:
-        """Probability of all places with at least that density [1/Mpc^3], at most 1."""
+        """Probability of all positions with at least that density [1/Mpc^3], at most 1."""
         if density > 0:
             depth = -np.log(density)
             count = int(np.searchsorted(self._depth, depth, side="right"))

@@ -29,7 +29,7 @@ class Member:
     skip
         Why there is nothing to read; empty where there is.
     fault
-        What is wrong with the archive at this place; it is then no member.
+        What is wrong with the archive at this position; it is then no member.
     """
 
     def __init__(

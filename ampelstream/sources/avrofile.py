@@ -2,7 +2,8 @@
 
 Packets with cutouts are as large as a block, so that a night's file is many blocks of one record.
 Damage of one block must not cost the others: reading goes on behind the next sync marker, or at the
-header of a second file that was joined to the first. Each damage is said once, with its place.
+header of a second file that was joined to the first. Each damage is said once, with its
+position.
 """
 
 import json
@@ -218,7 +219,7 @@ class _Splitter:
             return
         yield from self._packets(records)
         if wrong:
-            yield self._damage(at, block.end, f"{self._place(at, block)}: {wrong}")
+            yield self._damage(at, block.end, f"{self._position(at, block)}: {wrong}")
         window.move(block.end + MARKER_BYTES)
 
     def _damaged(self, at: int, block: _Block | None) -> Iterator[Piece]:
@@ -235,7 +236,7 @@ class _Splitter:
             yield from self._packets(records)
             wrong = f"{wrong}; {less}" if less else wrong
         fault = window.take_fault() if onward >= window.end else ""
-        reason = f"{self._place(at, block)}: {wrong}" + (f" ({fault})" if fault else "")
+        reason = f"{self._position(at, block)}: {wrong}" + (f" ({fault})" if fault else "")
         yield self._damage(at, stop, reason)
         window.move(onward)
 
@@ -331,11 +332,11 @@ class _Splitter:
             parts = (head.packet, b"\x02", long_bytes(len(record)), record, head.marker)
             yield Piece(self._name, b"".join(parts))
 
-    def _place(self, at: int, block: _Block | None) -> str:
-        place = f"block {self._number} at byte {at}"
+    def _position(self, at: int, block: _Block | None) -> str:
+        position = f"block {self._number} at byte {at}"
         if block is None:
-            return place
-        return f"{place} ({block.records} record{'s' if block.records != 1 else ''})"
+            return position
+        return f"{position} ({block.records} record{'s' if block.records != 1 else ''})"
 
     def _damage(self, at: int, stop: int, reason: str) -> Piece:
         return Piece(self._name, self._window.cut(at, min(stop, at + _KEPT)), reason)

@@ -58,8 +58,8 @@ class _SchemaCache:
 
     def __init__(self, directory: Path, url: str) -> None:
         parts = urlsplit(url)
-        place = re.sub(r"[^A-Za-z0-9.-]+", "_", parts.netloc + parts.path.rstrip("/"))
-        self._directory = directory / place
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", parts.netloc + parts.path.rstrip("/"))
+        self._directory = directory / name
 
     def path(self, schema_id: int) -> Path:
         """File of a schema."""

@@ -16,7 +16,7 @@ _STEP = 1 << 18
 
 
 class Piece(NamedTuple):
-    """What a reader found: a record, or the place where one was and cannot be read.
+    """What a reader found: a record, or the position of one that cannot be read.
 
     Attributes
     ----------
@@ -132,6 +132,6 @@ class Window:
         return value
 
     def take_fault(self) -> str:
-        """Why the stream broke off, to be told once."""
+        """Why the stream broke off, to be reported once."""
         fault, self.fault = self.fault, ""
         return fault

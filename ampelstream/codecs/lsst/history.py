@@ -23,7 +23,7 @@ def number(entry: Mapping[str, Any], name: str) -> float | None:
     try:
         value = float(value)
     except OverflowError:
-        return None  # JSON may tell an integer of any length
+        return None  # JSON may hold an integer of any length
     return value if math.isfinite(value) else None
 
 
@@ -33,7 +33,7 @@ def jd_of(source: Mapping[str, Any]) -> float:
     Raises
     ------
     DecodeError
-        It is not told, or cannot be.
+        The time is missing, or is none.
     """
     mjd = number(source, "midpointMjdTai")
     if mjd is None:

@@ -89,7 +89,8 @@ def _object_id(source: Mapping[str, Any]) -> str:
     """Name of the object: of a static one its number, of a moving one its number behind ``ss``.
 
     Many of Rubin's alerts are of known solar-system objects. They are no broken records, so they
-    are told apart by name instead of refused: a topology may keep them out (``ssObjectId == 0``).
+    are not refused but have a name of their own kind: a topology may keep them out (``ssObjectId ==
+    0``).
     """
     static = _identifier(source, "diaObjectId")
     if static:

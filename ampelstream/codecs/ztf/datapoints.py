@@ -40,7 +40,7 @@ def _positive(entry: Mapping[str, Any]) -> bool | None:
 
 
 def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int:
-    """Identifier of an upper limit: the image's, negated; without one, a digest of what is told."""
+    """Identifier of an upper limit: the image's, negated; without one, a digest of its values."""
     if pid is not None:
         return -abs(pid)
     return -zlib.crc32(f"{jd!r}/{fid}/{limmag!r}".encode()) - 1

@@ -1,4 +1,10 @@
-"""A ZTF alert packet: its own detection at once, its history when asked for."""
+"""A ZTF alert packet: its own detection at once, its history when asked for.
+
+`decode_container` reads the packet up to the end of its own detection; the rest stays bytes, and
+`Alert.history` decodes it for a filter or for the datapoints of an alert that passed
+(``datapoints.py``). Where the parts lie in the bytes follows from the writer schema
+(``avroplan.py``).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -94,7 +100,7 @@ class _RowHistory:
 def _number(candidate: Mapping[str, Any], name: str) -> float:
     value = candidate.get(name)
     if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < math.inf:
-        with suppress(OverflowError):  # JSON may tell an integer of any length
+        with suppress(OverflowError):  # JSON may hold an integer of any length
             return float(value)
     raise DecodeError(f"candidate.{name} is {value!r:.80}, not a number")
 

@@ -163,7 +163,7 @@ class Progress:
     """
 
     _OFFSET, _LETTER, _COUNTS = b"p", b"d", b"n"
-    _place = msgspec.msgpack.Decoder(tuple[str, int])
+    _partition = msgspec.msgpack.Decoder(tuple[str, int])
     _counts = msgspec.msgpack.Decoder(list[tuple[tuple[str, ...], int]])
     _letter = msgspec.msgpack.Decoder(DeadLetter)
     _encode = msgspec.msgpack.Encoder().encode
@@ -174,7 +174,7 @@ class Progress:
     def offsets(self) -> dict[tuple[str, int], int]:
         """Last offset handled, for each (source, partition)."""
         return {
-            self._place.decode(key[1:]): int(value)
+            self._partition.decode(key[1:]): int(value)
             for key, value in self._tables.scan(self._OFFSET, b"q")
         }
 

@@ -2,9 +2,14 @@
 
 Each agent has an application of its own, which is a consumer group of its own: so a sink that is
 slow does not hold up the matching, and a worker may run some of the steps. Alerts and notices are
-read from any cluster, by an application on that cluster; everything else lies on ours. What an
-agent gives goes out through our own outbox, never through Faust's producer; how a batch becomes
-durable is told in ``safefaust/batches.py``.
+read from any cluster, by an application on that cluster; everything else lies on ours.
+
+Faust calls an agent once, when the worker starts. All three have the same body: `batches` gives
+what has come in; a processor of the core works on it in the agent's own thread (``batch.run``);
+``batch.commit`` produces the outputs, through our own outbox and never through Faust's producer,
+and makes them, the state and the offsets durable (``safefaust/batches.py``). The outputs of one
+agent are records of the topics that the next one reads: ingest -> detections and events -> objects
+-> candidates -> react.
 """
 
 import time
@@ -70,7 +75,7 @@ class Shared:
     outbox
         Produces on our cluster.
     observer, accounting
-        Told what goes on; counts.
+        Is notified of what happens (metrics, health); counts.
     """
 
     topology: Topology
@@ -138,7 +143,9 @@ def ingest_app(shared: Shared, source: Input) -> faust.App:
             if await batch.commit(outgoing):
                 processing.committed()
             else:
-                processing = processor()  # what it counted does not count
+                # the new owner of the partition does this batch again, and counts it: what this
+                # processor has counted of it is dropped with the processor
+                processing = processor()
 
     return app
 
@@ -153,6 +160,8 @@ def objects_app(shared: Shared) -> faust.App:
     def processor(_partition: int, state: Transaction) -> Objects:
         return Objects(shared.topology, state, shared.accounting.tally(), time.monotonic, maps=maps)
 
+    # called by `safefaust.fencing` where another worker, which had lost the partition and did not
+    # know it yet, wrote candidates into it: they are overwritten with what the state says
     def again(objects: Objects, partition: int, keys: Sequence[bytes]) -> list[Outgoing]:
         return shared.encode(objects.again([key.decode() for key in keys]), partition)
 
@@ -201,7 +210,11 @@ def react_app(shared: Shared) -> faust.App:
 
 
 def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
-    """Let a processor take records, or go on with what no record asks for."""
+    """Let a processor work on the records of a batch.
+
+    A batch without records is the turn of what the processor has pending: sweeps of the objects
+    step, messages that a sink has yet to take.
+    """
     if batch.records:
         records = [record_of(one, shared.names) for one in batch.records]
         return shared.encode(batch.processor.process(records), batch.partition)

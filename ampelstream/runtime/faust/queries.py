@@ -142,7 +142,7 @@ class StateQueries:
         return table
 
     def _owners(self) -> dict[int, str]:
-        """Addresses of the workers that have the partitions, as the last rebalance told."""
+        """Addresses of the workers that have the partitions, as of the last rebalance."""
         topic = self._table.changelog_topic_name
         assignor = self._objects.app.assignor
         known: dict[TP, str] = assignor._tps_url  # noqa: SLF001  (Faust's router asks it too)

@@ -1,4 +1,8 @@
-"""An application of Faust while it runs in a worker: its start, what is seen of it, its end."""
+"""An application of Faust while it runs in a worker: its start, what is seen of it, its end.
+
+`run` starts Faust, which joins the consumer group, restores the tables and calls the agent of the
+application (``app.py``) once, with a stream that never ends.
+"""
 
 import asyncio
 import logging
@@ -32,7 +36,7 @@ class RunningApp:
     connection
         The cluster that it reads.
     observer
-        Told that it waits on purpose.
+        Is notified while it waits on purpose, so that it does not count as stuck.
     """
 
     def __init__(self, name: str, app: Any, connection: Connection, observer: Observer) -> None:

@@ -1,4 +1,4 @@
-"""What the Faust side tells of its work, for metrics and health."""
+"""The observer of the Faust applications: passes what they report to metrics and health."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ __all__ = ["Watching"]
 
 
 class Watching:
-    """An observer that passes on what it is told.
+    """Passes reports of the applications on (see `safefaust.observing.Observer`).
 
     Parameters
     ----------
@@ -38,29 +38,29 @@ class Watching:
         return self._health.busy(name)
 
     def ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
-        """Tell that a step has its state and reads its inputs, or does so no longer."""
+        """Report that a step has its state and reads its inputs, or does so no longer."""
         self._health.set_ready(name, ready=ready)
 
     def committed(self, name: str) -> None:
-        """Tell that offsets were committed."""
+        """Report that offsets were committed."""
         self._metrics.committed(name)
         self._health.commit(name)
 
     def progress(self, name: str) -> None:
-        """Tell that a step goes on without a commit."""
+        """Report that a step goes on without a commit."""
         self._health.progress(name)
 
     def restored(self, name: str, records: int) -> None:
-        """Tell how many changelog records were applied."""
+        """Report how many changelog records were applied."""
         self._metrics.restored(name, records)
         self._health.progress(name)
 
     def batch_seconds(self, name: str, seconds: float) -> None:
-        """Tell how long a batch took [s]."""
+        """Report how long a batch took [s]."""
         self._metrics.batch_seconds(name, seconds)
 
     def lag(self, name: str, behind: Mapping[TP, int]) -> None:
-        """Tell how many records wait in each source partition that this worker has now."""
+        """Report how many records wait in each source partition that this worker has now."""
         for gone in self._behind.get(name, set()) - behind.keys():
             self._metrics.forget_lag(name, gone.topic, gone.partition)
         self._behind[name] = set(behind)
@@ -72,7 +72,7 @@ class Watching:
             self._metrics.parked(total)
 
     def sweeping(self, partition: int, events: int) -> None:
-        """Tell how many events have yet to be held against the objects of a partition."""
+        """Report how many events have yet to be matched against the objects of a partition."""
         if events:
             self._sweeping.setdefault(partition, self._clock())
         elif partition in self._sweeping:

@@ -1,4 +1,9 @@
-"""A worker: the steps that it was given, what watches them, and an end in order."""
+"""A worker: it starts the applications of its steps, watches them, and stops them in order.
+
+`ampelstream run --engine faust` (``cli/run.py``) makes one `Worker` in each process and awaits its
+`run`. The work on records is not here: ``app.py`` has an application for each step, and Faust calls
+its agent.
+"""
 
 import asyncio
 import logging
@@ -38,7 +43,7 @@ _POOL_PROCESSES = 1
 
 
 class Worker:
-    """Runs until it is told to stop, or until something ends it.
+    """Runs until a signal stops it, or until a failure ends it.
 
     It does not repair itself. Whatever goes wrong ends the process, as a kill would, and a new one
     goes on where the last commit was: the one path of recovery is the one that is proved.
@@ -71,6 +76,7 @@ class Worker:
         )
         self._watching = Watching(self._metrics, self._health)
         self._pool = UnitPool(_POOL_PROCESSES)
+        # the same topology; its units are timed, and those that compute long run in the pool
         self._topology = in_production(topology, self._pool, self._metrics)
         self._stop = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], str] = {}
@@ -89,7 +95,7 @@ class Worker:
         Watchdog(self._health).start()
         self._begin("heartbeat", self._beat())
         await outbox.start()
-        server = await self._build(outbox)
+        server = await self._start(outbox)
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         if not self._stop.is_set():
@@ -105,15 +111,23 @@ class Worker:
             self._exit(code)
         return code
 
-    async def _build(self, outbox: Outbox) -> Server:
-        """Make and start everything; gives the server."""
+    async def _start(self, outbox: Outbox) -> Server:
+        """Start the server and the applications of the steps; gives the server."""
         context, queries = self._context, _LateQueries()
         server = Server(
             self._health, self._metrics, queries, host=self._settings.host, port=context.port
         )
         url = context.url(await server.start())
-        accounts = outbox, self._watching, self._accounting
-        self._make(Shared(self._topology, self._names, context, url, *accounts), queries)
+        shared = Shared(
+            topology=self._topology,
+            names=self._names,
+            context=context,
+            url=url,
+            outbox=outbox,
+            observer=self._watching,
+            accounting=self._accounting,
+        )
+        self._make_apps(shared, queries)
         for app in self._apps:
             self._health.expect(app.name)
             options = app.connection.client_options
@@ -124,7 +138,7 @@ class Worker:
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
         return server
 
-    def _make(self, shared: Shared, queries: "_LateQueries") -> None:
+    def _make_apps(self, shared: Shared, queries: "_LateQueries") -> None:
         """Make the applications of the steps that this worker runs."""
         own, steps = self._context.connection, self._settings.steps
         if INGEST in steps:
@@ -145,7 +159,7 @@ class Worker:
         self._tasks[task] = what
 
     async def _beat(self) -> None:
-        """Tell once a second that the event loop runs, and what goes on.
+        """Report once a second that the event loop runs, and what is restored, moved or pending.
 
         A process that was frozen for so long that its groups have given its partitions away must
         not go on with what it had in hand.
@@ -202,7 +216,7 @@ class Worker:
 
 
 class _LateQueries:
-    """Questions to a step that is made after the server."""
+    """What the server asks; it starts before the objects step, which has to know its address."""
 
     queries: StateQueries | None = None
 

@@ -206,13 +206,15 @@ async def record_counts(connection: Connection, topics: Iterable[FoundTopic]) ->
     SourceError
         The cluster cannot be reached.
     """
-    places = [TopicPartition(one.name, part) for one in topics for part in range(one.partitions)]
+    partitions = [
+        TopicPartition(one.name, part) for one in topics for part in range(one.partitions)
+    ]
     counts: dict[str, int] = {}
-    if places:
+    if partitions:
         async with open_consumer(connection) as client:
-            first = await client.beginning_offsets(places)
-            last = await client.end_offsets(places)
-        for place in places:
-            held = last[place] - first[place]
-            counts[place.topic] = counts.get(place.topic, 0) + held
+            first = await client.beginning_offsets(partitions)
+            last = await client.end_offsets(partitions)
+        for tp in partitions:
+            held = last[tp] - first[tp]
+            counts[tp.topic] = counts.get(tp.topic, 0) + held
     return counts

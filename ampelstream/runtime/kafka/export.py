@@ -69,25 +69,26 @@ async def last_values(
     cluster = await inspect(connection, [topic])
     if topic not in cluster.topics:
         raise ConfigError(f"there is no topic {topic}; create it with: {create}")
-    places = [TopicPartition(topic, part) for part in range(cluster.topics[topic].partitions)]
+    partitions = [TopicPartition(topic, part) for part in range(cluster.topics[topic].partitions)]
     kept: dict[tuple[int, bytes | None], tuple[Coordinates, bytes]] = {}
     async with open_consumer(
         connection, auto_offset_reset="earliest", enable_auto_commit=False
     ) as client:
-        client.assign(places)
-        first, last = await client.beginning_offsets(places), await client.end_offsets(places)
-        open_ = {place for place in places if first[place] < last[place]}
-        for place in places:
-            client.seek(place, first[place])
+        client.assign(partitions)
+        first = await client.beginning_offsets(partitions)
+        last = await client.end_offsets(partitions)
+        open_ = {tp for tp in partitions if first[tp] < last[tp]}
+        for tp in partitions:
+            client.seek(tp, first[tp])
         heard = clock()
         while open_:
             batches = await client.getmany(*open_, timeout_ms=_POLL_MS)
-            for place, records in batches.items():
+            for tp, records in batches.items():
                 for record in records:
-                    if record.offset < last[place]:
+                    if record.offset < last[tp]:
                         _keep(kept, record)
             # the position also passes what is no record, such as the marks of transactions
-            done = {place for place in open_ if await client.position(place) >= last[place]}
+            done = {tp for tp in open_ if await client.position(tp) >= last[tp]}
             client.pause(*done)
             open_ -= done
             if batches or done:

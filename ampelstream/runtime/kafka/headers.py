@@ -39,7 +39,7 @@ def encode_origin(where: Coordinates, member: str = "") -> list[tuple[str, bytes
 
 
 def decode_origin(headers: Iterable[tuple[str, bytes | None]]) -> tuple[Coordinates, str] | None:
-    """First coordinates of a record and its member; None where its headers do not tell.
+    """First coordinates of a record and its member; None where its headers do not say.
 
     Anybody may write headers: what is malformed, or would not fit our own schemas, is ignored. Of
     several with one name the last counts, as everywhere in Kafka.

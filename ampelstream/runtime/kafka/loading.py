@@ -74,7 +74,7 @@ async def load(
     async with open_producer(
         connection,
         acks="all",
-        enable_idempotence=True,  # a batch that is sent again keeps its place, once
+        enable_idempotence=True,  # a batch that is sent again keeps its order, once
         compression_type="lz4",
         linger_ms=_LINGER_MS,
         max_batch_size=min(_BATCH_BYTES, limit),

@@ -167,9 +167,9 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]  # aiokafk
             raise _Passing(f"{type(error).__name__}") from None
         if status in _REFUSED:
             code = content.get("error")
-            told = f" ({code})" if code in _CODES else ""
+            shown = f" ({code})" if code in _CODES else ""
             raise TokenError(
-                f"{self._url} refuses the client credentials: status {status}{told}; "
+                f"{self._url} refuses the client credentials: status {status}{shown}; "
                 "check client_id, client_secret and scope"
             )
         token, life = content.get("access_token"), content.get("expires_in", _SHORT_LIFE_SECONDS)

@@ -227,7 +227,7 @@ def _wrong_policies(
 
 
 def partition_count(
-    wanted: Sequence[WantedTopic], found: Mapping[str, FoundTopic], mend: str
+    wanted: Sequence[WantedTopic], found: Mapping[str, FoundTopic], create: str
 ) -> int:
     """Check that a topology can start; give the number of its partitions.
 
@@ -240,7 +240,7 @@ def partition_count(
         The topics that are needed; without inputs that are read from elsewhere.
     found
         Those that exist.
-    mend
+    create
         The command that creates topics.
 
     Raises
@@ -259,9 +259,9 @@ def partition_count(
     faults.extend(_wrong_policies(wanted, found))
     if faults:
         raise ConfigError(
-            "\n".join([*faults, f"create missing topics with: {mend}"])
+            "\n".join([*faults, f"create missing topics with: {create}"])
             + ("\ndelete those of the wrong count first" if len(counts) > 1 else "")
         )
     if not counts:
-        raise ConfigError(f"no topic of the topology is needed here; create them with: {mend}")
+        raise ConfigError(f"no topic of the topology is needed here; create them with: {create}")
     return counts.pop()

@@ -1,4 +1,8 @@
-"""From what the processors give to records of our topics, and from records to what they take."""
+"""Records of Kafka to what the processors take, and what they give to records of our topics.
+
+The three agents (``runtime/faust/app.py``) call this on both sides of a processor: `source_record`
+before ingest, `record_of` before objects and react, `encode` behind all three.
+"""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -32,6 +36,39 @@ _ENCODERS: Mapping[type[Any], Any] = {
     Reaction: own.encode_reaction,
     Tick: own.encode_tick,
 }
+
+
+def source_record(record: ConsumerRecord, stream: Stream, *, ours: bool) -> SourceRecord:
+    """Record of an input.
+
+    Parameters
+    ----------
+    record
+        As it was read.
+    stream
+        What the input holds.
+    ours
+        Whether it lies on our own cluster: only there headers are believed that say where a record
+        came from first, and since when it waits.
+    """
+    position = Coordinates(record.topic, record.partition, record.offset)
+    where, member, since = position, "", 0.0
+    if ours and record.headers:
+        where, member = decode_origin(record.headers) or (where, member)
+        since = decode_time(record.headers, SINCE)
+    value = record.value or b""
+    return SourceRecord(where, stream, value, member, since=since, position=position)
+
+
+def record_of(record: ConsumerRecord, names: TopicNames) -> Record:
+    """Record of one of our own streams."""
+    where = Coordinates(record.topic, record.partition, record.offset)
+    stream: StreamName
+    if record.topic == names.detections:
+        stream = "detections"
+    else:
+        stream = "events" if record.topic == names.events else "candidates"
+    return Record(where, stream, record.value)
 
 
 def encode(
@@ -95,36 +132,3 @@ def _parked_headers(
     wait = min(max(retry_seconds, now - parked.since), LONGEST_WAIT_SECONDS)
     marks = (DUE, str(now + wait).encode()), (SINCE, str(parked.since).encode())
     return (*encode_origin(parked.where, parked.member), *marks)
-
-
-def record_of(record: ConsumerRecord, names: TopicNames) -> Record:
-    """Record of one of our own streams."""
-    where = Coordinates(record.topic, record.partition, record.offset)
-    stream: StreamName
-    if record.topic == names.detections:
-        stream = "detections"
-    else:
-        stream = "events" if record.topic == names.events else "candidates"
-    return Record(where, stream, record.value)
-
-
-def source_record(record: ConsumerRecord, stream: Stream, *, ours: bool) -> SourceRecord:
-    """Record of an input.
-
-    Parameters
-    ----------
-    record
-        As it was read.
-    stream
-        What the input holds.
-    ours
-        Whether it lies on our own cluster: only there headers are believed that say where a record
-        came from first, and since when it waits.
-    """
-    position = Coordinates(record.topic, record.partition, record.offset)
-    where, member, since = position, "", 0.0
-    if ours and record.headers:
-        where, member = decode_origin(record.headers) or (where, member)
-        since = decode_time(record.headers, SINCE)
-    value = record.value or b""
-    return SourceRecord(where, stream, value, member, since=since, position=position)

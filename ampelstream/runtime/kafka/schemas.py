@@ -1,6 +1,6 @@
 """Schemas of packets that only name theirs, and packets that wait until theirs is known.
 
-A telescope may send its first packets before somebody has told the registry. Such a packet goes to
+A telescope may send its first packets before their schema is in the registry. Such a packet goes to
 a topic of its own (see ``core/ingest.py``), where it is read again after a while, as often as it
 takes. The others go on.
 """

@@ -105,16 +105,16 @@ class SourcesSpec(Strict):
     def _fits(self) -> "SourcesSpec":
         if not self.alerts and not self.notices:
             raise ValueError("names neither alerts nor notices; nothing would be read")
-        for place, one in self._inputs():
+        for entry, one in self._inputs():
             if one.cluster is not None and one.cluster not in self.clusters:
                 known = ", ".join(sorted(self.clusters)) or "none"
-                raise ValueError(f"{place}.cluster: there is no cluster {one.cluster}; {known}")
+                raise ValueError(f"{entry}.cluster: there is no cluster {one.cluster}; {known}")
         seen: dict[tuple[str | None, str], str] = {}
-        for place, one in self._inputs():
+        for entry, one in self._inputs():
             for topic in one.topics:
-                other = seen.setdefault((one.cluster, topic), place)
-                if other != place or one.topics.count(topic) > 1:
-                    raise ValueError(f"{place}.topics: {topic} stands in {other} already")
+                other = seen.setdefault((one.cluster, topic), entry)
+                if other != entry or one.topics.count(topic) > 1:
+                    raise ValueError(f"{entry}.topics: {topic} stands in {other} already")
         self._check_patterns(seen)
         return self
 
@@ -125,10 +125,10 @@ class SourcesSpec(Strict):
 
     def _check_patterns(self, topics: dict[tuple[str | None, str], str]) -> None:
         """A topic that is read twice would count twice."""
-        for place, one in self._inputs():
+        for entry, one in self._inputs():
             for (cluster, topic), other in topics.items():
                 if one.pattern is not None and cluster == one.cluster and one.matches(topic):
-                    raise ValueError(f"{place}.pattern: matches {topic} of {other}; name it once")
+                    raise ValueError(f"{entry}.pattern: matches {topic} of {other}; name it once")
 
 
 def default_sources(names: TopicNames) -> SourcesSpec:

@@ -126,25 +126,26 @@ class TopicSource:
         missing = sorted(set(self._inputs.topics) - set(topics))
         if missing:
             raise SourceError(f"there is no topic {', '.join(missing)} to read {self._stream} from")
-        places = [
+        partitions = [
             TopicPartition(topic, number)
             for topic in sorted(topics)
             if self._inputs.matches(topic)
             for number in topics[topic]
         ]
-        client.assign(places)
-        if not places:
+        client.assign(partitions)
+        if not partitions:
             return {}
-        first, last = await client.beginning_offsets(places), await client.end_offsets(places)
+        first = await client.beginning_offsets(partitions)
+        last = await client.end_offsets(partitions)
         ends: dict[TopicPartition, int] = {}
-        for place in places:
-            known = after.get((place.topic, place.partition))
-            begin = first[place] if known is None else max(first[place], known + 1)
-            if begin < last[place]:
-                ends[place] = last[place]
-                client.seek(place, begin)
+        for tp in partitions:
+            known = after.get((tp.topic, tp.partition))
+            begin = first[tp] if known is None else max(first[tp], known + 1)
+            if begin < last[tp]:
+                ends[tp] = last[tp]
+                client.seek(tp, begin)
             else:
-                client.pause(place)
+                client.pause(tp)
         return ends
 
     async def _fetch(
@@ -161,7 +162,7 @@ class TopicSource:
         The position also passes what is no record, such as the end of a transaction.
         """
         client = await self._client()
-        return {place: end for place, end in ends.items() if await client.position(place) < end}
+        return {tp: end for tp, end in ends.items() if await client.position(tp) < end}
 
     def _record(self, record: ConsumerRecord) -> SourceRecord:
         position = Coordinates(record.topic, record.partition, record.offset)

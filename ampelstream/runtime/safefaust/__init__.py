@@ -1,8 +1,8 @@
 """What makes faust-streaming 0.15.3 safe: it loses nothing, and takes records by whole batches.
 
 This package knows nothing of what the records hold, and imports nothing of the rest of the project.
-Each mend names the file and line of Faust, or of aiokafka 0.14.0, that it stands against; paths are
-inside those packages.
+Each remedy names the file and line of Faust, or of aiokafka 0.14.0, that it stands against; paths
+are inside those packages.
 
 An application is made with `settings.safe_settings` and a `table.StateTable` for its state, if it
 has any; its agents take their records with `batches.batches`, and produce with an `outbox.Outbox`.

@@ -8,7 +8,9 @@
 
 A stream of Faust is only the handle of the agent here; nothing is taken from it. What it would give
 one by one, and acknowledge when the next is asked for (``streams.py:1180-1187``, ``:1334-1350``),
-waits as whole lists in the consumer's inbox.
+waits as whole lists in the consumer's inbox: `driver.Consumer` puts there what each fetch brought,
+and `_Work.next` takes it out. A batch without records is given where the processor of a partition
+has something pending; the partitions take turns, and records come in between.
 
 The order of a commit is: outputs, changelog, database, source offsets; each part is acknowledged
 before the next. So nothing depends on when Faust acknowledges, flushes or gives up, and a batch is
@@ -112,6 +114,11 @@ class Batch(Generic[P]):
         turn of what the processor has pending.
     partition
         Its number; -1 for an agent without state, whose batches hold records of several.
+    generation, term
+        Of the consumer group, and of the inbox, when the batch was given: where one has changed by
+        the time of the commit, the partition is somebody else's, and nothing is committed.
+    done
+        Whether it was committed, or left to the partition's new owner.
     """
 
     def __init__(
@@ -181,7 +188,7 @@ async def batches(
     outbox
         Where outputs and changelog go.
     observer
-        Told what goes on.
+        Is notified of batches, commits and waits (metrics, health).
     state
         State of the agent; a batch then holds records of one partition number. Without it, of all.
     prepare
@@ -264,7 +271,7 @@ class _Work(Generic[P, T]):
         """Let no record be missing."""
         self._continuity = Continuity(self._committed_offset, self._earliest)
 
-    # what the consumer tells
+    # called by the consumer (`driver.Work`)
 
     def pause(self) -> None:
         """Partitions are about to be moved, or we stop."""
@@ -413,7 +420,7 @@ class _Work(Generic[P, T]):
         return Batch(self, chunks, number, processor)
 
     async def _prepared(self, preparation: Awaitable[None], term: int) -> None:
-        """Wait, and tell that it is on purpose; but not for what goes elsewhere meanwhile."""
+        """Wait, and report progress meanwhile; but not for what goes elsewhere."""
         work = asyncio.ensure_future(preparation)
         try:
             while not work.done() and self.inbox.is_open and self.inbox.term == term:

@@ -75,7 +75,7 @@ class Fetched:
 
 
 class Work(Protocol):
-    """Who takes the records, told of what happens to them."""
+    """Who takes the records, and is notified of what happens to them."""
 
     def pause(self) -> None:
         """Partitions are about to be moved, or we stop: nothing new is to be begun."""
@@ -227,7 +227,7 @@ class _Thread(stock.AIOKafkaConsumerThread):
         return True
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: it would miss what Faust's streams tell, and there are none."""
+        """Nothing: it would miss the events of Faust's streams, and there are none."""
 
 
 def _positions(consumer: Any, wanted: Iterable[TP]) -> dict[TP, int]:
@@ -386,6 +386,11 @@ class Consumer(stock.Consumer):
             await self._deliver(await self._thread.fetch(active, _FETCH_SECONDS))
 
     async def _deliver(self, fetched: Fetched) -> None:
+        """Put what a fetch brought into the inbox, from where `batches` takes it.
+
+        Records that were fetched before the last rewind, or while the inbox is closed, are put
+        back: they come again. Those of changelogs go on to the recovery, as in stock Faust.
+        """
         inbox, back, changelog = self.inbox, {}, []
         for tp, records in fetched.records.items():
             if self._is_changelog_tp(tp):

@@ -36,7 +36,7 @@ class LagWatch:
     assigned
         Gives the source partitions of this worker now.
     observer
-        Told the lag.
+        Is notified of the lag.
     """
 
     def __init__(

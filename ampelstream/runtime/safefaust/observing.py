@@ -1,4 +1,4 @@
-"""What this package tells of its work, to whoever keeps metrics and watches over the process."""
+"""What this package reports of its work, to whoever keeps metrics and watches over the process."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ __all__ = ["Observer"]
 
 
 class Observer(Protocol):
-    """Told what goes on; must not raise, and must not wait.
+    """Is notified of what happens; must not raise, and must not wait.
 
     A name is that of a step, or of a part of one: ``objects``, ``objects/3``.
     """
@@ -20,25 +20,25 @@ class Observer(Protocol):
         ...
 
     def ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
-        """Tell that a step has its state and reads its inputs, or does so no longer."""
+        """Report that a step has its state and reads its inputs, or does so no longer."""
         ...
 
     def committed(self, name: str) -> None:
-        """Tell that offsets were committed."""
+        """Report that offsets were committed."""
         ...
 
     def progress(self, name: str) -> None:
-        """Tell that a step goes on without a commit: a wait on purpose."""
+        """Report that a step goes on without a commit: a wait on purpose."""
         ...
 
     def restored(self, name: str, records: int) -> None:
-        """Tell how many changelog records were applied since it was last told."""
+        """Report how many changelog records were applied since the last report."""
         ...
 
     def batch_seconds(self, name: str, seconds: float) -> None:
-        """Tell how long a batch took, from its first record to its commit [s]."""
+        """Report how long a batch took, from its first record to its commit [s]."""
         ...
 
     def lag(self, name: str, behind: Mapping[TP, int]) -> None:
-        """Tell how many records wait in each source partition that this worker has now."""
+        """Report how many records wait in each source partition that this worker has now."""
         ...

@@ -1,6 +1,6 @@
 """Restoring state from changelogs, and only then reading on.
 
-Mends, each against a way in which faust-streaming 0.15.3 loses records or state:
+Remedies, each against a way in which faust-streaming 0.15.3 loses records or state:
 
 - ``tables/recovery.py:649-660`` lets source partitions flow before it rewinds them: records fetched
   in between are dropped with the agents' queues and committed. Here: rewind, clear, flow.

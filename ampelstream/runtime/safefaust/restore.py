@@ -41,7 +41,7 @@ async def restore(
     apply
         Writes changes (None deletes) and the offset that they reach to a partition's database.
     progress
-        Told how many records each batch had.
+        Called with the number of records of each batch.
 
     Raises
     ------

@@ -54,7 +54,7 @@ class StateTable(Table[bytes, bytes]):
         What works on the partitions that this worker has now, by their number; none while they are
         moved or restored. See ``batches.py``.
     on_restored
-        Told how many records of the changelog were applied.
+        Called with the number of changelog records that were applied.
     """
 
     state_directory: Path

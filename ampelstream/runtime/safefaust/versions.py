@@ -1,4 +1,4 @@
-"""Our mends stand on private parts of four libraries: other versions are refused."""
+"""Our remedies stand on private parts of four libraries: other versions are refused."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,7 +12,7 @@ PINNED = {
     "mode-streaming": "0.7.1",
     "rocksdict": "0.3.29",
 }
-"""The versions against which each mend was proved; ``pyproject.toml`` pins the same."""
+"""The versions against which each remedy was proved; ``pyproject.toml`` pins the same."""
 
 
 def check_versions() -> None:
@@ -21,7 +21,7 @@ def check_versions() -> None:
     Raises
     ------
     SettingsError
-        One is not: our mends might mend nothing, and records could be lost in silence.
+        One is not: our remedies might have no effect, and records could be lost in silence.
     """
     strange: list[str] = []
     for name, wanted in PINNED.items():

@@ -80,7 +80,7 @@ def end_with_parent(
 
     A child of the supervisor holds the reading end of a pipe as its standard input. Its only
     writing end is the supervisor's, so it closes even when the supervisor is killed; that holds on
-    every system. The child is then told to stop as by SIGTERM, and ended after the grace. A process
+    every system. The child then stops as by SIGTERM, and ended after the grace. A process
     of a pool (give this function as its initializer) holds no state and is ended at once; Python by
     itself leaves such processes behind when their parent is killed.
 

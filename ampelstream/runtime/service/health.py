@@ -32,9 +32,10 @@ class _Step:
 class Steps:
     """What is known of the steps and of their partitions.
 
-    A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``). What is told
-    of a step holds for its parts too. While a step is held, the clocks of its lags stand still: it
-    is measured by the hold alone, and many short holds add nothing to the age of its lags.
+    A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``). What is
+    reported of a step holds for its parts too. While a step is held, the clocks of its lags stand
+    still: it is measured by the hold alone, and many short holds add nothing to the age of its
+    lags.
 
     Parameters
     ----------
@@ -163,9 +164,9 @@ class _Busy:
 class Health:
     """Collects signs of life, from any thread, and says what they amount to.
 
-    A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``); what is told
-    of a step holds for its parts too. A step is *held* while it is rebalanced or not yet ready: the
-    clocks of its lags then stand still, and the hold itself must go on.
+    A name is that of a step (``objects``), or of a part of one (``objects/alerts-3``); what is
+    reported of a step holds for its parts too. A step is *held* while it is rebalanced or not yet
+    ready: the clocks of its lags then stand still, and the hold itself must go on.
 
     Parameters
     ----------
@@ -213,20 +214,20 @@ class Health:
             self._at_work.pop(token, None)
 
     def beat(self) -> None:
-        """Tell that the event loop runs; to be called about once a second."""
+        """Report that the event loop runs; to be called about once a second."""
         self._beat = self._clock()
 
     def lag(self, name: str, records: int) -> None:
-        """Tell how many records wait to be read; while there are any, commits must come."""
+        """Report how many records wait to be read; while there are any, commits must come."""
         with self._lock:
             self._steps.lag(name, records, self._clock())
 
     def commit(self, name: str) -> None:
-        """Tell that offsets were committed."""
+        """Report that offsets were committed."""
         self.progress(name)
 
     def progress(self, name: str) -> None:
-        """Tell that it goes on without a commit: a restore, a long sweep, a wait on purpose."""
+        """Report that it goes on without a commit: a restore, a long sweep, a wait on purpose."""
         with self._lock:
             self._steps.progress(name, self._clock())
 
@@ -236,12 +237,12 @@ class Health:
             self._steps.expect(name, self._clock())
 
     def set_ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
-        """Tell that a step has its state and reads its inputs, or does so no longer."""
+        """Report that a step has its state and reads its inputs, or does so no longer."""
         with self._lock:
             self._steps.ready(name, self._clock(), ready=ready)
 
     def rebalancing(self, name: str, active: bool) -> None:  # noqa: FBT001  (a setter's value)
-        """Tell that partitions of a step are being moved, or that they have been."""
+        """Report that partitions of a step are being moved, or that they have been."""
         with self._lock:
             self._steps.rebalancing(name, self._clock(), active=active)
 

@@ -1,4 +1,4 @@
-"""HTTP of a worker: probes, metrics and read-only questions; on loopback unless told otherwise."""
+"""HTTP of a worker: probes, metrics and read-only questions; on loopback by default."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SAID = {"": True, "1": True, "true": True, "0": False, "false": False}
 
 
 class PortError(AmpelstreamError, OSError):
-    """The worker cannot listen where it was told to."""
+    """The worker cannot listen at the address of its settings."""
 
 
 @dataclass(frozen=True, slots=True)

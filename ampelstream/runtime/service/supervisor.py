@@ -80,7 +80,7 @@ class _Stop:
 
 
 class Supervisor:
-    """Runs workers as child processes until it is told to stop.
+    """Runs workers as child processes until it is stopped.
 
     A worker that ends, with whatever code, is started again after a wait that doubles from one to
     thirty seconds. Two codes end everything, since a new start would end the same way: wrong usage

@@ -85,7 +85,7 @@ class Watchdog:
         Returns
         -------
         bool
-            Whether the process was told to end (a real one does not return).
+            Whether the process was made to end (a real one does not return).
         """
         reasons = self._health.alive()
         if not reasons or not self._doubtful:

@@ -23,7 +23,7 @@ __all__ = ["LARGEST", "Built", "build"]
 LARGEST = 100_000
 """Rows of a partition at most: some MB, read in tens of milliseconds."""
 _DEEPEST = 18
-"""Finest order of a partition (0.8 arcsec): rows closer than that are not told apart anyway."""
+"""Finest order of a partition (0.8 arcsec): nothing distinguishes rows closer than that."""
 
 
 @dataclass(frozen=True, slots=True)
