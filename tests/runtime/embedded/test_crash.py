@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 
 OUTPUTS = (
     "candidates.ndjson",
@@ -45,7 +45,7 @@ def undisturbed(alerts: Path, notices: Path, out: Path) -> tuple[dict[str, str],
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_kill_nine_at_random_moments(tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", seed=5, alerts=1500)
+    night = make_night(seed=5, alerts=1500)
     expected, seconds, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
     dice = random.Random(20260101)  # noqa: S311  (a reproducible test, not a secret)
     killed = resumed = 0
@@ -78,7 +78,7 @@ def test_kill_nine_at_random_moments(tmp_path: Path) -> None:
 
 
 def test_a_half_made_or_half_discarded_state_does_not_block(tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", seed=5, alerts=200)
+    night = make_night(seed=5, alerts=200)
     out = tmp_path / "out"
     expected, _, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
     assert undisturbed(night.alerts, night.notices, out)[0] == expected
@@ -102,7 +102,7 @@ react: [{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{file: near.
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_killed_run_sends_every_reaction_once(tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", seed=5, alerts=1000)
+    night = make_night(seed=5, alerts=1000)
     (tmp_path / "reacting.yml").write_text(REACTING)
     start = [sys.executable, "-m", "ampelstream", "run", str(tmp_path / "reacting.yml"), "--once"]
     start += ["--alerts", str(night.alerts), "--notices", str(night.notices), "--state"]
