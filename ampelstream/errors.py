@@ -9,9 +9,6 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "DecodeError",
-    "LostRecords",
-    "ProduceError",
-    "RecoveryError",
     "SkyMapError",
     "SourceError",
     "StateError",
@@ -67,18 +64,6 @@ class UnitError(AmpelstreamError):
 
 class StateError(AmpelstreamError):
     """The state on disk does not fit what is asked of it."""
-
-
-class ProduceError(AmpelstreamError, OSError):
-    """A record was not acknowledged by the brokers; what it belongs to is not committed."""
-
-
-class LostRecords(AmpelstreamError):  # noqa: N818  (named for what is lost)
-    """Records of a partition did not reach us; the worker ends and reads them again."""
-
-
-class RecoveryError(AmpelstreamError):
-    """State could not be restored from its changelog; the worker ends and tries again."""
 
 
 class BrokerError(AmpelstreamError):

@@ -1,13 +1,15 @@
-"""What Faust costs a record of ingest: batches of an agent against a plain consumer, in turn.
+"""What Faust costs a record of ingest: an agent with batches, a plain consumer, a plain agent.
 
     python benchmarks/kafka_ingest.py [--rounds 7]
 
 One broker, one topic of four partitions for each kind of record, read from its beginning in a new
 group by each run. The plain consumer is what ingest was before it became an agent: ``getmany`` of
 aiokafka, the work in a thread, the outputs acknowledged, the offsets committed, batch by batch.
-Timed is from the first batch in hand to the last one that is settled, so without the joining of the
-group. *Nothing*: records are taken and dropped. *Ingest*: decoded and held against the filters of
-``topologies/kilonova.yml``, as in production; what passes is produced.
+The plain agent is Faust as its documentation shows it, ``async for event in stream``, record by
+record; it does nothing, and reads the first records only. Timed is from the first batch in hand to
+the last one that is settled, so without the joining of the group. *Nothing*: records are taken and
+dropped. *Ingest*: decoded and held against the filters of ``topologies/kilonova.yml``, as in
+production; what passes is produced.
 """
 
 import argparse
@@ -41,6 +43,7 @@ from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 PARTITIONS = 4
 SMALL, SMALL_COUNT = b"x" * 200, 200_000
 LARGE_COUNT = 6_000
+STREAM_COUNT = 3_000
 TOPOLOGY = "kilonova"
 
 Work = Callable[[Sequence[Any]], list[Outgoing]]
@@ -150,6 +153,31 @@ async def agent(run: Run, outbox: Outbox, directory: Path) -> None:
     await app.stop()
 
 
+async def stream_of(run: Run, _outbox: Outbox, directory: Path) -> None:
+    """An agent that takes records one by one, on Faust as it is."""
+    run.count = min(run.count, STREAM_COUNT)
+    settings: Any = safe_settings(
+        uuid.uuid4().hex,
+        {"bootstrap_servers": [run.address]},
+        url="http://127.0.0.1:6066",
+        directory=directory,
+    ) | {"broker": f"kafka://{run.address}"}
+    for ours in ("TableManager", "PartitionAssignor", "Table", "agent_supervisor"):
+        del settings[ours]
+    app = faust.App(**settings)
+    topic = app.topic(run.topic, value_type=bytes, value_serializer="raw")
+
+    @app.agent(topic)
+    async def ingest(stream: Any) -> None:
+        async for _ in stream.events():
+            run.begin()
+            run.settle(1)
+
+    await app.start()
+    await run.finished.wait()
+    await app.stop()
+
+
 async def timed(how: Any, run: Run, directory: Path) -> float:
     """Records per second of one reading."""
     outbox = Outbox(run.options)
@@ -206,12 +234,17 @@ def main() -> None:
             (f"{size:.0f} KiB packets, nothing", "large", LARGE_COUNT, nothing),
             (f"{size:.0f} KiB packets, ingest", "large", LARGE_COUNT, whole_ingest(names)),
         ]
-        print("| records/s, median (least to most) | plain consumer | agent | ratio of pairs |")
-        print("|---|---|---|---|")
+        print(
+            "| records/s, median (least to most) | plain consumer | agent with batches "
+            "| ratio of pairs | plain agent |"
+        )
+        print("|---|---|---|---|---|")
         for name, topic, count, work in cases:
-            found: dict[str, list[float]] = {"plain": [], "agent": []}
+            found: dict[str, list[float]] = {"plain": [], "agent": [], "stream": []}
             for number in range(rounds + 1):  # the first warms up, and does not count
-                order = [("plain", plain), ("agent", agent)]
+                order: list[tuple[str, Any]] = [("plain", plain), ("agent", agent)]
+                if work is nothing:
+                    order.append(("stream", stream_of))
                 for label, how in order if number % 2 else order[::-1]:
                     run = Run(address, topic, count, work)
                     rate = asyncio.run(timed(how, run, Path(directory)))
@@ -221,9 +254,12 @@ def main() -> None:
             ratio = statistics.median(one / other for one, other in pairs)
             cells = [
                 f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+                if rates
+                else "-"
                 for rates in found.values()
             ]
-            print(f"| {name} | {cells[0]} | {cells[1]} | {ratio:.2f} |", flush=True)
+            row = [name, cells[0], cells[1], f"{ratio:.2f}", cells[2]]
+            print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Lookup:
         return None if value is None else decode.event(value)
 
     def knows(self, event_id: str) -> bool:
-        """Whether the event is or was in the state: of one that was forgotten its counts are left."""
+        """Whether the event is or was in the state: of a forgotten one its counts are left."""
         held = self._reading.get(keys.event(event_id))
         return held is not None or self._reading.get(keys.census(event_id)) is not None
 

@@ -16,7 +16,7 @@ from aiokafka.structs import ConsumerRecord
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
-from ampelstream.runtime.kafka.clients import reaching
+from ampelstream.runtime.kafka.clients import open_admin, reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
@@ -119,7 +119,10 @@ class TopicSource:
     async def _begin(self, after: After) -> dict[TopicPartition, int]:
         """Go behind what was handled; gives the ends of the partitions that have more."""
         client = await self._client()
-        topics = await client.topics()
+        async with open_admin(self._connection) as admin:
+            # all topics, not these: to ask for one that is missing could create it
+            found = {one["topic"]: one["partitions"] for one in await admin.describe_topics()}
+        topics = {name: sorted(one["partition"] for one in found[name]) for name in found}
         missing = sorted(set(self._inputs.topics) - set(topics))
         if missing:
             raise SourceError(f"there is no topic {', '.join(missing)} to read {self._stream} from")
@@ -127,7 +130,7 @@ class TopicSource:
             TopicPartition(topic, number)
             for topic in sorted(topics)
             if self._inputs.matches(topic)
-            for number in sorted(client.partitions_for_topic(topic) or ())
+            for number in topics[topic]
         ]
         client.assign(places)
         if not places:

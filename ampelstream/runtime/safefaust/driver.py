@@ -3,10 +3,9 @@
 Against these ways in which faust-streaming 0.15.3 loses records, or time:
 
 - It makes a message, an event, a queue item and an acknowledgement of each record, which costs more
-  than the work on most records (``transport/consumer.py:1168-1230``,
-  ``transport/conductor.py:105-190``,
-  ``streams.py:1180-1350``). Here what one fetch brings for a partition goes on as the list that it
-  is. Only changelogs, whose records come rarely (see ``recovery.py``), go Faust's way.
+  than the work on most records (``transport/consumer.py:1168-1230``, ``streams.py:1180-1350``,
+  ``transport/conductor.py:105-190``). Here what one fetch brings for a partition goes on as the
+  list that it is. Only changelogs, whose records come rarely (see ``recovery.py``), go Faust's way.
 - It commits past a record that is still in work when a later one is done first
   (``transport/consumer.py:1111-1128``), and takes records that it dropped during a rebalance for
   holes of compaction, which it commits too (``:1208-1215``). Here exactly that offset is committed
@@ -343,9 +342,11 @@ class Consumer(stock.Consumer):
         start_new_transaction: bool = True,  # noqa: ARG002, FBT001, FBT002  (the same)
     ) -> bool:
         """Commit what is settled."""
-        known, ours = self._committed_offset, self.assignment()
-        settled = self.inbox.settled.items()
-        due = {tp: offset for tp, offset in settled if offset != known[tp] and tp in ours}
+        known = self._committed_offset
+        due = {tp: one for tp, one in self.inbox.settled.items() if one != known[tp]}
+        if due:  # else there may be no client yet
+            ours = self.assignment()
+            due = {tp: offset for tp, offset in due.items() if tp in ours}
         if not due or not await self._commit(due):
             return False
         known.update(due)

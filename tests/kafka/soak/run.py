@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ampelstream.errors import AmpelstreamError, ProduceError
+from ampelstream.errors import AmpelstreamError
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.record import record_bytes
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import encode_origin
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.outputs import candidate_row, encode_lines
+from ampelstream.runtime.safefaust.failures import ProduceError
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.testing.broker.broker import Broker
 from tests.kafka.soak import fold

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from operator import add
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -151,8 +152,7 @@ def test_a_database_that_was_not_written_for_long_is_made_anew(store: PartitionS
     now = store._now
     for days, kept in ((3.4, b"1"), (3.6, None)):
         store.close()
-        later = now() + days * 86_400
-        store._now = partial(float, later)
+        store._now = partial(add, now(), days * 86_400)
         assert store.backend(0).get(b"a") == kept
 
 

@@ -1,0 +1,134 @@
+"""The three agents: what they read, what they give, and what of it counts."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from faust.types import TP
+
+from ampelstream.core.accounting import Accounting
+from ampelstream.model.record import Stream
+from ampelstream.runtime.context import WorkerContext
+from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
+from ampelstream.runtime.faust.inputs import inputs_of
+from ampelstream.runtime.faust.watching import Watching
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.sources import default_sources
+from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.outbox import Outgoing
+from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.runtime.settings import GroupTimes
+from ampelstream.topology import Topology
+
+Night = Mapping[Stream, list[Any]]
+
+
+class Brokers:
+    """Takes what is sent, and may take a partition away meanwhile."""
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+        self.on_send: Callable[[], None] = lambda: None
+
+    async def send(self, records: Sequence[Outgoing]) -> list[Any]:
+        self.sent += records
+        self.on_send()
+        return [SimpleNamespace(offset=n, partition=0) for n, _ in enumerate(records)]
+
+
+@pytest.fixture
+def brokers() -> Brokers:
+    return Brokers()
+
+
+@pytest.fixture
+def shared(small: Topology, names: TopicNames, brokers: Brokers, tmp_path: Path) -> Shared:
+    settings = SimpleNamespace(state=tmp_path, park=60.0, refresh=30.0, times=GroupTimes())
+    settings.instance_id = None
+    where = Connection(bootstrap="nowhere:9092")
+    context = WorkerContext(cast("Any", settings), 0, where, default_sources(names), 2)
+    accounting = Accounting()
+    watching = Watching(Metrics(accounting), Health())
+    outbox: Any = brokers
+    return Shared(small, names, context, "http://here", outbox, watching, accounting)
+
+
+def topics_of(app: Any) -> list[str]:
+    (agent,) = app.agents.values()
+    return list(agent.channel.topics)
+
+
+def test_each_agent_has_an_application_of_its_own(shared: Shared, names: TopicNames) -> None:
+    alerts, notices = inputs_of(names, shared.context)
+    apps: list[Any] = [
+        ingest_app(shared, alerts),
+        ingest_app(shared, notices),
+        objects_app(shared),
+        react_app(shared),
+    ]
+    assert [(app.conf.id, topics_of(app), len(app.tables)) for app in apps] == [
+        ("ampel.small.ingest.alerts", [names.alerts], 0),
+        ("ampel.small.ingest.notices", [names.notices], 0),
+        (names.app("objects"), [names.detections, names.events], 1),
+        (names.app("react"), [names.candidates], 1),
+    ]
+    for app in apps[2:]:
+        (table,) = app.tables.values()
+        assert table.changelog_topic_name == names.changelog(app.conf.id.rpartition(".")[2])
+
+
+def feed(app: Any, records: Sequence[Any], here: Any = None) -> None:
+    """Let the agent of an application work on records, without a broker."""
+    inbox = Inbox()
+    here = here or SimpleNamespace(consumer_generation_id=1)
+    here.consumer = SimpleNamespace(inbox=inbox, work=None, late=False)
+    (agent,) = app.agents.values()
+    for record in records:
+        inbox.put(Chunk(TP(record.topic, record.partition), [record]))
+
+    async def run() -> None:
+        inbox.open()
+        task = asyncio.ensure_future(agent.fun(SimpleNamespace(app=here)))
+        async with asyncio.timeout(20):
+            while not (inbox.idle or task.done()):  # noqa: ASYNC110  (there is no event for it)
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+def test_ingest(shared: Shared, names: TopicNames, brokers: Brokers, night: Night) -> None:
+    alerts, notices = inputs_of(names, shared.context)
+    feed(ingest_app(shared, alerts), night["alerts"])
+    assert {one.topic for one in brokers.sent} == {names.detections}
+    assert shared.accounting.total("received", "alerts") == len(night["alerts"])
+    passed = shared.accounting.total("passed")
+    assert passed == sum(one.partition is None for one in brokers.sent) > 0
+    brokers.sent.clear()
+    feed(ingest_app(shared, notices), night["notices"])
+    assert [one.partition for one in brokers.sent] == [0, 1] * len(night["notices"])
+    assert {one.topic for one in brokers.sent} == {names.events}
+
+
+def test_what_is_left_to_others_does_not_count(
+    shared: Shared, names: TopicNames, brokers: Brokers, night: Night
+) -> None:
+    """Its new owner counts it; a new day is told again, since nobody may have heard of it."""
+    alerts, _ = inputs_of(names, shared.context)
+    here = SimpleNamespace(consumer_generation_id=1)
+
+    def taken() -> None:
+        here.consumer_generation_id += 1
+
+    brokers.on_send = taken
+    feed(ingest_app(shared, alerts), night["alerts"], here)
+    assert len(brokers.sent) > 100
+    assert shared.accounting.counts() == {}
