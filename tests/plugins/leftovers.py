@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 
 MARK = "AMPELSTREAM_TEST_RUN"
-_SECONDS = 10.0
-"""Longest wait for processes that are about to end, such as workers whose supervisor was killed."""
 _FOUND = pytest.StashKey[list["Process"]]()
 _PROC = Path("/proc")
 
@@ -31,6 +29,15 @@ class Process:
     test: str
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--leftover-seconds",
+        type=float,
+        default=10.0,
+        help="longest wait for processes that are about to end, as workers of a killed supervisor",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the processes of pytest-xdist are part of the run
         os.environ[MARK] = uuid.uuid4().hex
@@ -41,7 +48,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Look when the fixtures are done and the processes of pytest-xdist have ended."""
     if hasattr(session.config, "workerinput") or not (_PROC / "self" / "environ").exists():
         return
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + float(session.config.getoption("leftover_seconds"))
     while (found := running()) and time.monotonic() < end:
         time.sleep(0.1)
     session.config.stash[_FOUND] = found
