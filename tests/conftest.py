@@ -16,9 +16,8 @@ pytest_plugins = ["tests.plugins.full", "tests.plugins.leftovers"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Commands that tests start must be those of this tree, also where another one is installed.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys([str(REPOSITORY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
-)
+_PATHS = [str(REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, _PATHS)))
 
 
 @pytest.fixture(scope="session")

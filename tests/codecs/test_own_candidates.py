@@ -38,9 +38,7 @@ def check(candidates: list[Candidate]) -> None:
 
 
 @pytest.mark.parametrize("topology", ["kilonova", "skymap-only"])
-def test_simulated(
-    topology: str, replayed: Found, make_night: Callable[..., Night]
-) -> None:
+def test_simulated(topology: str, replayed: Found, make_night: Callable[..., Night]) -> None:
     night = make_night()
     candidates = replayed(topology, night.alerts, night.notices)
     assert any(one.results and one.lightcurve for one in candidates)

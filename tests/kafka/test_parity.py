@@ -21,6 +21,11 @@ channels:
     rank_by: {{field: SkyMapProbability.cumprob, order: ascending}}
 react: [{{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{{file: near.ndjson}}]}}]
 """
+MORE_SHAPES = [
+    pytest.param(shape, marks=pytest.mark.full)
+    for shape in [(1, 1), (1, 3), (2, 1), (2, 3), (4, 1)]
+]
+"""Partitions and workers."""
 
 
 def through_kafka(
@@ -64,14 +69,7 @@ def test_a_simulated_night(
 @pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (4, 3),
-        *(pytest.param(s, marks=pytest.mark.full) for s in [(1, 1), (1, 3), (2, 1), (2, 3), (4, 1)]),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("shape", [(4, 3), *MORE_SHAPES], ids=str)
 def test_the_night_of_2024_01_15(
     shape: tuple[int, int], data_dir: Path, broker_address: str, unique: str, tmp_path: Path
 ) -> None:
