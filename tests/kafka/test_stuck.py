@@ -97,6 +97,7 @@ def test_stuck_in_a_handler(broker_address: str, unique: str, tmp_path: Path, ma
     assert small.export("out.ndjson").count(b"\n") == IN_REGION
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("how", "code", "words"),
     [
