@@ -1,15 +1,23 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and what every run does."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from ampelstream.simulate import Night, simulate_night
+
+pytest_plugins = ["tests.plugins.full", "tests.plugins.leftovers"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Commands that tests start must be those of this tree, also where another one is installed.
+_PATHS = [str(REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, _PATHS)))
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +28,17 @@ def data_dir() -> Path:
     if not (path / "oracles").is_dir():
         pytest.skip(f"no real data in {path} (set AMPELSTREAM_DATA to its directory)")
     return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def make_night(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Night]:
+    """Simulate a night, each once (in a process of the run); it is there to be read only."""
+
+    @cache
+    def make(*, seed: int = 170817, alerts: int = 300) -> Night:
+        return simulate_night(tmp_path_factory.mktemp("night"), seed=seed, alerts=alerts)
+
+    return make
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,11 +7,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(
@@ -33,10 +34,10 @@ def commands() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def desk(tmp_path_factory: pytest.TempPathFactory, make_night: Callable[..., Night]) -> Path:
     """A user's directory: the night, the notices and the files that the README speaks of."""
     here = tmp_path_factory.mktemp("desk")
-    night = simulate_night(here / "simulated", alerts=300)
+    night = make_night()
     (here / "night").mkdir()
     (here / "night" / "alerts.tar.gz").symlink_to(night.alerts)
     (here / "incoming").symlink_to(here / "night")
@@ -76,7 +77,7 @@ def test_every_command_runs(desk: Path) -> None:
     ran = 0
     environment = {
         **os.environ,
-        "PYTHONPATH": str(desk),
+        "PYTHONPATH": os.pathsep.join([str(desk), os.environ["PYTHONPATH"]]),
         "AMPELSTREAM_CATALOGS": str(desk / "catalogs"),
     }
     for line in commands():

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import fastavro
 import pytest
 
 from ampelstream.model.record import record_bytes
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 from ampelstream.sources import open_source
 
 CLEAR, TITLE = "\x1b[2J", "\x1b]0;owned\x07"
@@ -65,10 +65,12 @@ def _rows(night: Path, ids: Sequence[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+def inputs(
+    tmp_path_factory: pytest.TempPathFactory, make_night: Callable[..., Night]
+) -> list[object]:
     """Alerts of objects with hostile ids, broken ones in a file with a hostile name, and events."""
     directory = tmp_path_factory.mktemp("hostile")
-    night = simulate_night(directory / "night", alerts=300)
+    night = make_night()
     alerts, notices = directory / "alerts", directory / "notices"
     alerts.mkdir()
     notices.mkdir()

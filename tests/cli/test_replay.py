@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ampelstream.codecs.avrocontainer import read_header
-from ampelstream.simulate import Night, simulate_night
+from ampelstream.simulate import Night
 
 OUTPUTS = (
     "candidates.ndjson",
@@ -60,8 +60,8 @@ def check_sums(summary: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
-    return simulate_night(tmp_path_factory.mktemp("night"), alerts=300)
+def night(make_night: Callable[..., Night]) -> Night:
+    return make_night()
 
 
 def test_outputs_are_deterministic_and_add_up(night: Night, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from ampelstream.codecs.own import decode_candidate, encode_candidate
 from ampelstream.model.candidate import Candidate
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.outputs import candidate_row, encode_lines
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 from ampelstream.sources import merge
 from ampelstream.state.memory import MemoryBackend
 
@@ -38,8 +38,8 @@ def check(candidates: list[Candidate]) -> None:
 
 
 @pytest.mark.parametrize("topology", ["kilonova", "skymap-only"])
-def test_simulated(topology: str, replayed: Found, tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", alerts=400)
+def test_simulated(topology: str, replayed: Found, make_night: Callable[..., Night]) -> None:
+    night = make_night()
     candidates = replayed(topology, night.alerts, night.notices)
     assert any(one.results and one.lightcurve for one in candidates)
     check(candidates)

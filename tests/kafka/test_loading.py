@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.loading import load
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.plan import compare, wanted_topics
-from ampelstream.simulate import Night, simulate_night
+from ampelstream.simulate import Night
 from ampelstream.sources import merge
 from ampelstream.topology.spec import KafkaSpec
 
@@ -30,8 +30,8 @@ PARTITIONS = 3
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
-    return simulate_night(tmp_path_factory.mktemp("night"), alerts=100)
+def night(make_night: Callable[..., Night]) -> Night:
+    return make_night(alerts=100)
 
 
 @pytest.fixture

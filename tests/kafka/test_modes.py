@@ -21,7 +21,6 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.export import last_values
 from ampelstream.runtime.kafka.loading import load
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.simulate import simulate_night
 from ampelstream.sources import merge
 
 from .looking import metrics, where
@@ -106,7 +105,9 @@ def plain(matters: Matters) -> Matters:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.realdata)])
+@pytest.mark.parametrize(
+    "real", [False, pytest.param(True, marks=[pytest.mark.full, pytest.mark.realdata])]
+)
 def test_what_is_active_at_the_end_does_not_depend_on_the_way(
     real: bool,  # noqa: FBT001  (a parameter of the test)
     request: pytest.FixtureRequest,
@@ -118,7 +119,7 @@ def test_what_is_active_at_the_end_does_not_depend_on_the_way(
         data = request.getfixturevalue("data_dir")
         inputs = [data / "ztf/night-20240115"], [data / "notices/lvk-2024-01"]
     else:
-        night = simulate_night(tmp_path / "night", seed=7, alerts=600)
+        night = request.getfixturevalue("make_night")(seed=7, alerts=600)
         inputs = [night.alerts], [night.notices]
     records = list(merge(open_inputs(*inputs), {}))
     for one in records:

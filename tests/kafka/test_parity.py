@@ -1,10 +1,11 @@
 """Kafka gives what the embedded replay gives, byte for byte, however the work is shared."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ampelstream.simulate.night import simulate_night
+from ampelstream.simulate import Night
 
 from .workers import ampelstream, wait_for_work, workers
 
@@ -20,6 +21,11 @@ channels:
     rank_by: {{field: SkyMapProbability.cumprob, order: ascending}}
 react: [{{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{{file: near.ndjson}}]}}]
 """
+MORE_SHAPES = [
+    pytest.param(shape, marks=pytest.mark.full)
+    for shape in [(1, 1), (1, 3), (2, 1), (2, 3), (4, 1)]
+]
+"""Partitions and workers."""
 
 
 def through_kafka(
@@ -47,9 +53,13 @@ def through_kafka(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("shape", [(1, 1), (4, 3)], ids=str)
 def test_a_simulated_night(
-    shape: tuple[int, int], broker_address: str, unique: str, tmp_path: Path
+    shape: tuple[int, int],
+    make_night: Callable[..., Night],
+    broker_address: str,
+    unique: str,
+    tmp_path: Path,
 ) -> None:
-    night = simulate_night(tmp_path / "night", seed=7, alerts=600)
+    night = make_night(seed=7, alerts=600)
     inputs: list[str | Path] = ["--alerts", night.alerts, "--notices", night.notices]
     kafka, replay = through_kafka(broker_address, unique, inputs, tmp_path, shape)
     assert kafka.count(b"\n") > 20
@@ -59,13 +69,12 @@ def test_a_simulated_night(
 @pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("partitions", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(4, 3), *MORE_SHAPES], ids=str)
 def test_the_night_of_2024_01_15(
-    partitions: int, count: int, data_dir: Path, broker_address: str, unique: str, tmp_path: Path
+    shape: tuple[int, int], data_dir: Path, broker_address: str, unique: str, tmp_path: Path
 ) -> None:
     alerts, notices = data_dir / "ztf/night-20240115", data_dir / "notices/lvk-2024-01"
     inputs: list[str | Path] = ["--alerts", alerts, "--notices", notices]
-    kafka, replay = through_kafka(broker_address, unique, inputs, tmp_path, (partitions, count))
+    kafka, replay = through_kafka(broker_address, unique, inputs, tmp_path, shape)
     assert kafka.count(b"\n") == 811
     assert kafka == replay

@@ -114,6 +114,7 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
     assert sum(len(one.candidates) for one in found) == 25
 
 
+@pytest.mark.full
 def test_waiting_is_no_hang_and_is_counted(setup: Setup) -> None:
     with registry() as known:
         worker = setup.worker(known.url, "--park", "14", "--no-commit-after", "10")

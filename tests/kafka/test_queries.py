@@ -1,6 +1,7 @@
 """What two workers answer over HTTP: objects, candidates of an event, metrics, readiness."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ COUNT = 60
 POISON = b"\x00neither JSON nor Avro"
 
 
-@pytest.fixture
-def pair(broker_address: str, unique: str, tmp_path: Path) -> Iterator[tuple[Small, list[Running]]]:
-    """Two workers that have a partition each, and nothing to do any longer."""
-    small = Small(broker_address, unique, tmp_path, partitions=2)
+@pytest.fixture(scope="module")
+def pair(
+    broker_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Small, list[Running]]]:
+    """Two workers that have a partition each, and nothing to do any longer; they are only asked."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    small = Small(broker_address, name, tmp_path_factory.mktemp("pair"), partitions=2)
     running = [small.worker(index=index, log=str(index)) for index in range(2)]
     try:
         for worker in running:
@@ -29,7 +33,7 @@ def pair(broker_address: str, unique: str, tmp_path: Path) -> Iterator[tuple[Sma
         small.announce()
         small.feed(range(1, COUNT + 1))
         produce(small.connection, small.names.alerts, [POISON])
-        wait_for_work(broker_address, unique)
+        wait_for_work(broker_address, name)
         yield small, running
     finally:
         for worker in running:

@@ -5,11 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ampelstream.simulate.night import simulate_night
+from ampelstream.simulate import Night
 from ampelstream.testing.broker.ports import free_port
 
 from .workers import QUICK, wait_for_work
@@ -24,8 +25,10 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_command_runs(local_kafka: str, tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "simulated", alerts=300)
+def test_every_command_runs(
+    local_kafka: str, make_night: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = make_night()
     (tmp_path / "night").mkdir()
     (tmp_path / "night" / "alerts.tar.gz").symlink_to(night.alerts)
     (tmp_path / "notices").symlink_to(night.notices)

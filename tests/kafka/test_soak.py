@@ -19,6 +19,7 @@ from ampelstream.state.store import Transaction
 from ampelstream.topology import build, load
 from ampelstream.units import Resources
 from tests.kafka.soak.check import judge_final, judge_packets, judge_sent
+from tests.kafka.soak.faults import FAULTS, Lengths
 from tests.kafka.soak.packets import SOURCE, TOPOLOGY, Stream
 from tests.kafka.soak.reference import undisturbed
 from tests.kafka.soak.run import Soak
@@ -45,13 +46,14 @@ def expected(stream: Stream, topology: Path) -> list[Candidate]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(110)
-@pytest.mark.parametrize("fault", ["kill", "term", "join", "restart", "refuse", "wipe"])
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("fault", [one for one in FAULTS if one != "none"])
 def test_nothing_is_lost_and_nothing_sent_twice(
     fault: str, local_kafka: str, stream: Stream, expected: list[Candidate], tmp_path: Path
 ) -> None:
     assert local_kafka
-    soak = Soak(fault, stream, tmp_path / fault, seed=1, rate=200.0, patience=60.0)
+    lengths = Lengths(pause=11.0, away=9.0)
+    soak = Soak(fault, stream, tmp_path / fault, seed=1, rate=200.0, patience=90.0, lengths=lengths)
     result = soak.run(1, expected)
     assert result.wrong == []
     assert (result.lost, result.doubled, result.sent_twice) == (set(), set(), set())

@@ -137,6 +137,7 @@ def test_nightly_topics_exactly_over_kill_and_stop(
     assert PASSWORD not in logs
 
 
+@pytest.mark.full
 def test_a_wrong_password_is_said_and_not_shown(
     local_kafka: str,
     broker_address: str,
@@ -169,6 +170,7 @@ def test_a_wrong_password_is_said_and_not_shown(
     assert "Traceback" not in said
 
 
+@pytest.mark.full
 def test_tokens_that_expire_while_it_reads(
     local_kafka: str,
     broker_address: str,

@@ -50,6 +50,7 @@ def test_ours_works_on(broker_address: str, unique: str, tmp_path: Path) -> None
     assert small.alerts() == Counter(range(1, 41))
 
 
+@pytest.mark.full
 def test_the_stock_assignor_fails(
     broker_address: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_stuck_in_a_handler(broker_address: str, unique: str, tmp_path: Path, ma
     assert "units.py" in supervisor.log.read_text()  # the stacks show where it hung
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("how", "code", "words"),
     [

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 
 UNITS = '''
 from ampelstream.units import ACCEPT, AlertFilter, MatchFilter, ObjectUnit, Verdict
@@ -80,15 +81,18 @@ def package(tmp_path: Path) -> Path:
     return site
 
 
-def test_own_units_run_and_their_errors_stay_theirs(package: Path, tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", alerts=300)
+def test_own_units_run_and_their_errors_stay_theirs(
+    package: Path, make_night: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = make_night()
     (tmp_path / "own.yml").write_text(TOPOLOGY)
+    path = os.pathsep.join([str(package), os.environ["PYTHONPATH"]])
     arguments = ["replay", "own.yml", "--out", "out"]
     arguments += ["--alerts", str(night.alerts), "--notices", str(night.notices)]
     done = subprocess.run(
         [sys.executable, "-m", "ampelstream", *arguments],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(package)},
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,

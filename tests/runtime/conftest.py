@@ -9,7 +9,7 @@ import pytest
 from ampelstream.cli.workflow import open_inputs
 from ampelstream.model.record import Stream, record_bytes
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import merge
 from ampelstream.topology import Topology, build, load
@@ -54,9 +54,9 @@ def make_record() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Stream, list[Any]]:
+def night(make_night: Callable[..., Night]) -> Mapping[Stream, list[Any]]:
     """Records of both input topics."""
-    made = simulate_night(tmp_path_factory.mktemp("night"), alerts=300)
+    made = make_night()
     found: dict[Stream, list[Any]] = {"alerts": [], "notices": []}
     for record in merge(open_inputs([made.alerts], [made.notices]), {}):
         of = found[record.stream]

@@ -7,7 +7,7 @@ import pytest
 
 from ampelstream.testing.broker.broker import Broker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 RECORDS = 8
 TOO_SMALL = {"max_message_bytes": "2000"}
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.kafka.soak.faults import FAULTS
+from tests.kafka.soak.faults import FAULTS, Lengths
 from tests.kafka.soak.packets import TOPOLOGY, Stream
 from tests.kafka.soak.reference import undisturbed
 from tests.kafka.soak.run import Soak
@@ -23,6 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", default="all", help=f"with commas, of: {', '.join(FAULTS)}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=100.0, help="packets per second")
+    parser.add_argument("--away", type=float, default=Lengths().away, help="of a survey [s]")
     parser.add_argument("--out", type=Path, help="file of the table")
     parser.add_argument("--work", type=Path, help="directory for logs, kept; else a temporary one")
     args = parser.parse_args()
@@ -46,7 +47,14 @@ def main() -> int:
     expected = undisturbed(stream, work / "soak.yml")
     results = []
     for fault in faults:
-        soak = Soak(fault, stream, work / fault, seed=args.seed, rate=args.rate)
+        soak = Soak(
+            fault,
+            stream,
+            work / fault,
+            seed=args.seed,
+            rate=args.rate,
+            lengths=Lengths(away=args.away),
+        )
         results.append(soak.run(args.rounds, expected))
         text = table(results)
         sys.stderr.write(f"{text}\n")
@@ -54,7 +62,8 @@ def main() -> int:
         if args.out is not None:
             args.out.write_text(text)
         if results[-1].ok:
-            shutil.rmtree(work / fault / "broker")
+            for cluster in ("broker", "survey"):
+                shutil.rmtree(work / fault / cluster, ignore_errors=True)
     sys.stdout.write(table(results))
     good = all(one.ok for one in results)
     if good and args.work is None:

@@ -24,11 +24,13 @@ def ampelstream(*words: object) -> list[str]:
     return [sys.executable, "-m", "ampelstream", *map(str, words)]
 
 
-def run_command(topology: Path, broker: str, state: Path, workers: int) -> list[str]:
+def run_command(
+    topology: Path, broker: str, state: Path, workers: int, *options: object
+) -> list[str]:
     """Command line of workers."""
     return ampelstream(
         *("run", topology, "--engine", "faust", "--broker", broker, "--workers", workers),
-        *("--state", state, "--port", 0, "--log", "json", *TIMES),
+        *("--state", state, "--port", 0, "--log", "json", *TIMES, *options),
     )
 
 
@@ -66,13 +68,19 @@ class Workers:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.log = Log(log)
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                command,
+        self._command = list(command)
+        self._env = {**os.environ, **(env or {})}
+        self._kills: Counter[int] = Counter()
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.path.open("ab") as file:
+            return subprocess.Popen(
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env={**os.environ, **(env or {})},
+                env=self._env,
             )
 
     def pids(self) -> dict[int, int]:
@@ -90,8 +98,8 @@ class Workers:
         return sum(one["event"] == "started" for one in self.log.read())
 
     def deaths(self) -> Counter[int]:
-        """How often workers ended, by exit code."""
-        return Counter(
+        """How often workers ended, by exit code: those of a supervisor, or by `kill`."""
+        return self._kills + Counter(
             one["fields"]["exit_code"] for one in self.log.read() if one["event"] == "worker_died"
         )
 
@@ -108,7 +116,11 @@ class Workers:
     def kill(self) -> None:
         """SIGKILL; workers notice the end of their supervisor."""
         self.process.kill()
-        self.process.wait()
+        self._kills[self.process.wait()] += 1
+
+    def start_again(self) -> None:
+        """Start once more what has ended."""
+        self.process = self._start()
 
     def wait_started(self, count: int, timeout: float = 90.0) -> None:
         """Wait until workers have begun to work that often."""

@@ -8,7 +8,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -20,12 +20,40 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.testing.broker.broker import Broker
 from tests.kafka.soak.cluster import Workers, run_command
 
-__all__ = ["FAULTS", "Scene"]
+__all__ = ["FAULTS", "Lengths", "Scene"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How long some faults last [s].
+
+    Attributes
+    ----------
+    pause
+        The broker stands still: longer than a session, and than the produce timeout.
+    away
+        The cluster of a survey is away.
+    """
+
+    pause: float = 20.0
+    away: float = 60.0
 
 
 @dataclass(slots=True)
 class Scene:
-    """What a fault may touch."""
+    """What a fault may touch.
+
+    Attributes
+    ----------
+    broker
+        Our own cluster.
+    workers
+        A supervisor and its workers.
+    ingest
+        The one process that runs the ingest step; None where all workers run all steps.
+    survey
+        The cluster that alerts come from; None where they lie on our own.
+    """
 
     broker: Broker
     workers: Workers
@@ -33,14 +61,16 @@ class Scene:
     topology: Path
     state: Path
     dice: random.Random
-    scale: float = 1.0
+    lengths: Lengths = field(default_factory=Lengths)
+    ingest: Workers | None = None
+    survey: Broker | None = None
 
     @property
     def connection(self) -> Connection:
         return Connection(bootstrap=(self.broker.address,))
 
     async def a_while(self, first: float, last: float) -> None:
-        await asyncio.sleep(self.dice.uniform(first, last) * self.scale)
+        await asyncio.sleep(self.dice.uniform(first, last))
 
     async def victim(self) -> tuple[int, int]:
         """Number and process of a worker that runs."""
@@ -100,9 +130,28 @@ async def _restart(scene: Scene) -> None:
 async def _pause(scene: Scene) -> None:
     scene.broker.pause()
     try:
-        await asyncio.sleep(20.0)
+        await asyncio.sleep(scene.lengths.pause)
     finally:
         scene.broker.resume()
+
+
+async def _ingest(scene: Scene) -> None:
+    """The process that runs ingest is killed, and started again; the other steps go on."""
+    assert scene.ingest is not None
+    await asyncio.to_thread(scene.ingest.kill)
+    await scene.a_while(0.0, 6.0)
+    scene.ingest.start_again()
+
+
+async def _away(scene: Scene) -> None:
+    """The cluster that alerts come from is away for a while; our own goes on."""
+    assert scene.survey is not None
+    end = scene.survey.kill if scene.dice.random() < 0.4 else scene.survey.stop
+    await asyncio.to_thread(end)
+    try:
+        await asyncio.sleep(scene.lengths.away)
+    finally:
+        await asyncio.to_thread(scene.survey.start)
 
 
 async def _freeze(scene: Scene) -> None:
@@ -160,4 +209,6 @@ FAULTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "refuse": _refuse,
     "wipe": _wipe,
     "freeze": _freeze,
+    "ingest": _ingest,
+    "away": _away,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from ampelstream.codecs import own
 from ampelstream.core.state import LedgerEntry, ObjectState, decode, keys
@@ -32,19 +32,19 @@ class Fold:
                 client.seek(place, self._next.get(place, first[place]))
             left = {one for one in self._places if await client.position(one) < last[one]}
             while left:
-                for place, records in (await client.getmany(*left, timeout_ms=500)).items():
+                for records in (await client.getmany(*left, timeout_ms=500)).values():
                     for record in records:
-                        self._take(place.partition, record.key, record.value)
+                        self._take(record)
                 for place in list(left):
                     self._next[place] = await client.position(place)
                     if self._next[place] >= last[place]:
                         left.discard(place)
 
-    def _take(self, partition: int, key: bytes, value: bytes | None) -> None:
-        if value is None:
-            self.values.pop((partition, key), None)
+    def _take(self, record: ConsumerRecord) -> None:
+        if record.value is None:
+            self.values.pop((record.partition, record.key), None)
         else:
-            self.values[partition, key] = value
+            self.values[record.partition, record.key] = record.value
 
 
 def objects(fold: Fold) -> Iterator[ObjectState]:

@@ -14,13 +14,14 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
 from ampelstream.simulate import simulate_notice
 
-__all__ = ["SOURCE", "T0", "TOPOLOGY", "Stream", "notices"]
+__all__ = ["SOURCE", "T0", "TOPOLOGY", "Stream", "notices", "number_of"]
 
 SOURCE = "soak"
 NOTICES = "soak-notices"
 T0 = 2460000.5
 DAYS = 20.0
 HISTORY = 3
+_POISON = b"\x00poison "
 TOPOLOGY = """\
 name: soak
 version: 1
@@ -92,6 +93,13 @@ def _point(jd: float, candid: int, ra: float, dec: float, mag: float) -> Row:
     }
 
 
+def number_of(value: bytes) -> int:
+    """Number of a packet, also of a poisonous one."""
+    if value.startswith(_POISON):
+        return int(value.removeprefix(_POISON))
+    return int(msgspec.json.decode(value)["candid"])
+
+
 class Stream:
     """Packets numbered from 1.
 
@@ -128,7 +136,7 @@ class Stream:
 
     def value(self, number: int) -> bytes:
         if self.is_poison(number):
-            return b"\x00poison %d" % number
+            return _POISON + b"%d" % number
         ra, dec = self._places[self._owners[number - 1]]
         row = {
             "objectId": self.object_id(number),

@@ -6,8 +6,11 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from ampelstream.errors import AmpelstreamError
 from ampelstream.model.candidate import Candidate
@@ -22,9 +25,10 @@ from ampelstream.testing.broker.broker import Broker
 from tests.kafka.soak import fold
 from tests.kafka.soak.check import Sent, judge_final, judge_packets, judge_sent
 from tests.kafka.soak.cluster import Workers, ampelstream, run_command
-from tests.kafka.soak.faults import FAULTS, Scene
-from tests.kafka.soak.lag import behind
+from tests.kafka.soak.faults import FAULTS, Lengths, Scene
+from tests.kafka.soak.lag import Ends, behind, groups
 from tests.kafka.soak.packets import TOPOLOGY, Stream
+from tests.kafka.soak.survey import Survey
 
 __all__ = ["Result", "Soak"]
 
@@ -69,12 +73,14 @@ class Soak:
         seed: int,
         rate: float,
         patience: float = 180.0,
+        lengths: Lengths | None = None,
     ) -> None:
         self.fault = fault
         self.stream = stream
         self.directory = directory
         self.rate = rate
         self.patience = patience
+        self.lengths = lengths or Lengths()
         self.dice = random.Random(f"{fault}/{seed}")  # noqa: S311  (reproducible, not a secret)
         self.state = directory / "state"
         self.state.mkdir(parents=True)
@@ -84,31 +90,66 @@ class Soak:
         self.changelog = fold.Fold(self.names.changelog(OBJECTS), PARTITIONS)
         self.ledger = fold.Fold(self.names.changelog(REACT), PARTITIONS)
         self.letters = fold.Fold(self.names.dead_letters, 1)
+        self.survey = None
+        if fault == "away":
+            self.survey = Survey(directory / "survey", self.names, PARTITIONS)
         self.result = Result(fault)
         self._next = 1
         self._due = stream.notices()
 
     def run(self, rounds: int, expected: Sequence[Candidate]) -> Result:
         """Do the rounds, stop, and hold the candidates against the expected ones (NDJSON)."""
-        with Broker(self.directory / "broker") as broker:
+        with ExitStack() as open_things:
+            broker = open_things.enter_context(Broker(self.directory / "broker"))
             create = ampelstream("topics", "create", self.topology, "--broker", broker.address)
             subprocess.run([*create, "--yes"], check=True, capture_output=True)
-            command = run_command(self.topology, broker.address, self.state, WORKERS)
-            workers = Workers(command, self.directory / "workers.log")
-            try:
-                workers.wait_started(WORKERS)
-                scene = Scene(broker, workers, self.names, self.topology, self.state, self.dice)
+            if self.survey is not None:
+                open_things.enter_context(self.survey.broker)
+                asyncio.run(self.survey.create_topic())
+            with ExitStack() as running:
+                scene = self._start(broker, running)
                 for number in range(1, rounds + 1):
                     if not asyncio.run(self._round(scene, number, rounds)):
                         break
-                code = workers.stop()
-                if code:
-                    self.result.wrong.append(f"the workers stopped with {code}")
-            finally:
-                self.result.deaths = workers.deaths()
-                workers.stop(30.0)
             self._finish(broker, expected)
         return self.result
+
+    def _start(self, broker: Broker, running: ExitStack) -> Scene:
+        """Start the workers; they are stopped when what is running ends."""
+        options: tuple[object, ...] = ()
+        ingest = None
+        if self.survey is not None:
+            options = ("--sources", self.survey.write_sources(self.directory / "sources.yml"))
+        if self.fault == "ingest":
+            directory = self.directory / "ingest"
+            alone = ("--steps", "ingest")
+            command = run_command(self.topology, broker.address, directory, 1, *alone)
+            ingest = Workers(command, self.directory / "ingest.log")
+            running.callback(self._stop, ingest)
+            options = ("--steps", "objects,react")
+        command = run_command(self.topology, broker.address, self.state, WORKERS, *options)
+        workers = Workers(command, self.directory / "workers.log")
+        running.callback(self._stop, workers)
+        workers.wait_started(WORKERS)
+        if ingest is not None:
+            ingest.wait_started(1)
+        return Scene(
+            broker,
+            workers,
+            self.names,
+            self.topology,
+            self.state,
+            self.dice,
+            self.lengths,
+            ingest,
+            None if self.survey is None else self.survey.broker,
+        )
+
+    def _stop(self, workers: Workers) -> None:
+        code = workers.stop()
+        self.result.deaths += workers.deaths()
+        if code:
+            self.result.wrong.append(f"the workers of {workers.log.path.name} stopped with {code}")
 
     async def _round(self, scene: Scene, number: int, rounds: int) -> bool:
         last = self.stream.packets * number // rounds
@@ -132,7 +173,12 @@ class Soak:
 
     async def _feed(self, scene: Scene, last: int) -> None:
         outbox = Outbox(scene.connection.client_options(), request_timeout_seconds=120.0)
-        await outbox.start()
+        alerts = outbox
+        if self.survey is not None:
+            options = self.survey.connection.client_options()
+            alerts = Outbox(options, request_timeout_seconds=120.0)
+        for one in {outbox, alerts}:
+            await one.start()
         try:
             due = time.monotonic()
             while self._next <= last:
@@ -144,9 +190,10 @@ class Soak:
                     for one in range(1, end)
                     if self.dice.random() < _REPEATED * _CHUNK / end
                 ]
+                mail = []
                 while self._due and self._due[0][0] < end:
                     notice = self._due.pop(0)[1]
-                    records.append(
+                    mail.append(
                         Outgoing(
                             self.names.notices,
                             None,
@@ -155,12 +202,14 @@ class Soak:
                             tuple(encode_origin(notice.where)),
                         )
                     )
-                await self._send(outbox, records + again)
+                await self._send(outbox, mail)
+                await self._send(alerts, records + again)
                 self._next = end
                 due += _CHUNK / self.rate
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
         finally:
-            await outbox.stop()
+            for one in {outbox, alerts}:
+                await one.stop()
 
     async def _send(self, outbox: Outbox, records: list[Outgoing]) -> None:
         while True:
@@ -174,7 +223,7 @@ class Soak:
     def _outgoing(self, number: int) -> Outgoing:
         record = self.stream.record(number)
         return Outgoing(
-            self.names.alerts,
+            self.names.alerts if self.survey is None else self.survey.topic,
             None,
             record_bytes(record),
             number % PARTITIONS,
@@ -186,8 +235,10 @@ class Soak:
         before: object = None
         while True:
             try:
-                late, ends = await behind(scene.connection, self.names, PARTITIONS)
+                late, ends = await self._behind(scene)
                 if not late:
+                    if self.survey is not None:
+                        await self.survey.look()
                     for one in (self.changelog, self.ledger, self.letters):
                         await one.read(scene.connection)
                     late = [f"sweep of {one}" for one in fold.open_sweeps(self.changelog)]
@@ -205,11 +256,20 @@ class Soak:
                 return late
             await asyncio.sleep(0.5)
 
+    async def _behind(self, scene: Scene) -> tuple[list[str], Ends]:
+        ours = groups(self.names, PARTITIONS)
+        late, ends = await behind(scene.connection, ours)
+        if self.survey is not None:
+            there, more = await behind(self.survey.connection, self.survey.groups)
+            late, ends = late + there, ends | more
+        return late, ends
+
     def _judge(self, number: int, last: int) -> bool:
         result = self.result
-        packets = judge_packets(
-            self.stream, last, fold.objects(self.changelog), fold.letters(self.letters)
-        )
+        objects, letters = fold.objects(self.changelog), fold.letters(self.letters)
+        if self.survey is not None:
+            objects, letters = map(self.survey.object, objects), map(self.survey.letter, letters)
+        packets = judge_packets(self.stream, last, objects, letters)
         sent = self._sent()
         result.lost |= set(packets.lost)
         result.doubled |= set(packets.doubled)
@@ -232,6 +292,9 @@ class Soak:
         export = ampelstream("candidates", "export", self.topology, "--broker", broker.address)
         subprocess.run([*export, "--out", str(out)], check=True, capture_output=True)
         found = out.read_bytes()
+        if self.survey is not None:
+            rows = map(msgspec.json.decode, found.splitlines())
+            found = b"".join(encode_lines(map(self.survey.row, rows)))
         wanted = b"".join(encode_lines(map(candidate_row, expected)))
         (self.directory / "expected.ndjson").write_bytes(wanted)
         self.result.candidates = found.count(b"\n")

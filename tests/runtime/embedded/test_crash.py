@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ampelstream.simulate import simulate_night
+from ampelstream.simulate import Night
 
 OUTPUTS = (
     "candidates.ndjson",
@@ -22,7 +22,9 @@ OUTPUTS = (
     "summary.json",
     "report.html",
 )
-ROUNDS = int(os.environ.get("AMPELSTREAM_KILL_ROUNDS", "30"))
+ROUNDS = 30
+SHORT = 5
+"""So many of the rounds are in every run."""
 
 
 def command(alerts: Path, notices: Path, out: Path) -> list[str]:
@@ -44,12 +46,19 @@ def undisturbed(alerts: Path, notices: Path, out: Path) -> tuple[dict[str, str],
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_kill_nine_at_random_moments(tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", seed=5, alerts=1500)
+@pytest.mark.parametrize(
+    "rounds",
+    [range(SHORT), pytest.param(range(SHORT, ROUNDS), marks=pytest.mark.full)],
+    ids=["short", "rest"],
+)
+def test_kill_nine_at_random_moments(
+    rounds: range, make_night: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = make_night(seed=5, alerts=1500)
     expected, seconds, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
-    dice = random.Random(20260101)  # noqa: S311  (a reproducible test, not a secret)
+    dice = random.Random(20260101 + rounds.start)  # noqa: S311  (a reproducible test, not a secret)
     killed = resumed = 0
-    for _ in range(3 * ROUNDS):
+    for _ in range(3 * len(rounds)):
         out = tmp_path / f"out{killed}"
         process = subprocess.Popen(
             command(night.alerts, night.notices, out),
@@ -70,15 +79,17 @@ def test_kill_nine_at_random_moments(tmp_path: Path) -> None:
         resumed += b"resumed" in done.stderr
         assert fingerprints(out) == expected
         shutil.rmtree(out)
-        if killed == ROUNDS:
+        if killed == len(rounds):
             break
     # the kills must have hit what they aim at, or this test shows nothing
-    assert killed == ROUNDS
-    assert resumed >= ROUNDS * 0.3
+    assert killed == len(rounds)
+    assert resumed >= len(rounds) * 0.3
 
 
-def test_a_half_made_or_half_discarded_state_does_not_block(tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", seed=5, alerts=200)
+def test_a_half_made_or_half_discarded_state_does_not_block(
+    make_night: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = make_night(seed=5, alerts=200)
     out = tmp_path / "out"
     expected, _, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
     assert undisturbed(night.alerts, night.notices, out)[0] == expected
@@ -101,8 +112,13 @@ react: [{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{file: near.
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_killed_run_sends_every_reaction_once(tmp_path: Path) -> None:
-    night = simulate_night(tmp_path / "night", seed=5, alerts=1000)
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(number, marks=pytest.mark.full) for number in range(1, 4))]
+)
+def test_a_killed_run_sends_every_reaction_once(
+    number: int, make_night: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = make_night(seed=5, alerts=1000)
     (tmp_path / "reacting.yml").write_text(REACTING)
     start = [sys.executable, "-m", "ampelstream", "run", str(tmp_path / "reacting.yml"), "--once"]
     start += ["--alerts", str(night.alerts), "--notices", str(night.notices), "--state"]
@@ -116,15 +132,14 @@ def test_a_killed_run_sends_every_reaction_once(tmp_path: Path) -> None:
     seconds = time.monotonic() - began
     expected = sent(tmp_path / "reference")
     assert len(expected) > 20
-    dice = random.Random(3)  # noqa: S311  (a reproducible test, not a secret)
-    for number in range(4):
-        state = tmp_path / f"state{number}"
-        for _ in range(3):
-            process = subprocess.Popen(
-                [*start, str(state)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            time.sleep(dice.uniform(0.4, 0.95) * seconds)
-            process.kill()
-            process.wait()
-        subprocess.run([*start, str(state)], capture_output=True, check=True)
-        assert sent(state) == expected
+    dice = random.Random(3 + number)  # noqa: S311  (a reproducible test, not a secret)
+    state = tmp_path / "state"
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*start, str(state)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(dice.uniform(0.4, 0.95) * seconds)
+        process.kill()
+        process.wait()
+    subprocess.run([*start, str(state)], capture_output=True, check=True)
+    assert sent(state) == expected

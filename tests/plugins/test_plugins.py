@@ -1,0 +1,96 @@
+"""What a run says of processes that it left behind, and of tests that it left out."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = """
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def test_quick():
+    pass
+
+
+@pytest.mark.full
+def test_long():
+    pass
+
+
+@pytest.mark.full
+def test_longer():
+    pass
+
+
+def test_leaves():
+    if os.environ["LEAVE"]:
+        clean = {} if os.environ["LEAVE"] == "clean" else None
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        # as a daemon does: no more a child of ours, nor of our session
+        daemon = "import subprocess, sys; subprocess.Popen(sys.argv[1:], start_new_session=True)"
+        if os.environ["LEAVE"] == "daemon":
+            command = [sys.executable, "-c", daemon, *command]
+            subprocess.run(command, check=True)
+        else:
+            globals()["kept"] = subprocess.Popen(command, env=clean)
+"""
+
+
+def run(directory: Path, *options: str, leave: str = "") -> subprocess.CompletedProcess[str]:
+    """Run pytest on the tests above, with the plugins of our own runs."""
+    (directory / "test_it.py").write_text(TESTS)
+    (directory / "pytest.ini").write_text("[pytest]\nmarkers = full\n  slow\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.plugins.full"]
+    command += ["-p", "tests.plugins.leftovers", "-p", "no:cacheprovider", *options, "test_it.py"]
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env={**os.environ, "LEAVE": leave},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_what_was_left_out_is_said(processes: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "-n", processes)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+    assert "2 long tests are left to make test-all" in done.stdout
+
+
+@pytest.mark.parametrize(("full", "count"), [("only", 2), ("with", 4)])
+def test_long_tests_are_run_where_they_are_asked_for(full: str, count: int, tmp_path: Path) -> None:
+    done = run(tmp_path, "--full", full)
+    assert done.returncode == 0, done.stdout
+    assert f"{count} passed" in done.stdout
+    assert "are left to" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("leave", "processes", "test"),
+    [
+        ("child", "0", "test_it.py::test_leaves (call)"),
+        ("daemon", "2", "test_it.py::test_leaves (call)"),
+        ("clean", "0", "no test"),  # a child that does not know what it came from
+    ],
+)
+def test_a_process_that_was_left_behind_fails_the_run(
+    leave: str, processes: str, test: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, "-n", processes, "--leftover-seconds", "0.3", leave=leave)
+    assert done.returncode == 1, done.stdout
+    assert "1 PROCESSES LEFT BEHIND" in done.stdout
+    [line] = [line for line in done.stdout.splitlines() if "time.sleep(60)" in line]
+    pid, _, rest = line.partition(" of ")
+    assert rest.startswith(f"{test}: ")
+    state = Path(f"/proc/{pid}/stat")
+    assert not state.exists() or ") Z " in state.read_text()
