@@ -88,7 +88,7 @@ def test_a_changelog_that_was_made_anew_is_refused(small: Small) -> None:
     with at_work(small, "second") as worker:
         assert worker.process.wait(60) == 1
     said = worker.log.read_text()
-    assert "StateError" in said
+    assert "StoreError" in said
     assert f"the database of {changelog}[" in said
     assert "the topic was made anew, or brokers lost records" in said
     assert not small.alerts()  # it did not begin anew
