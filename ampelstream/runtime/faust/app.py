@@ -27,7 +27,6 @@ from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.react import React
 from ampelstream.core.state import commit_order
-from ampelstream.errors import StateError
 from ampelstream.model.streams import Output
 from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import open_sinks
@@ -226,7 +225,6 @@ def _table(app: Any, shared: Shared, step: str) -> StateTable:
     table: StateTable = app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
     table.state_directory = shared.context.directory / step
     table.open_database = _open_database
-    table.database_errors = (StateError,)
     table.client_options = shared.context.connection.client_options
     table.commit_order = commit_order
     table.keep_seconds = KEEP_REMOVALS_DAYS * 86_400 / 2

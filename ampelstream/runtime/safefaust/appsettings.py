@@ -102,16 +102,10 @@ def safe_settings(
         "PartitionAssignor": "ampelstream.runtime.safefaust.assignor:SafeAssignor",
         "Table": "ampelstream.runtime.safefaust.table:StateTable",
         "stream_wait_empty": True,  # a batch in hand is finished before its partition goes
-        "stream_buffer_maxsize": 512,
-        "stream_recovery_delay": 0.0,
-        "stream_publish_on_commit": False,
         "table_standby_replicas": 0,
         "topic_allow_declare": False,  # topics are made with `ampelstream topics create`
         "topic_disable_leader": True,
-        "reply_create_topic": False,
         "web_enabled": False,  # our own server; Faust's would show table data
         "canonical_url": URL(url),
         "datadir": str(directory),
-        "autodiscover": False,
-        "origin": None,
     }

@@ -5,7 +5,7 @@ Against these ways in which faust-streaming 0.15.3 loses records, or time:
 - It makes a message, an event, a queue item and an acknowledgement of each record, which costs more
   than the work on most records (``transport/consumer.py:1168-1230``, ``streams.py:1180-1350``,
   ``transport/conductor.py:105-190``). Here what one fetch brings for a partition goes on as the
-  list that it is. Only changelogs, whose records come rarely (see ``recovery.py``), go Faust's way.
+  list that it is. Changelogs are not read here at all (see ``restore.py``).
 - It commits past a record that is still in work when a later one is done first
   (``transport/consumer.py:1111-1128``), and takes records that it dropped during a rebalance for
   holes of compaction, which it commits too (``:1208-1215``). Here exactly that offset is committed
@@ -19,7 +19,8 @@ Against these ways in which faust-streaming 0.15.3 loses records, or time:
 - A fetch waits up to a second while the set of partitions that it may read changes under it, and
   aiokafka takes an empty set for "all" (``aiokafka/consumer/fetcher.py:1221``). So at the end of a
   recovery it reads records of partitions that are paused, after they were rewound, and ``getmany``
-  skips these (``transport/consumer.py:756-760``). Here they are put back.
+  skips these (``transport/consumer.py:756-760``). Here a fetch has a set of its own, and what comes
+  when it is not wanted any more is put back.
 - A subscription by pattern does not work (``transport/drivers/aiokafka.py:775``). Here it does.
 - The producer logs a failed request and forgets it (``topics.py:463-484``), and its flush before a
   commit gives up after 0.1 s (``transport/producer.py:78-94``). Here it sends nothing at all:
@@ -38,7 +39,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport import producer as base_producer
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as stock
-from faust.types import TP, Message
+from faust.types import TP
 from faust.types.transports import ConsumerCallback
 
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
@@ -173,16 +174,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
             max_records=consumer._max_poll_records,  # noqa: SLF001  (as in stock)
         )
         # from here on nothing waits: epoch, records and positions belong together
-        wanted = active | self.consumer._buffered_partitions  # noqa: SLF001  (the same)
-        kept: dict[TP, list[Any]] = {}
-        for place, records in found.items():
-            if place in wanted:
-                kept[TP(place.topic, place.partition)] = records
-            else:
-                # whoever rewound the partition did so in this thread, and before: go back to there
-                consumer.seek(place, records[0].offset)
-        # (``wanted`` is this thread's: the other one changes ``active`` at any time)
-        return Fetched(self.epoch, kept, {} if kept else _positions(consumer, wanted))
+        kept = {TP(place.topic, place.partition): records for place, records in found.items()}
+        return Fetched(self.epoch, kept, {} if kept else _positions(consumer, active))
 
     async def _rewind(self) -> tuple[int, dict[TP, int | None]]:
         consumer = self._ensure_consumer()
@@ -334,17 +327,12 @@ class Consumer(stock.Consumer):
             self.work.forget()
         await self.commit()
 
-    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  (Faust's signature)
+    async def commit(self, *_args: Any, **_kwargs: Any) -> bool:
         """Commit what is settled, after a commit that is under way."""
         async with self._committing:
-            return await self.force_commit(topics, start_new_transaction)
+            return await self._commit_settled()
 
-    async def force_commit(
-        self,
-        topics: Any = None,  # noqa: ARG002  (Faust's signature)
-        start_new_transaction: bool = True,  # noqa: ARG002, FBT001, FBT002  (the same)
-    ) -> bool:
-        """Commit what is settled."""
+    async def _commit_settled(self) -> bool:
         known = self._committed_offset
         due = {tp: one for tp, one in self.inbox.settled.items() if one != known[tp]}
         if due:  # else there may be no client yet
@@ -375,7 +363,7 @@ class Consumer(stock.Consumer):
 
     async def _drain(self) -> None:
         """Fetch once, when there is something to read and room for it."""
-        active = self._get_active_partitions()
+        active = self.sources() & self._get_active_partitions()
         if not self.flow_active:
             await self.wait(self.can_resume_flow.wait())
         elif not self.inbox.room.is_set():
@@ -389,13 +377,11 @@ class Consumer(stock.Consumer):
         """Put what a fetch brought into the inbox, from where `batches` takes it.
 
         Records that were fetched before the last rewind, or while the inbox is closed, are put
-        back: they come again. Those of changelogs go on to the recovery, as in stock Faust.
+        back: they come again.
         """
-        inbox, back, changelog = self.inbox, {}, []
+        inbox, back = self.inbox, {}
         for tp, records in fetched.records.items():
-            if self._is_changelog_tp(tp):
-                changelog.append((tp, records))
-            elif inbox.is_open and fetched.epoch == inbox.epoch:
+            if inbox.is_open and fetched.epoch == inbox.epoch:
                 inbox.put(Chunk(tp, records))
             else:
                 back[tp] = records[0].offset
@@ -403,12 +389,6 @@ class Consumer(stock.Consumer):
             self._settle_markers(fetched)
         if back:
             await self._thread.put_back(fetched.epoch, back)
-        for tp, records in changelog:
-            for record in records:
-                if not self.flow_active:
-                    return  # the next recovery begins at what the database has
-                message: Message = self._to_message(tp, record)
-                await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
     def _settle_markers(self, fetched: Fetched) -> None:
         """Settle what is no record: the end of a transaction would count as lag for ever."""
@@ -417,7 +397,7 @@ class Consumer(stock.Consumer):
             return
         for tp, position in fetched.positions.items():
             known = inbox.settled.get(tp, self._committed_offset[tp] or 0)
-            if position > known and not self._is_changelog_tp(tp):
+            if position > known:
                 inbox.settle(tp, position)
 
 

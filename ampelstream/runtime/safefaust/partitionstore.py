@@ -8,14 +8,14 @@ all partitions. State and offset go in with one WriteBatch, so that they always 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from faust.stores.base import Store
-from faust.types import TP, EventT
+from faust.types import TP
 
-from ampelstream.runtime.safefaust.failures import RecoveryError, StoreError
+from ampelstream.runtime.safefaust.failures import StoreError
 
 __all__ = ["Database", "PartitionStore"]
 
@@ -60,8 +60,6 @@ class PartitionStore(Store[bytes, bytes]):
     keep_seconds
         How old a database may be that is still read [s]: less than a changelog remembers that a key
         was removed (``delete.retention.ms``).
-    errors
-        What a database raises when the disk does not take a batch.
     now
         Unix time [s].
     """
@@ -72,7 +70,6 @@ class PartitionStore(Store[bytes, bytes]):
         directory: Path,
         open_database: Callable[[Path], Database],
         keep_seconds: float,
-        errors: tuple[type[Exception], ...] = (OSError,),
         now: Callable[[], float] = time.time,
         **kwargs: Any,
     ) -> None:
@@ -81,9 +78,7 @@ class PartitionStore(Store[bytes, bytes]):
         self._now = now
         self._open_database = open_database
         self._keep_seconds = keep_seconds
-        self._errors = errors
         self._open: dict[int, Database] = {}
-        self.failure: BaseException | None = None
 
     @property
     def _changelog(self) -> str:
@@ -124,34 +119,6 @@ class PartitionStore(Store[bytes, bytes]):
         marks = {_OFFSET: str(offset).encode(), _WRITTEN: str(int(self._now())).encode()}
         self.backend(partition).write({**changes, **marks})
 
-    def apply_changelog_batch(
-        self,
-        batch: Iterable[EventT[Any]],
-        to_key: object = None,  # noqa: ARG002  (Faust's signature; our keys are bytes)
-        to_value: object = None,  # noqa: ARG002  (the same)
-    ) -> None:
-        """Apply records of the changelog.
-
-        A failure is kept, and nothing more is applied: Faust would swallow it, and for ever try the
-        same batch again. `on_recovery_completed` raises it.
-        """
-        if self.failure is not None:
-            return
-        parts: dict[int, dict[bytes, bytes | None]] = {}
-        last: dict[int, int] = {}
-        for event in batch:
-            message = event.message
-            if message.topic == self._changelog and message.key is not None:
-                parts.setdefault(message.partition, {})[message.key] = message.value
-                last[message.partition] = message.offset
-        table: Any = self.table
-        try:
-            for partition, changes in parts.items():
-                self.write(partition, changes, last[partition])
-                table.on_restored(len(changes))
-        except self._errors as error:
-            self.failure = error
-
     async def on_rebalance(
         self,
         assigned: set[TP],
@@ -165,43 +132,20 @@ class PartitionStore(Store[bytes, bytes]):
         for partition in set(self._open) - ours:
             self._open.pop(partition).close()
 
-    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """See that all went in before anything is built on it."""
-        del standby_tps
-        if self.failure is not None:
-            raise RecoveryError(f"the changelog could not be applied: {self.failure}")
-        for tp in active_tps:
-            self.backend(tp.partition)
-
-    def reset_state(self) -> None:
-        """Refuse: what Faust would remove here, an operator removes by hand.
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Refuse what Faust might do to the files.
 
         Raises
         ------
         StoreError
             Always.
         """
-        raise StoreError(f"stop the worker and remove {self._directory}; it is restored")
+        raise StoreError(
+            f"the changelog is the copy of {self._directory}: to begin anew, stop the worker and "
+            "remove it; it is restored"
+        )
 
-    async def backup_partition(self, *_args: Any, **_kwargs: Any) -> None:
-        """Refuse: the changelog is the copy.
-
-        Raises
-        ------
-        StoreError
-            Always.
-        """
-        raise StoreError("the changelog is the copy of a partition; there is no other backup")
-
-    def restore_backup(self, *_args: Any, **_kwargs: Any) -> None:
-        """Refuse: the changelog is the copy.
-
-        Raises
-        ------
-        StoreError
-            Always.
-        """
-        raise StoreError("the changelog is the copy of a partition; there is no other backup")
+    apply_changelog_batch = reset_state = backup_partition = restore_backup = _refuse
 
     def close(self) -> None:
         """Close all databases."""

@@ -10,8 +10,8 @@ Remedies, each against a way in which faust-streaming 0.15.3 loses records or st
   library cancels inside ends it without a word too; here it ends the worker.
 - A recovery that ends while the next rebalance has begun lets the flow go on partitions that are
   being handed over. Here it gives up, and the next assignment starts it again.
-- Errors while applying a changelog are swallowed (``tables/recovery.py:915-916``). Our table keeps
-  the first one (``table.py``), and here it is looked for before anything flows.
+- Errors while applying a changelog are swallowed (``tables/recovery.py:915-916``). ``restore.py``
+  applies ours before Faust looks, and their errors end the worker; Faust finds nothing left to do.
 """
 
 import asyncio
@@ -82,6 +82,10 @@ class SafeRecovery(Recovery):
                 if isinstance(table, StateTable):
                     await self._restore(table, {tp for tp in tps if self.tp_to_table[tp] is table})
         await super()._build_highwaters(consumer, tps, destination, title)
+        if title == "active":
+            # what was written meanwhile is not of the partition's owner: see `fencing.py`
+            for tp, last in destination.items():  # a Counter's `update` would add
+                self.active_offsets[tp] = last
 
     async def _restore(self, table: StateTable, tps: set[TP]) -> None:
         store = table.partitions_store
@@ -97,8 +101,6 @@ class SafeRecovery(Recovery):
             store.write,
             progress,
         )
-        for tp in tps:
-            self.active_offsets[tp] = store.persisted_offset(tp)  # type: ignore[assignment]  # (None as in Faust: nothing yet)
 
     def _overtaken(self, generation_id: int) -> bool:
         """Whether another rebalance has begun since this recovery did."""
@@ -119,10 +121,6 @@ class SafeRecovery(Recovery):
             return
         await app.on_rebalance_complete.send()
         self._set_recovery_ended()
-        for table in self.tables.values():
-            await table.on_recovery_completed(
-                self.actives_for_table[table], self.standbys_for_table[table]
-            )
         assignment = consumer.assignment()
         if assignment and not self._overtaken(generation_id):
             # while the source partitions are still paused

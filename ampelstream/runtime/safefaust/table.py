@@ -42,8 +42,6 @@ class StateTable(Table[bytes, bytes]):
         For the databases.
     open_database
         Opens the one in a directory, and makes it where there is none.
-    database_errors
-        What a database raises when the disk does not take a batch.
     client_options
         Gives the connection, as keyword arguments of aiokafka.
     commit_order
@@ -59,7 +57,6 @@ class StateTable(Table[bytes, bytes]):
 
     state_directory: Path
     open_database: Callable[[Path], Database]
-    database_errors: tuple[type[Exception], ...] = (OSError,)
     client_options: Callable[[], dict[str, Any]]
     commit_order: CommitOrder = staticmethod(by_key)
     keep_seconds: float = 3.5 * 86_400
@@ -78,7 +75,6 @@ class StateTable(Table[bytes, bytes]):
             directory=self.state_directory,
             open_database=self.open_database,
             keep_seconds=self.keep_seconds,
-            errors=self.database_errors,
         )
 
     @property

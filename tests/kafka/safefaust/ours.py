@@ -79,7 +79,6 @@ def copying_app(setup: Setup, outbox: Outbox) -> tuple[Any, StateTable]:
     table: StateTable = app.Table("state", key_type=bytes, value_type=bytes, partitions=1)
     table.state_directory = setup.directory / "databases"
     table.open_database = RocksBackend
-    table.database_errors = (StateError,)
     table.client_options = lambda: {"bootstrap_servers": [setup.address]}
     state: Stateful[Copying, Transaction] = Stateful(
         table, Transaction, lambda _partition, transaction: Copying(setup, transaction)

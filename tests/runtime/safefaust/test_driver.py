@@ -29,29 +29,23 @@ def record(offset: int, tp: TP = HERE) -> Any:
 
 
 class Client:
-    """As much of aiokafka's consumer as the thread needs; a pause comes while a fetch waits."""
+    """As much of aiokafka's consumer as the thread needs."""
 
     _closed = False
     _max_poll_records = 500
 
-    def __init__(self, active: set[TP], found: dict[TP, list[int]], position: int = 0) -> None:
+    def __init__(self, position: int = 0) -> None:
         self._fetcher = self
         self._subscriptions = SimpleNamespace(fetch_context=nullcontext)
         state = SimpleNamespace(position=position, has_valid_position=True)
         assignment = SimpleNamespace(active=True, tps={HERE}, state_value=lambda _tp: state)
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
-        self.active, self.found = active, found
         self.seeks: list[tuple[TP, int]] = []
         self.committed_offsets: dict[TP, int | None] = {}
         self.error: KafkaError | None = None
 
-    async def fetched_records(self, partitions: set[TP], **_how: Any) -> dict[TP, list[Any]]:
-        self.active.discard(CHANGELOG)  # the recovery is at its end
-        return {
-            tp: [record(offset, tp) for offset in offsets]
-            for tp, offsets in self.found.items()
-            if not partitions or tp in partitions  # aiokafka: an empty set is all of them
-        }
+    async def fetched_records(self, _partitions: set[TP], **_how: Any) -> dict[TP, list[Any]]:
+        return {}
 
     def seek(self, tp: TP, offset: int) -> None:
         self.seeks.append((tp, offset))
@@ -70,56 +64,22 @@ class Client:
             raise self.error
 
 
-def thread_of(client: Client, buffered: set[TP] | None = None) -> Any:
+def thread_of(client: Client) -> Any:
     thread: Any = _Thread.__new__(_Thread)
-    thread.consumer = SimpleNamespace(flow_active=True, _buffered_partitions=buffered or set())
+    thread.consumer = SimpleNamespace(flow_active=True)
     thread._consumer = client
     thread.log = SimpleNamespace(warning=lambda *_: None)
     return thread
 
 
-def fetch(active: set[TP], buffered: set[TP]) -> tuple[dict[TP, list[int]], list[tuple[TP, int]]]:
-    client = Client(active, {CHANGELOG: [7], HERE: [550, 551]})
-    got = asyncio.run(thread_of(client, buffered)._fetch(active, 1.0))
-    return {tp: [one.offset for one in found] for tp, found in got.records.items()}, client.seeks
-
-
-def test_records_of_partitions_that_are_not_read_are_put_back() -> None:
-    got, seeks = fetch({CHANGELOG}, set())
-    assert got == {}
-    assert sorted(seeks) == [(CHANGELOG, 7), (HERE, 550)]
-
-
-def test_records_of_partitions_that_are_read_or_only_wait_for_room_are_kept() -> None:
-    got, seeks = fetch({CHANGELOG, HERE}, set())
-    assert got == {HERE: [550, 551]}
-    assert seeks == []
-    got, seeks = fetch({CHANGELOG}, {HERE})
-    assert got == {HERE: [550, 551]}
-    assert seeks == [(CHANGELOG, 7)]
-
-
 def test_a_fetch_that_brings_nothing_says_where_reading_goes_on() -> None:
-    thread = thread_of(Client({HERE}, {}, position=12))
+    thread = thread_of(Client(position=12))
     assert asyncio.run(thread._fetch({HERE}, 1.0)) == Fetched(0, {}, {HERE: 12})
-
-
-def test_partitions_may_be_paused_from_the_other_thread_at_any_time() -> None:
-    active = {HERE, TP("source", 1)}
-    client = Client(active, {}, position=12)
-    state_value = client._subscription.subscription.assignment.state_value
-
-    def paused_meanwhile(tp: TP) -> Any:
-        active.clear()
-        return state_value(tp)
-
-    client._subscription.subscription.assignment.state_value = paused_meanwhile
-    assert asyncio.run(thread_of(client)._fetch(active, 1.0)).positions == {HERE: 12}
 
 
 def test_rewind_goes_to_the_committed_offset_or_to_the_beginning() -> None:
     """aiokafka stays where it is without a committed offset, and at offset 0."""
-    client = Client(set(), {})
+    client = Client()
     client.committed_offsets = {HERE: 0, TP("source", 1): 9, TP("source", 2): None}
     thread = thread_of(client)
     assert asyncio.run(thread._rewind()) == (1, client.committed_offsets)
@@ -127,7 +87,7 @@ def test_rewind_goes_to_the_committed_offset_or_to_the_beginning() -> None:
 
 
 def test_put_back_unless_rewound_meanwhile() -> None:
-    client = Client(set(), {})
+    client = Client()
     client.committed_offsets = {HERE: 2}
     thread = thread_of(client)
     asyncio.run(thread._put_back(0, {HERE: 7, TP("gone", 0): 1}))
@@ -139,7 +99,7 @@ def test_put_back_unless_rewound_meanwhile() -> None:
 
 @pytest.mark.parametrize("error", [CommitFailedError("rebalanced"), KafkaError("away")])
 def test_a_commit_that_fails_ends_nothing(error: KafkaError) -> None:
-    client = Client(set(), {})
+    client = Client()
     thread = thread_of(client)
     assert asyncio.run(thread._commit({HERE: 3}))
     client.error = error
@@ -182,7 +142,10 @@ def make_consumer() -> Any:
     consumer._committed_offset = defaultdict(lambda: None)
     consumer._committing = asyncio.Lock()
     consumer._thread = SimpleNamespace(
-        assignment=lambda: {HERE}, put_back=put_back(consumer), commit=commit(consumer)
+        _consumer=None,
+        assignment=lambda: {HERE},
+        put_back=put_back(consumer),
+        commit=commit(consumer),
     )
     consumer.back, consumer.asked, consumer.refuse = [], [], False
     return consumer
@@ -228,22 +191,23 @@ def test_what_was_fetched_before_a_rewind_is_dropped() -> None:
     assert consumer.back == [(0, {HERE: 4})]  # which does nothing, in the thread
 
 
-def test_changelogs_go_the_way_of_faust() -> None:
+def test_a_fetch_has_a_set_of_its_own_and_reads_no_changelog() -> None:
+    """Whoever pauses partitions does so at any time, and aiokafka takes an empty set for all."""
     consumer = make_consumer()
-    got: list[Any] = []
+    consumer._active_partitions = {HERE, CHANGELOG}
+    consumer._thread._consumer = consumer
+    consumer._thread.assignment = lambda: {HERE, CHANGELOG, TP("source", 1)}
+    asked: list[set[TP]] = []
 
-    async def callback(message: Any) -> None:
-        got.append(message)
+    async def fetch(active: set[TP], _seconds: float) -> Fetched:
+        consumer.pause_partitions({HERE})
+        asked.append(active)
+        return Fetched(0, {HERE: [record(4)]})
 
-    async def first(call: Any, other: Any) -> None:
-        other.close()
-        await call
-
-    consumer.callback, consumer.wait_first = callback, first
-    consumer._to_message = lambda _tp, one: one.offset
-    consumer.suspend_flow = asyncio.Event()
-    assert deliver(consumer, Fetched(0, {CHANGELOG: [record(1), record(2)]})) == []
-    assert got == [1, 2]
+    consumer._paused_partitions = set()
+    consumer._thread.fetch = fetch
+    asyncio.run(consumer._drain())
+    assert asked == [{HERE}]
 
 
 def test_markers_of_transactions_are_settled_once_all_before_them_is() -> None:
@@ -252,7 +216,7 @@ def test_markers_of_transactions_are_settled_once_all_before_them_is() -> None:
     asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 12})))
     assert consumer.inbox.settled == {}
     consumer.inbox.held = False
-    asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 12, CHANGELOG: 8})))
+    asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 12})))
     assert consumer.inbox.settled == {HERE: 12}
     asyncio.run(consumer._deliver(Fetched(0, {}, {HERE: 11})))
     assert consumer.inbox.settled == {HERE: 12}
@@ -339,6 +303,7 @@ def test_a_client_that_cannot_go_on_ends_the_application() -> None:
         raise KafkaError("no brokers")
 
     consumer._active_partitions = {HERE}
+    consumer._thread._consumer = consumer
     consumer._thread.fetch = fetch
     fetcher = SimpleNamespace(_stopped=asyncio.Event())
     with pytest.raises(ReadError, match="no brokers"):

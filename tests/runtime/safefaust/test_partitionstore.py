@@ -1,24 +1,22 @@
-"""The databases of a table: batches with their offset, and errors that are not swallowed."""
+"""The databases of a table: batches with their offset, opened and closed."""
 
 import asyncio
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from operator import add
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.failures import RecoveryError, StoreError
+from ampelstream.runtime.safefaust.failures import StoreError
 from ampelstream.runtime.safefaust.partitionstore import PartitionStore
 from ampelstream.runtime.safefaust.table import StateTable
 
 CHANGELOG = "app-state-changelog"
-RESTORED: list[int] = []
 
 
 class Database:
@@ -52,18 +50,9 @@ def store(tmp_path: Path) -> Iterator[PartitionStore]:
     table = StateTable(app, name="state", key_type=bytes, value_type=bytes)
     table.state_directory = tmp_path / "databases"
     table.open_database = Database
-    table.on_restored = RESTORED.append
-    RESTORED.clear()
     made = table.partitions_store
     yield made
     made.close()
-
-
-def event(
-    offset: int, key: bytes | None, value: bytes | None, partition: int = 0, topic: str = CHANGELOG
-) -> Any:
-    message = SimpleNamespace(topic=topic, partition=partition, offset=offset, key=key, value=value)
-    return SimpleNamespace(message=message)
 
 
 def offset_of(store: PartitionStore, partition: int = 0) -> int | None:
@@ -85,52 +74,11 @@ def test_changes_and_offset_go_in_together(store: PartitionStore) -> None:
     assert list(store.backend(0).scan(b"\x01", b"\xff")) == [(b"b", b"2")]
 
 
-def test_a_batch_goes_to_its_partitions(store: PartitionStore) -> None:
-    batch: Iterable[Any] = [
-        event(3, b"a", b"1"),
-        event(7, b"a", b"other", partition=1),
-        event(4, b"b", b"2"),
-        event(6, b"a", b"3"),
-        event(9, b"b", None),
-    ]
-    store.apply_changelog_batch(batch)
-    assert (store.backend(0).get(b"a"), store.backend(0).get(b"b")) == (b"3", None)
-    assert store.backend(1).get(b"a") == b"other"
-    assert (offset_of(store), offset_of(store, 1)) == (9, 7)
-    assert sum(RESTORED) == 3  # keys: two records were of one
-
-
-def test_other_topics_and_records_without_a_key_are_ignored(store: PartitionStore) -> None:
-    store.apply_changelog_batch(
-        [event(3, b"a", b"1", topic="another-changelog"), event(4, None, b"2")]
-    )
-    assert offset_of(store) is None
-    assert store.backend(0).get(b"a") is None
-
-
 def test_state_and_offset_outlive_the_process(store: PartitionStore) -> None:
     store.write(2, {b"a": b"1"}, 5)
     store.close()
     assert store.opened(2) is None
     assert (store.backend(2).get(b"a"), offset_of(store, 2)) == (b"1", 5)
-
-
-def test_a_failure_is_kept_and_nothing_is_applied_after_it(
-    store: PartitionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.write(0, {b"a": b"1"}, 5)
-    backend = store.backend(0)
-
-    def full(_batch: object) -> None:
-        raise OSError("the disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(backend, "write", full)
-        store.apply_changelog_batch([event(6, b"a", b"2")])
-    store.apply_changelog_batch([event(7, b"b", b"3")])
-    assert (backend.get(b"a"), backend.get(b"b"), offset_of(store)) == (b"1", None, 5)
-    with pytest.raises(RecoveryError, match="the disk is full"):
-        asyncio.run(store.on_recovery_completed({TP(CHANGELOG, 0)}, set()))
 
 
 def test_partitions_that_went_elsewhere_are_closed(store: PartitionStore) -> None:
@@ -139,11 +87,6 @@ def test_partitions_that_went_elsewhere_are_closed(store: PartitionStore) -> Non
     assigned = {TP(CHANGELOG, 1), TP("source", 2)}
     asyncio.run(store.on_rebalance(assigned, set(), set()))
     assert [store.opened(partition) is not None for partition in (0, 1, 2)] == [False, True, False]
-
-
-def test_partitions_are_opened_when_restored(store: PartitionStore) -> None:
-    asyncio.run(store.on_recovery_completed({TP(CHANGELOG, 3)}, set()))
-    assert store.opened(3) is not None
 
 
 def test_a_database_that_was_not_written_for_long_is_made_anew(store: PartitionStore) -> None:
@@ -156,12 +99,9 @@ def test_a_database_that_was_not_written_for_long_is_made_anew(store: PartitionS
         assert store.backend(0).get(b"a") == kept
 
 
-@pytest.mark.parametrize("what", ["reset_state", "restore_backup"])
-def test_what_an_operator_does_is_refused(store: PartitionStore, what: str) -> None:
-    with pytest.raises(StoreError):
-        getattr(store, what)()
-
-
-def test_there_is_no_other_backup(store: PartitionStore) -> None:
+@pytest.mark.parametrize(
+    "what", ["apply_changelog_batch", "reset_state", "backup_partition", "restore_backup"]
+)
+def test_what_faust_might_do_to_it_is_refused(store: PartitionStore, what: str) -> None:
     with pytest.raises(StoreError, match="the changelog is the copy"):
-        asyncio.run(store.backup_partition(TP(CHANGELOG, 0)))
+        getattr(store, what)(0)

@@ -7,6 +7,7 @@ from typing import Any
 import faust
 import pytest
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.types import TP
 
 from ampelstream.runtime.safefaust.failures import RecoveryError
 from ampelstream.runtime.safefaust.recovery import SafeRecovery
@@ -83,3 +84,21 @@ def test_another_rebalance_interrupts_it(tmp_path: Path) -> None:
 
     with pytest.raises(RebalanceAgain):
         asyncio.run(run())
+
+
+def test_faust_finds_nothing_to_restore_also_where_others_write_meanwhile(tmp_path: Path) -> None:
+    """The owner writes over it; through Faust it would become part of the state."""
+    changelog = TP("changelog", 0)
+
+    class Brokers:
+        async def highwaters(self, *tps: TP) -> dict[TP, int]:
+            return dict.fromkeys(tps, 9)
+
+    async def run() -> bool:
+        ours = recovery(SafeRecovery, tmp_path)
+        ours.active_offsets[changelog] = None  # a new database
+        await ours._build_highwaters(Brokers(), {changelog}, ours.active_highwaters, "active")
+        assert ours.active_offsets == {changelog: 8}  # its last record
+        return bool(ours.need_recovery())
+
+    assert not asyncio.run(run())
