@@ -7,6 +7,7 @@ when started again, a state that holds exactly the records up to its offsets, an
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -89,10 +90,15 @@ class Engine:
         list of Output
             What the processors gave: candidates, reactions and dead letters.
         """
-        outputs = self._carry(self.ingest.process(batch))
-        for record in batch:
-            self.progress.handled(record.position or record.where)
-        self._since_commit += len(batch)
+        outputs: list[Output] = []
+        for of_notices, part in groupby(batch, lambda record: record.stream == "notices"):
+            if of_notices and self._since_commit:
+                self.commit()  # the sweep then reads objects from the store, in key order
+            records = list(part)
+            outputs.extend(self._carry(self.ingest.process(records)))
+            for record in records:
+                self.progress.handled(record.position or record.where)
+            self._since_commit += len(records)
         if self._since_commit >= self._commit_every:
             self.commit()
         return outputs
@@ -110,8 +116,6 @@ class Engine:
                 # its objects are matched before the next record: a replay is deterministic
                 found.extend(self.objects.process(waiting))
                 waiting = []
-                if self._since_commit:
-                    self.commit()  # the sweep then reads objects from the store, in key order
                 found.extend(self.objects.advance())
         found.extend(self.objects.process(waiting))
         candidates = [_record(one) for one in found if one.stream == "candidates"]

@@ -120,6 +120,34 @@ def test_what_is_not_committed_has_not_happened(
     assert list(killed.objects.store) == []
 
 
+def test_a_kill_within_a_batch_with_a_notice_loses_and_counts_nothing_twice(
+    make_topology: Callable[[str], Any], make_row: Callable[..., Any]
+) -> None:
+    rows = [make_row(f"ZTF0{n}", n, T0 + n, 40.0, 0.0) for n in (1, 2)]
+    records = [
+        SourceRecord(Coordinates("n", 0, 0), "notices", notice()),
+        SourceRecord(Coordinates("a", 0, 0), "alerts", rows[0]),
+        SourceRecord(Coordinates("a", 0, 1), "alerts", rows[1]),
+        SourceRecord(Coordinates("n", 0, 1), "notices", notice("MS230226b")),
+    ]
+    topology = make_topology(SIMPLE)
+    ends = []
+    for killed in (False, True):
+        backend = MemoryBackend()
+        engine = Engine(topology, backend)
+        engine.process(records[:2])
+        engine.process(records[2:])  # the notice asks for a commit before its sweep
+        if killed:
+            engine = Engine(topology, backend)
+            after = engine.progress.offsets()
+            done = [one for one in records if one.where.offset <= after.get((one.where.source, 0), -1)]
+            assert engine.accounting.total("received") == len(done)
+            engine.process([one for one in records if one not in done])
+        engine.commit()
+        ends.append(sorted(backend.scan(b"\x01", b"\xff")))
+    assert ends[0] == ends[1]
+
+
 def test_retention_forgets_by_event_time_and_keeps_the_candidates(
     driver: Any, make_row: Callable[..., Any]
 ) -> None:
