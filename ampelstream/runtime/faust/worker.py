@@ -200,8 +200,8 @@ class Worker:
         """Finish what is in hand, commit, leave the groups; within the grace."""
         try:
             async with asyncio.timeout(self._settings.grace):
-                for app in self._apps:
-                    await app.stop()
+                # at once: one whose cluster is away waits to commit, and must not hold up the others
+                await asyncio.gather(*(app.stop() for app in self._apps))
                 await outbox.stop()
                 await server.stop()
         except TimeoutError:
