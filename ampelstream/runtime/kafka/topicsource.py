@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from concurrent.futures import CancelledError
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -96,7 +97,8 @@ class TopicSource:
         """Disconnect."""
         if self._loop.is_closed():
             return
-        self._call(self._open.aclose())
+        with suppress(CancelledError, SourceError):  # a client whose broker is gone may end so
+            self._call(self._open.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -1,5 +1,6 @@
 """Topics as a source: up to their ends, and what may happen to a topic meanwhile."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -75,6 +76,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     async def opened(*_args: Any, **_more: Any) -> AsyncIterator[Cluster]:
         cluster.connected += 1
         yield cluster
+        if cluster.deleted:
+            raise asyncio.CancelledError  # as aiokafka does where the broker has gone
 
     monkeypatch.setattr(topicsource, "open_admin", opened)
     monkeypatch.setattr(topicsource, "open_consumer", opened)
