@@ -99,10 +99,10 @@ class Accounting:
             return key
         reason = key[-1][:_MAX_REASON_LENGTH]
         known = self._reasons.setdefault(key[:-1], set())
-        if reason not in known:
-            if len(known) >= _MAX_REASONS:
-                reason = OTHER
+        if len(known) < _MAX_REASONS and reason != OTHER:
             known.add(reason)
+        elif reason not in known:
+            reason = OTHER
         return (*key[:-1], reason)
 
     def counts(self) -> dict[CountKey, int]:

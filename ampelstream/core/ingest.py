@@ -174,15 +174,12 @@ class Ingest:
         return self._letter(record, step, failure)
 
     def _letter(self, record: SourceRecord, step: str, failure: Failure) -> Output:
-        return dead_letter(
-            self._tally,
-            record.where,
-            record.stream,
-            step,
-            failure,
-            member=record.member,
-            value=record_bytes(record),
-        )
+        value = attempt(record_bytes, record)
+        if isinstance(value, Failure):  # a row whose damage is met only when all of it is read
+            reason = f"{failure.reason}; it cannot be kept: {value.reason}"
+            failure, value = Failure(failure.error, reason), b""
+        where, stream, member = record.where, record.stream, record.member
+        return dead_letter(self._tally, where, stream, step, failure, member=member, value=value)
 
 
 def _rejection(channel: Channel, alert: Alert) -> str:

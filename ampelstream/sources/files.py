@@ -42,7 +42,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """The path as the user gave it."""
-        return str(self._path)
+        return _unicode(str(self._path))
 
     @property
     def skipped(self) -> Sequence[Skipped]:
@@ -50,7 +50,8 @@ class FileSource:
         return sorted(self._skipped.values())
 
     def _skip(self, one: Skipped) -> None:
-        self._skipped[one.name] = one
+        name = _unicode(one.name)
+        self._skipped[name] = Skipped(name, one.reason)
 
     def files(self) -> list[tuple[str, Path]]:
         """Files and their names in coordinates, in the order of reading; listed anew each time.
@@ -58,14 +59,14 @@ class FileSource:
         Hidden files are left alone; files of other formats too, but those are ``skipped``.
         """
         if not self._path.is_dir():
-            return [(self._path.name, self._path)]
+            return [(_unicode(self._path.name), self._path)]
         root = self._path.resolve().name
         found: list[tuple[str, Path]] = []
         for path in sorted(self._path.rglob("*")):
             inner = path.relative_to(self._path)
             if any(part.startswith(".") for part in inner.parts) or path.is_dir():
                 continue
-            name = f"{root}/{inner.as_posix()}"
+            name = _unicode(f"{root}/{inner.as_posix()}")
             if not path.is_file():
                 self._skip(Skipped(name, "not a file, or a link to nothing"))
             elif suffix_of(path.name, self._stream):
@@ -99,15 +100,17 @@ class FileSource:
                     continue
                 offset += 1
                 if offset > done:
-                    where = Coordinates(name, 0, offset)
-                    yield SourceRecord(where, self._stream, piece.value, piece.member, piece.fault)
+                    where, member = Coordinates(name, 0, offset), _unicode(piece.member)
+                    fault = _unicode(piece.fault)
+                    yield SourceRecord(where, self._stream, piece.value, member, fault)
         except SourceError as error:
             if not self._path.is_dir():
                 raise  # the user named this very file
             # one bad file must not stop the others: what is wrong ends in the dead letters
             if offset + 1 > done:
                 where = Coordinates(name, 0, offset + 1)
-                yield SourceRecord(where, self._stream, b"", path.name, str(error))
+                member, fault = _unicode(path.name), _unicode(str(error))
+                yield SourceRecord(where, self._stream, b"", member, fault)
 
     def estimate(self) -> int | None:
         """Number of records where every file holds one or tells how many; None otherwise."""
@@ -121,6 +124,13 @@ class FileSource:
             else:
                 return None
         return total
+
+
+def _unicode(text: str) -> str:
+    r"""The text, with ``\xNN`` for what is no UTF-8 in names of files and archive members."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _parquet_rows(path: Path) -> int:

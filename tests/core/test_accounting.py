@@ -64,3 +64,4 @@ def test_reasons_are_bounded_and_nothing_is_uncounted() -> None:
     assert found[("rejected", "bright", OTHER)] == 150
     assert found[("rejected", "bright", "magnitude 3")] == 2
     assert max(len(key[-1]) for key in found) == 120
+    assert Accounting(dict(sorted(found.items(), reverse=True))).counts() == found

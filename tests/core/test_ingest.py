@@ -1,5 +1,6 @@
 """Ingest: every alert ends in one of four ways, and one channel's failure is its own."""
 
+from collections import UserDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -123,6 +124,24 @@ def test_what_a_source_could_not_read_is_a_dead_letter(wide: Topology) -> None:
     [letter] = [one.value for one in outputs]
     assert isinstance(letter, DeadLetter)
     assert (letter.step, letter.reason, letter.value) == ("read", "breaks off in block 4", b"rest")
+    assert adds_up(accounting)
+
+
+def test_a_row_that_cannot_be_kept_is_a_dead_letter_all_the_same(wide: Topology) -> None:
+    deep: Any = {}
+    for _ in range(600):
+        deep = {"x": deep}
+
+    class Damaged(UserDict[str, Any]):  # as of a Parquet file, whose lists are read when asked for
+        def __getitem__(self, name: str) -> Any:
+            if name == "prv_candidates":
+                raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+            return super().__getitem__(name)
+
+    outputs, accounting = ingest(wide, deep, Damaged(row()))
+    letters = [one.value for one in outputs if isinstance(one.value, DeadLetter)]
+    assert [one.step for one in letters] == ["decode", "filter"]
+    assert all(one.value == b"" and "it cannot be kept:" in one.reason for one in letters)
     assert adds_up(accounting)
 
 

@@ -151,3 +151,14 @@ def test_a_cut_anywhere_is_said(cut: int, step: int) -> None:
             found.append(data)
     assert found == CONTENTS[: len(found)]
     assert said == 1
+
+
+def test_a_name_that_is_no_unicode_is_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as file:
+        for name in ("café.avro", "é" * 200 + ".avro", "café.txt"):
+            file.addfile(tarfile.TarInfo(name), io.BytesIO())
+    source = open_source(path, "alerts")
+    names = [one.member for one in source.read({})]
+    assert names == [r"caf\xe9.avro", r"\xe9" * 200 + ".avro"]
+    assert [one.name for one in source.skipped] == [r"a.tar: caf\xe9.txt"]

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,15 @@ def test_the_real_night(data_dir: Path) -> None:
     for record in records[::50]:
         alert = decode(record.value)
         assert repr(list(alert.history.points())) == repr(whole[alert.candid]["prv_candidates"])
+
+
+def test_a_file_whose_name_is_no_unicode_is_read_under_an_escaped_one(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.avro", b"caf\xe9.txt"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"junk")
+    source = open_source(tmp_path, "alerts")
+    [record] = source.read({})
+    assert record.where.source == rf"{tmp_path.name}/caf\xe9.avro"
+    assert record.member == r"caf\xe9.avro"
+    assert [one.name for one in source.skipped] == [rf"{tmp_path.name}/caf\xe9.txt"]
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.avro"))
+    assert open_source(path, "alerts").name == rf"{tmp_path}/caf\xe9.avro"

@@ -5,9 +5,12 @@ what came of the records, and has all partitions to itself.
 """
 
 import asyncio
+import logging
 import threading
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from concurrent.futures import CancelledError
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,7 +19,7 @@ from aiokafka.structs import ConsumerRecord
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
-from ampelstream.runtime.kafka.clients import open_admin, reaching
+from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
@@ -26,9 +29,13 @@ from ampelstream.sources.merge import After
 __all__ = ["TopicSource", "open_topics"]
 
 R = TypeVar("R")
+_LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _AT_ONCE = 500
 _FETCH_BYTES = 16 << 20
+_PATIENCE_SECONDS = 30.0
+"""A pass ends where nothing came for so long [s]: a topic that was deleted never reaches its end.
+The next pass asks the cluster anew, and says what is wrong."""
 
 
 class TopicSource:
@@ -42,21 +49,16 @@ class TopicSource:
         Topics, or a pattern that also finds topics that appear later.
     stream
         What they hold.
-    ours
-        Whether the cluster is our own: only there headers are believed that say where a record came
-        from first.
     """
 
-    def __init__(
-        self, connection: Connection, inputs: InputSpec, stream: Stream, *, ours: bool
-    ) -> None:
+    def __init__(self, connection: Connection, inputs: InputSpec, stream: Stream) -> None:
         self.name = inputs.describe()
         self.skipped: Sequence[Skipped] = ()
         self._connection = connection
         self._inputs = inputs
         self._stream: Stream = stream
-        self._ours = ours
-        self._consumer: AIOKafkaConsumer | None = None
+        self._open = AsyncExitStack()
+        self._clients: tuple[AIOKafkaConsumer, Any] | None = None
         # aiokafka lives in an event loop, and sources are read without one
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -78,19 +80,25 @@ class TopicSource:
         """
         with reaching(self._connection):
             ends = self._call(self._begin(after))
+            reached: Mapping[TopicPartition, int] = {}
+            since = time.monotonic()
             while ends:
-                batches = self._call(self._fetch(ends))
-                for records in batches.values():
+                for records in self._call(self._fetch(ends)).values():
                     for record in records:
                         yield self._record(record)
-                ends = self._call(self._unread(ends))
+                before, reached = reached, self._call(self._positions(ends))
+                ends = {tp: end for tp, end in ends.items() if reached[tp] < end}
+                if reached != before:
+                    since = time.monotonic()
+                elif time.monotonic() - since > _PATIENCE_SECONDS:
+                    return
 
     def close(self) -> None:
         """Disconnect."""
         if self._loop.is_closed():
             return
-        if self._consumer is not None:
-            self._call(self._consumer.stop())
+        with suppress(CancelledError, SourceError):  # a client whose broker is gone may end so
+            self._call(self._open.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -100,28 +108,27 @@ class TopicSource:
     def _call(self, work: Coroutine[Any, Any, R]) -> R:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _client(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                **self._connection.client_options(),
+    async def _connected(self) -> tuple[AIOKafkaConsumer, Any]:
+        """Consumer and admin client; they stay for all passes."""
+        if self._clients is None:
+            consumer = open_consumer(
+                self._connection,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=_FETCH_BYTES,
             )
-            async with AsyncExitStack() as unfinished:
-                unfinished.push_async_callback(consumer.stop)
-                await consumer.start()
-                unfinished.pop_all()
-            self._consumer = consumer
-        return self._consumer
+            self._clients = (
+                await self._open.enter_async_context(consumer),
+                await self._open.enter_async_context(open_admin(self._connection)),
+            )
+        return self._clients
 
     async def _begin(self, after: After) -> dict[TopicPartition, int]:
         """Go behind what was handled; gives the ends of the partitions that have more."""
-        client = await self._client()
-        async with open_admin(self._connection) as admin:
-            # all topics, not these: to ask for one that is missing could create it
-            found = {one["topic"]: one["partitions"] for one in await admin.describe_topics()}
+        client, admin = await self._connected()
+        # all topics, not these: to ask for one that is missing could create it
+        found = {one["topic"]: one["partitions"] for one in await admin.describe_topics()}
         topics = {name: sorted(one["partition"] for one in found[name]) for name in found}
         missing = sorted(set(self._inputs.topics) - set(topics))
         if missing:
@@ -135,12 +142,13 @@ class TopicSource:
         client.assign(partitions)
         if not partitions:
             return {}
-        first = await client.beginning_offsets(partitions)
-        last = await client.end_offsets(partitions)
+        first, last = (
+            await client.beginning_offsets(partitions),
+            await client.end_offsets(partitions),
+        )
         ends: dict[TopicPartition, int] = {}
         for tp in partitions:
-            known = after.get((tp.topic, tp.partition))
-            begin = first[tp] if known is None else max(first[tp], known + 1)
+            begin = self._first_unread(tp, after, first[tp], last[tp])
             if begin < last[tp]:
                 ends[tp] = last[tp]
                 client.seek(tp, begin)
@@ -148,26 +156,50 @@ class TopicSource:
                 client.pause(tp)
         return ends
 
+    def _first_unread(self, tp: TopicPartition, after: After, first: int, last: int) -> int:
+        """Offset to go on at; what was removed before it was read is said."""
+        known = after.get((self._named(tp.topic), tp.partition))
+        if known is None:
+            return first
+        if known >= last:
+            raise SourceError(
+                f"topic {tp.topic} of {self.name} ends at offset {last} in partition "
+                f"{tp.partition}, and {known} has been read of it: it was made anew or has lost "
+                "records; give it another name, or begin with another state"
+            )
+        if known + 1 < first < last:  # else it is said when there is something to go on with
+            _LOG.warning(
+                "topic %s of %s: offsets %d to %d of partition %d were removed before they were "
+                "read; keep the topic for longer",
+                *(tp.topic, self.name, known + 1, first - 1, tp.partition),
+            )
+        return max(first, known + 1)
+
     async def _fetch(
         self, ends: Mapping[TopicPartition, int]
     ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
-        client = await self._client()
+        client, _ = await self._connected()
         fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
         fetched = await client.getmany(*ends, timeout_ms=_POLL_MS, max_records=_AT_ONCE)
         return fetched
 
-    async def _unread(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Partitions that are not yet read to their end.
+    async def _positions(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """How far each partition is read.
 
         The position also passes what is no record, such as the end of a transaction.
         """
-        client = await self._client()
-        return {tp: end for tp, end in ends.items() if await client.position(tp) < end}
+        client, _ = await self._connected()
+        return {tp: await asyncio.wait_for(client.position(tp), _PATIENCE_SECONDS) for tp in ends}
+
+    def _named(self, topic: str) -> str:
+        """Name of a topic in our offsets: two clusters may have topics of one name."""
+        cluster = self._inputs.cluster
+        return topic if cluster is None else f"{cluster}/{topic}"
 
     def _record(self, record: ConsumerRecord) -> SourceRecord:
-        position = Coordinates(record.topic, record.partition, record.offset)
-        where, member = position, ""
-        if self._ours:
+        where, member = Coordinates(record.topic, record.partition, record.offset), ""
+        position = Coordinates(self._named(record.topic), record.partition, record.offset)
+        if self._inputs.cluster is None:  # only our own headers say where a record came from first
             where, member = decode_origin(record.headers) or (where, member)
         return SourceRecord(where, self._stream, record.value or b"", member, position=position)
 
@@ -191,7 +223,6 @@ def open_topics(own: Connection, sources: SourcesSpec) -> list[TopicSource]:
             own if one.cluster is None else sources.clusters[one.cluster],
             one,
             stream,
-            ours=one.cluster is None,
         )
         for stream, inputs in streams
         for one in inputs

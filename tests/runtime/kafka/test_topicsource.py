@@ -1,0 +1,146 @@
+"""Topics as a source: up to their ends, and what may happen to a topic meanwhile."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from ampelstream.errors import SourceError
+from ampelstream.runtime.kafka import topicsource
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.sources import InputSpec
+from ampelstream.runtime.kafka.topicsource import TopicSource
+
+
+class Cluster:
+    """Topics in memory: (first offset, values, end) of each partition."""
+
+    def __init__(self, logs: dict[tuple[str, int], tuple[int, Sequence[bytes], int]]) -> None:
+        self.logs = logs
+        self.positions: dict[TopicPartition, int] = {}
+        self.deleted = False
+        self.connected = 0
+
+    async def describe_topics(self) -> list[dict[str, Any]]:
+        names = {topic for topic, _ in self.logs}
+        return [
+            {"topic": one, "partitions": [{"partition": n} for t, n in self.logs if t == one]}
+            for one in names
+        ]
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.positions = dict.fromkeys(places, 0)
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {place: self.logs[(place.topic, place.partition)][0] for place in places}
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {place: self.logs[(place.topic, place.partition)][2] for place in places}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.positions[place] = offset
+
+    def pause(self, place: TopicPartition) -> None:
+        del self.positions[place]
+
+    async def position(self, place: TopicPartition) -> int:
+        return self.positions[place]
+
+    async def getmany(self, *places: TopicPartition, **_more: Any) -> dict[TopicPartition, Any]:
+        found: dict[TopicPartition, Any] = {}
+        for place in () if self.deleted else places:
+            first, values, end = self.logs[(place.topic, place.partition)]
+            at = self.positions[place]
+            found[place] = [
+                ConsumerRecord(
+                    *(place.topic, place.partition, first + n, 0, 0, None, value),
+                    *(None, 0, len(value), ()),
+                )
+                for n, value in enumerate(values)
+                if first + n >= at
+            ]
+            self.positions[place] = end  # also behind the mark of a transaction
+        return found
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    cluster = Cluster({("a", 0): (3, [b"x", b"y"], 6), ("a", 1): (0, [], 0), ("b", 0): (0, [], 2)})
+
+    @asynccontextmanager
+    async def opened(*_args: Any, **_more: Any) -> AsyncIterator[Cluster]:
+        cluster.connected += 1
+        yield cluster
+        if cluster.deleted:
+            raise asyncio.CancelledError  # as aiokafka does where the broker has gone
+
+    monkeypatch.setattr(topicsource, "open_admin", opened)
+    monkeypatch.setattr(topicsource, "open_consumer", opened)
+    return cluster
+
+
+@pytest.fixture
+def source(cluster: Cluster) -> Iterator[TopicSource]:
+    assert cluster
+    source = TopicSource(Connection(bootstrap="k:9092"), InputSpec(pattern="a|b"), "alerts")
+    yield source
+    source.close()
+    source.close()
+
+
+def test_each_pass_reads_up_to_the_ends(cluster: Cluster, source: TopicSource) -> None:
+    records = list(source.read({}))
+    assert [(str(one.where), one.position, one.value) for one in records] == [
+        ("a[0]@3", records[0].where, b"x"),
+        ("a[0]@4", records[1].where, b"y"),
+    ]
+    assert [one.value for one in source.read({("a", 0): 3})] == [b"y"]
+    cluster.logs = {}
+    assert list(source.read({})) == []
+    assert cluster.connected == 2  # the clients stay
+
+
+def test_topics_of_one_name_on_two_clusters_are_not_mixed_up(cluster: Cluster) -> None:
+    inputs = InputSpec(cluster="ztf", topics=("a",))
+    source = TopicSource(Connection(bootstrap="z:9092"), inputs, "alerts")
+    positions = [one.position for one in source.read({("a", 0): 4})]
+    assert [str(one) for one in positions] == ["ztf/a[0]@3", "ztf/a[0]@4"]
+    assert list(source.read({("ztf/a", 0): 5})) == []
+    source.close()
+    assert cluster.connected == 2
+
+
+def test_a_topic_that_is_deleted_while_it_is_read_ends_the_pass(
+    cluster: Cluster, source: TopicSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topicsource, "_PATIENCE_SECONDS", 0.02)
+    cluster.deleted = True
+    assert list(source.read({})) == []
+
+
+def test_a_named_topic_that_is_not_there_is_an_error(cluster: Cluster) -> None:
+    assert cluster
+    source = TopicSource(Connection(bootstrap="k:9092"), InputSpec(topics=("c",)), "alerts")
+    with pytest.raises(SourceError, match="there is no topic c to read alerts from"):
+        list(source.read({}))
+    source.close()
+
+
+def test_records_that_were_removed_unread_are_said(
+    source: TopicSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert len(list(source.read({("a", 0): 2}))) == 2
+        assert caplog.text == ""
+        assert len(list(source.read({("a", 0): 0}))) == 2
+    assert "offsets 1 to 2 of partition 0 were removed before they were read" in caplog.text
+
+
+def test_a_topic_that_was_made_anew_is_an_error(source: TopicSource) -> None:
+    with pytest.raises(SourceError, match="ends at offset 2 in partition 0, and 2 has been read"):
+        list(source.read({("b", 0): 2}))
