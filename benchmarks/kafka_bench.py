@@ -111,7 +111,7 @@ def peak_mib(process: "subprocess.Popen[bytes]") -> float:
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("the system does not tell the memory of a process")
+    raise RuntimeError("the system does not say the memory of a process")
 
 
 async def drained(address: str, topology: str, steps: Iterable[str]) -> float:

@@ -42,8 +42,8 @@ from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 
 STEPS = ("ingest", "notices", "objects", "react")
-TOLD = ("(ampelstream/core", "(ampelstream/codecs", "(ampelstream/runtime", "(aiokafka", "(faust")
-"""Packages whose functions the profile tells."""
+NAMED = ("(ampelstream/core", "(ampelstream/codecs", "(ampelstream/runtime", "(aiokafka", "(faust")
+"""Packages whose functions the profile names."""
 COPY = 1_000_000_000_000_000_000
 
 
@@ -120,7 +120,7 @@ def hot(path: Path, count: int = 30) -> str:
     for line in path.read_text().splitlines():
         stack, _, samples = line.rpartition(" ")
         total += int(samples)
-        frames = {frame for frame in stack.split(";") if any(one in frame for one in TOLD)}
+        frames = {frame for frame in stack.split(";") if any(one in frame for one in NAMED)}
         below.update(dict.fromkeys(frames, int(samples)))
     return "\n".join(f"{n / total:6.1%}  {frame}" for frame, n in below.most_common(count))
 

@@ -48,7 +48,7 @@ def _json(value: bytes) -> Mapping[str, Any]:
 
 
 def decode(value: bytes | Mapping[str, Any], schemas: Schemas | None = None) -> Alert:
-    """Decode an alert as far as its own detection; its first bytes tell what it is.
+    """Decode an alert as far as its own detection; its first bytes say what it is.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class Layout:
     history, forced
         Fields of the earlier detections and of the forced photometry.
     times
-        Fields of the history's entries that tell when something was detected.
+        Fields of the history's entries that say when something was detected.
     measured
         Fields of the history's entries that a light curve takes.
     """
@@ -130,7 +130,7 @@ class PacketPlan:
         return _read(self._head, data, begin)
 
     def times(self, data: bytes, begin: int, behind_head: int) -> list[dict[str, Any]]:
-        """Entries of the history, with at least the fields that tell times."""
+        """Entries of the history, with at least the fields that hold times."""
         if self._times is None:
             return self.points(data, begin)
         return self._times(data, self._history(data, behind_head))

@@ -101,7 +101,7 @@ def _blocks(item: Skip, *, keyed: bool) -> Skip:
             count, at = read_long(data, at)
             if count == 0:
                 return at
-            if count < 0:  # a block that tells its size in bytes
+            if count < 0:  # a block that names its size in bytes
                 at = _skip_span(data, at)
                 continue
             if count > len(data) - at:

@@ -240,7 +240,7 @@ class React:
 
         A message is decided, published and written to the ledger; when that is durable it is handed
         to the sinks here, and what they took is part of the next commit. A kill in between hands it
-        over again: a sink that can tell what it took (the file sink, by id) takes nothing twice.
+        over again: a sink that knows what it took (the file sink, by id) takes nothing twice.
 
         Parameters
         ----------

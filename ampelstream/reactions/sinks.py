@@ -32,7 +32,7 @@ class Sink(Protocol):
     """Takes reactions.
 
     ``send`` returns when the reaction is out of our hands and raises when it is not. A sink that
-    can tell what it took before takes nothing twice, even when we were killed before noting it.
+    knows what it took before takes nothing twice, even when we were killed before noting it.
 
     Attributes
     ----------

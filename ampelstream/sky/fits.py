@@ -122,7 +122,7 @@ def _healpix_table(hdus: fits.HDUList, name: str) -> fits.BinTableHDU:
     seen, end = [], -1
     for hdu in hdus:
         begin = hdu.fileinfo()["hdrLoc"]
-        if begin <= end:  # astropy goes round in circles where a header tells a negative length
+        if begin <= end:  # astropy goes round in circles where a header names a negative length
             raise SkyMapError(f"sky map {name} is damaged (a negative length); fetch it again")
         end = begin
         if not isinstance(hdu, fits.BinTableHDU):

@@ -33,7 +33,7 @@ class SkyMap:
     header
         Cards of its table.
     t_obs_jd
-        Time of the observation [JD, UTC]; None where the header does not tell.
+        Time of the observation [JD, UTC]; None where the header does not say.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class SkyMap:
         Raises
         ------
         SkyMapError
-            The map does not tell.
+            The map does not say.
         """
         if self.t_obs_jd is None:
             raise SkyMapError(

@@ -113,7 +113,7 @@ class FileSource:
                 yield SourceRecord(where, self._stream, b"", member, fault)
 
     def estimate(self) -> int | None:
-        """Number of records where every file holds one or tells how many; None otherwise."""
+        """Number of records where every file holds one or says how many; None otherwise."""
         total = 0
         for _, path in self.files():
             lower = plain_name(path.name)
@@ -141,7 +141,7 @@ def _parquet_rows(path: Path) -> int:
 
 
 def _created(path: Path) -> float:
-    """Time at which a notice was made; files that do not tell go last."""
+    """Time at which a notice was made; files that do not say go last."""
     try:
         with path.open("rb") as file:
             found = created_time(file.read(1 << 16))

@@ -46,7 +46,7 @@ class Source(Protocol):
 
 
 def created_time(value: bytes) -> float | None:
-    """Time of creation [JD, UTC] of a notice; None where it does not tell."""
+    """Time of creation [JD, UTC] of a notice; None where it does not say."""
     found = _CREATED.search(value)
     if found is None:
         return None

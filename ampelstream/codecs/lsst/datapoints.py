@@ -39,7 +39,7 @@ def _point(entry: Mapping[str, Any], *, own: bool) -> Datapoint:
     """Datapoint of a DIA source.
 
     A negative flux is a detection that is fainter than the template: the magnitude of its absolute
-    value, and not ``positive``, as ZTF tells it. A flux within the noise is an upper limit.
+    value, and not ``positive``, as ZTF has it. A flux within the noise is an upper limit.
     """
     identifier = _int(entry, "diaSourceId")
     if not identifier or identifier < 0:

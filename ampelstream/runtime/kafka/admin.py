@@ -46,7 +46,7 @@ async def inspect(connection: Connection, names: Collection[str]) -> Cluster:
     Raises
     ------
     SourceError
-        The cluster cannot be reached, or does not tell.
+        The cluster cannot be reached, or does not say.
     """
     async with open_admin(connection) as client:
         return await _inspect(client, names)

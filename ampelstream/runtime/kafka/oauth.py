@@ -20,7 +20,7 @@ __all__ = ["ClientCredentials", "TokenError"]
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 10.0
 _SHORT_LIFE_SECONDS = 300.0
-"""Lifetime of a token whose answer does not tell it."""
+"""Lifetime of a token whose answer does not name it."""
 _MARGIN_SECONDS = 60.0
 _MARGIN_FRACTION = 0.2
 _REFUSED = frozenset({400, 401, 403})

@@ -4,8 +4,9 @@ This package knows nothing of what the records hold, and imports nothing of the 
 Each remedy names the file and line of Faust, or of aiokafka 0.14.0, that it stands against; paths
 are inside those packages.
 
-An application is made with `settings.safe_settings` and a `table.StateTable` for its state, if it
-has any; its agents take their records with `batches.batches`, and produce with an `outbox.Outbox`.
+An application is made with `appsettings.safe_settings` and a `table.StateTable` for its state, if
+it has any; its agents take their records with `batches.batches`, and produce with an
+`outbox.Outbox`.
 """
 
 import os

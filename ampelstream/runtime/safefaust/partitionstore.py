@@ -2,7 +2,7 @@
 
 Instead of Faust's own (``stores/rocksdb.py``), which takes 2 GiB of cache for each partition,
 writes data and offset apart, never closes a database, and deletes a key without an index entry in
-all partitions. State and offset go in with one WriteBatch, so that they always tell the same.
+all partitions. State and offset go in with one WriteBatch, so that they always agree.
 """
 
 import logging

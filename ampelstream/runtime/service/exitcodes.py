@@ -54,7 +54,7 @@ def meaning(code: int) -> str:
     Parameters
     ----------
     code
-        As `subprocess` tells it: negative where a signal ended the process.
+        As `subprocess` gives it: negative where a signal ended the process.
     """
     if code < 0:
         try:

@@ -1,0 +1,53 @@
+"""What the documents say of files and names is so."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "docs" / "architecture.md").read_text()
+ROWS = re.findall(r"^\| (\d+) \| `([^`]+)` \| (.*) \|$", TEXT, re.MULTILINE)
+MAY_BE_OPENED = 35
+"""Files that a reader who follows an alert may have to open; more are a maze."""
+
+
+def path_of(name: str) -> Path:
+    return ROOT / name if name.startswith("topologies/") else ROOT / "ampelstream" / name
+
+
+def test_the_rows_are_counted_and_few() -> None:
+    assert [int(number) for number, _, _ in ROWS] == list(range(1, len(ROWS) + 1))
+    files = [name for _, name, _ in ROWS]
+    assert len(set(files)) == len(files)
+    assert 0 < len(files) <= MAY_BE_OPENED
+
+
+def test_every_file_is_there_and_has_the_names_of_its_row() -> None:
+    for _, name, what in ROWS:
+        source = path_of(name).read_text()
+        for cited in re.findall(r"`([A-Za-z_.]+)`", what):
+            if cited in {"detections", "Detection", "Candidate", "Worker"}:
+                continue  # a stream, or what the file makes or uses
+            for part in cited.split("."):
+                assert re.search(rf"\b(def|class) {part}\b", source), f"{name}: {cited}"
+
+
+def test_other_files_that_the_text_names_are_there() -> None:
+    for cited in re.findall(r"`((?:[a-z]+/)+[a-z_*]*(?:\.py)?)`", TEXT):
+        bases = (ROOT, ROOT / "ampelstream")
+        assert any(list(base.glob(cited.rstrip("/"))) for base in bases), cited
+
+
+def test_every_word_of_the_glossary_is_in_the_file_that_its_row_names() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text()
+    rows = re.findall(r"^\| ([a-z ,]+) \| .* \| (\S+) \|$", glossary, re.MULTILINE)
+    assert len(rows) > 20
+    for words, where in rows:
+        if words == "word":
+            continue
+        linked = re.fullmatch(r"\[[^]]+\]\(([^)]+)\)", where)
+        path = ROOT / "docs" / linked[1] if linked else path_of(where.strip("`"))
+        text = re.sub(r"(?<=[a-z])(?=[A-Z])|\W|_", " ", f"{path} {path.read_text()}").lower()
+        for word in words.split(", "):
+            assert re.search(rf"\b{word.replace(' ', ' +')}s?\b", text), (
+                f"{word}: not in {path.name}"
+            )
