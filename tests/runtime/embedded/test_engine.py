@@ -140,7 +140,9 @@ def test_a_kill_within_a_batch_with_a_notice_loses_and_counts_nothing_twice(
         if killed:
             engine = Engine(topology, backend)
             after = engine.progress.offsets()
-            done = [one for one in records if one.where.offset <= after.get((one.where.source, 0), -1)]
+            done = [
+                one for one in records if one.where.offset <= after.get((one.where.source, 0), -1)
+            ]
             assert engine.accounting.total("received") == len(done)
             engine.process([one for one in records if one not in done])
         engine.commit()
