@@ -4,7 +4,7 @@ The stores read through this, and so does whoever answers questions about a stat
 works on (committed state only, from another thread).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ampelstream.core.lightcurves import light_curve
 from ampelstream.core.matching import with_evidence
@@ -71,22 +71,29 @@ class Lookup:
         Found through the event's own entries: what else the store holds is not read. Those of
         objects or events that were forgotten are the archived ones.
         """
-        prefix = keys.archive(event_id)
-        for _, value in self._reading.scan(prefix, keys.stop(prefix)):
-            yield decode.candidate(value)
         prefix = keys.candidate(event_id)
-        for entry, _ in self._reading.scan(prefix, keys.stop(prefix)):
-            state = self.get(keys.split_candidate(entry))
-            if state is not None:
-                mine = tuple(one for one in state.candidates if one.event_id == event_id)
-                yield from self._evidence(state, mine)
+        entries = self._reading.scan(prefix, keys.stop(prefix))
+        states = (self.get(keys.split_candidate(entry)) for entry, _ in entries)
+        yield from self._with_archived(states, keys.archive(event_id), event_id)
 
     def candidates(self) -> Iterator[Candidate]:
         """Last revision of every candidate, with light curve and coordinates, archived ones too."""
-        for _, value in self._reading.scan(keys.ARCHIVE, keys.stop(keys.ARCHIVE)):
-            yield decode.candidate(value)
-        for state in self:
-            yield from self.candidates_of(state)
+        yield from self._with_archived(self, keys.ARCHIVE)
+
+    def _with_archived(
+        self, states: Iterable[ObjectState | None], archived: bytes, event_id: str = ""
+    ) -> Iterator[Candidate]:
+        """Candidates of these objects, and archived ones that did not come back since."""
+        live: set[tuple[str, str, str]] = set()
+        for state in states:
+            if state is not None:
+                mine = tuple(c for c in state.candidates if c.event_id == (event_id or c.event_id))
+                live.update(one.key for one in mine)
+                yield from self._evidence(state, mine)
+        for _, value in self._reading.scan(archived, keys.stop(archived)):
+            candidate = decode.candidate(value)
+            if candidate.key not in live:
+                yield candidate
 
     def _evidence(
         self, state: ObjectState, candidates: tuple[Candidate, ...]

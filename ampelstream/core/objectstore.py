@@ -244,13 +244,11 @@ class ObjectStore(Lookup):
         if len(value) > _CERTAINLY_SMALL:
             _set_aside_large(matched)
         self._tables.put(keys.object(state.object_id), value)
-        before = {one.key for one in known.candidates} if known is not None else set()
-        after = {one.key for one in state.candidates}
-        for key in after - before:
-            self._tables.put(keys.candidate(*key[:2]), b"")
-            if self._tables.get(keys.archive(*key)) is not None:  # of a time before retention
-                self._tables.delete(keys.archive(*key))
-        for event_id in {key[0] for key in before} - {key[0] for key in after}:
+        before = {one.event_id for one in known.candidates} if known is not None else set()
+        after = {one.event_id for one in state.candidates}
+        for event_id in after - before:
+            self._tables.put(keys.candidate(event_id, state.object_id), b"")
+        for event_id in before - after:
             self._tables.delete(keys.candidate(event_id, state.object_id))
 
     def _index(self, known: ObjectState | None, state: ObjectState) -> None:

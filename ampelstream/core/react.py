@@ -106,7 +106,7 @@ class React:
     deliverer
         Hands messages to the sinks; None where messages are decided and kept, and not sent.
     retry_seconds
-        How long a sink that failed is left alone [s].
+        How long a message that a sink did not take is left alone [s].
     """
 
     def __init__(
@@ -125,9 +125,10 @@ class React:
         self._clock = clock
         self._deliverer = deliverer
         self._retry_seconds = retry_seconds
-        self._not_before = float("-inf")
         self._unsent: dict[str, deque[str]] = {}
         """Messages to send, by matter in order: none overtakes an earlier one of its matter."""
+        self._not_before: dict[str, float] = {}
+        """When a matter is tried again that a sink did not take."""
         for entry in sorted(self.entries(), key=lambda entry: entry.reaction.turn):
             reaction = entry.reaction
             # a commit that a kill cut short may hold the message and not the matter: then it is
@@ -182,7 +183,6 @@ class React:
         if active != matter.active:
             reaction = self._message(rule, candidate, matter, active=active)
             self._queue(reaction)
-            self._not_before = float("-inf")
             self._tally.count("reactions", rule.name, "decided")
         elif active:
             reaction = self._updated(matter.message, candidate)
@@ -247,19 +247,16 @@ class React:
         budget_seconds
             For how long at the most, about [s]; None: every message once.
         """
-        began = self._clock()
-        if self._deliverer is None or began < self._not_before:
+        if self._deliverer is None:
             return []
+        began = self._clock()
         for matter in list(self._unsent):
+            if self._not_before.get(matter, began) > began:
+                continue
             self._send(matter, self._deliverer)
             if budget_seconds is not None and self._clock() - began > budget_seconds:
                 break
         return []
-
-    @property
-    def waits(self) -> bool:
-        """Whether what is left waits for a sink that failed to be tried again."""
-        return self._clock() < self._not_before
 
     def _queue(self, reaction: Reaction) -> None:
         self._unsent.setdefault(_matter_of(reaction), deque()).append(reaction.id)
@@ -267,10 +264,11 @@ class React:
     def _send(self, matter: str, deliverer: Deliverer) -> None:
         """Hand over the messages of a matter, up to one that a sink does not take."""
         messages = self._unsent.pop(matter)
+        self._not_before.pop(matter, None)
         while messages:
             if not self._hand_over(messages[0], deliverer):
                 self._unsent[matter] = messages  # behind the others
-                self._not_before = self._clock() + self._retry_seconds
+                self._not_before[matter] = self._clock() + self._retry_seconds
                 return
             messages.popleft()
 

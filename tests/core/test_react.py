@@ -163,6 +163,27 @@ def test_a_message_goes_to_each_sink_once(make_topology: Callable[[str], Topolog
     }
 
 
+def test_a_new_message_does_not_have_those_of_a_failed_sink_tried_at_once(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    asked: list[str] = []
+
+    class Asked(Sinks):
+        def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
+            asked.append(reaction.object_id)
+            return super().deliver(reaction, sent)
+
+    rules = Rules(make_topology(RULES), Asked())
+    for number in range(4):
+        rules.see(msgspec.structs.replace(candidate(), object_id=f"ZTF{number}"))
+        rules.commit()
+        rules.react.advance()
+    assert asked == ["ZTF0", "ZTF1", "ZTF2", "ZTF3"]
+    rules.now += 60
+    rules.react.advance()
+    assert len(asked) == 8
+
+
 def test_a_withdrawal_does_not_overtake_what_it_withdraws(
     make_topology: Callable[[str], Topology],
 ) -> None:

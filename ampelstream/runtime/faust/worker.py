@@ -200,7 +200,7 @@ class Worker:
         """Finish what is in hand, commit, leave the groups; within the grace."""
         try:
             async with asyncio.timeout(self._settings.grace):
-                # at once: one whose cluster is away waits to commit, and must not hold up the others
+                # at once: one whose cluster is away waits to commit, and must hold up no other
                 await asyncio.gather(*(app.stop() for app in self._apps))
                 await outbox.stop()
                 await server.stop()
