@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,8 +89,12 @@ def shared(directory: Path) -> Iterator[Broker]:
     directory.mkdir(exist_ok=True)
     with (directory / "users").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
+        # By a command, so that it is nobody's child: who started it may end before the others do.
+        command = [sys.executable, "-m", "ampelstream", "dev", "kafka", "start"]
+        command += ["--data", str(directory / "broker"), "--version", VERSION]
+        command += ["--port", str(free_port())]
+        subprocess.run(command, check=True, capture_output=True)
         broker = Broker(directory / "broker", version=VERSION)
-        broker.start()
         try:
             yield broker
         finally:

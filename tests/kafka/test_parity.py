@@ -21,11 +21,6 @@ channels:
     rank_by: {{field: SkyMapProbability.cumprob, order: ascending}}
 react: [{{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{{file: near.ndjson}}]}}]
 """
-MORE_SHAPES = [
-    pytest.param(shape, marks=pytest.mark.full)
-    for shape in [(1, 1), (1, 3), (2, 1), (2, 3), (4, 1)]
-]
-"""Partitions and workers."""
 
 
 def through_kafka(
@@ -69,7 +64,8 @@ def test_a_simulated_night(
 @pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("shape", [(4, 3), *MORE_SHAPES], ids=str)
+@pytest.mark.full
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 1), (2, 3), (4, 1), (4, 3)], ids=str)
 def test_the_night_of_2024_01_15(
     shape: tuple[int, int], data_dir: Path, broker_address: str, unique: str, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ def test_ten_thousand_mutated_packets(packets: list[bytes]) -> None:
     refused = slowest = 0.0
     for _ in range(CASES):
         case = mutated(dice.choice(packets), dice)
-        began = time.monotonic()
+        began = time.process_time()  # of a core: others may have it meanwhile
         try:
             alert = decode(case)
             alert.history.epochs()
@@ -45,7 +45,7 @@ def test_ten_thousand_mutated_packets(packets: list[bytes]) -> None:
             datapoints(alert)
         except DecodeError:
             refused += 1
-        slowest = max(slowest, time.monotonic() - began)
+        slowest = max(slowest, time.process_time() - began)
     assert 0.2 * CASES < refused < CASES  # the mutations bite, and not all of them kill
     assert slowest < SLOWEST_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GROWTH_KILOBYTES

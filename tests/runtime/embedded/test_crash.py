@@ -36,12 +36,23 @@ def fingerprints(out: Path) -> dict[str, str]:
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in OUTPUTS}
 
 
+def begin(alerts: Path, notices: Path, out: Path) -> subprocess.Popen[bytes]:
+    """Start a replay, and wait until it has opened its state: before, a kill shows nothing."""
+    process = subprocess.Popen(
+        command(alerts, notices, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    while process.poll() is None and not (out / "state" / "rocks").exists():
+        time.sleep(0.005)
+    return process
+
+
 def undisturbed(alerts: Path, notices: Path, out: Path) -> tuple[dict[str, str], float, int]:
-    """Outputs, duration [s] and exit code of a replay that nobody kills."""
+    """Outputs, duration of the work [s] and exit code of a replay that nobody kills."""
+    process = begin(alerts, notices, out)
     began = time.monotonic()
-    done = subprocess.run(command(alerts, notices, out), capture_output=True, check=False)
-    assert done.returncode in {0, 3}, done.stderr.decode()
-    return fingerprints(out), time.monotonic() - began, done.returncode
+    _, said = process.communicate()
+    assert process.returncode in {0, 3}, said.decode()
+    return fingerprints(out), time.monotonic() - began, process.returncode
 
 
 @pytest.mark.slow
@@ -60,12 +71,9 @@ def test_kill_nine_at_random_moments(
     killed = resumed = 0
     for _ in range(3 * len(rounds)):
         out = tmp_path / f"out{killed}"
-        process = subprocess.Popen(
-            command(night.alerts, night.notices, out),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        time.sleep(dice.uniform(0.3, 1.0) * seconds)
+        process = begin(night.alerts, night.notices, out)
+        # one in each part of the work, at random within it
+        time.sleep((killed + dice.random()) / len(rounds) * 0.95 * seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         if process.returncode != -signal.SIGKILL:  # it was quicker than we thought: aim earlier
