@@ -86,7 +86,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 @pytest.fixture
 def source(cluster: Cluster) -> Iterator[TopicSource]:
-    assert cluster
+    assert cluster.connected == 0
     source = TopicSource(Connection(bootstrap="k:9092"), InputSpec(pattern="a|b"), "alerts")
     yield source
     source.close()
@@ -123,8 +123,8 @@ def test_a_topic_that_is_deleted_while_it_is_read_ends_the_pass(
     assert list(source.read({})) == []
 
 
-def test_a_named_topic_that_is_not_there_is_an_error(cluster: Cluster) -> None:
-    assert cluster
+@pytest.mark.usefixtures("cluster")
+def test_a_named_topic_that_is_not_there_is_an_error() -> None:
     source = TopicSource(Connection(bootstrap="k:9092"), InputSpec(topics=("c",)), "alerts")
     with pytest.raises(SourceError, match="there is no topic c to read alerts from"):
         list(source.read({}))
