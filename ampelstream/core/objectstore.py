@@ -315,8 +315,8 @@ class ObjectStore(Lookup):
         for entry, _ in list(self._tables.scan(prefix, keys.stop(prefix))):
             state = self.get(keys.split_candidate(entry))
             if state is not None:
-                mine = [one for one in self.candidates_of(state) if one.event_id == event_id]
-                released.extend(mine)
+                mine = tuple(one for one in state.candidates if one.event_id == event_id)
+                released.extend(self._evidence(state, mine))
                 state.candidates = tuple(c for c in state.candidates if c.event_id != event_id)
                 self._tables.put(keys.object(state.object_id), encode(state))
             self._tables.delete(entry)
