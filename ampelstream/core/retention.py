@@ -46,20 +46,12 @@ class Retention:
     def advance(self, watermark_jd: float) -> None:
         """Forget when the watermark [JD] has entered a new day."""
         day = math.floor(watermark_jd)
-<<<<<<< HEAD
         if self._last_day is not None and day <= self._last_day:
-            return 0
+            return
         self._last_day = day
         self._tables.put(keys.FORGOTTEN, str(day).encode())
-        return self._forget_events(day) + self._forget_objects(day)
-=======
-        if self._swept_day is not None and day <= self._swept_day:
-            return
-        self._swept_day = day
-        self._tables.put(keys.SWEPT, str(day).encode())
         self._forget_events(day)
         self._forget_objects(day)
->>>>>>> w/r1
 
     def _forget_events(self, day: int) -> None:
         for event in self._events.expired(day):
