@@ -17,12 +17,14 @@ COPY topologies topologies
 RUN pip --python /opt/ampelstream/bin/python install --no-deps .
 
 FROM python:3.11-slim
+# ampelstream is BSD-3-Clause. The image holds healpy (GPL-2.0-only) beside it: whoever passes the
+# image on must heed that licence too.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ampelstream" \
       org.opencontainers.image.description="Stateful stream processing of telescope alerts and multi-messenger triggers" \
       org.opencontainers.image.source="https://github.com/ampelstream/ampelstream" \
-      org.opencontainers.image.licenses="BSD-3-Clause" \
+      org.opencontainers.image.licenses="BSD-3-Clause AND GPL-2.0-only" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # A number for the user, so that Kubernetes can see that it is not root. The directory of the state

@@ -128,7 +128,6 @@ class Event:
         self.retracted = bool(revisions) and revisions[-1].is_retraction
         standing = [known for known in state.revisions if not known.revision.is_retraction]
         self.current: EventRevision | None = standing[-1].revision if standing else None
-        self.current_where: Coordinates | None = standing[-1].where if standing else None
         self.localisations: dict[tuple[float, str], dict[float, Region]] = {}
         self.current_localisation: tuple[float, str] | None = None
         digest = ""

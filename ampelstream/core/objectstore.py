@@ -315,20 +315,25 @@ class ObjectStore(Lookup):
         for entry, _ in list(self._tables.scan(prefix, keys.stop(prefix))):
             state = self.get(keys.split_candidate(entry))
             if state is not None:
-                mine = [one for one in self.candidates_of(state) if one.event_id == event_id]
-                released.extend(mine)
+                mine = tuple(one for one in state.candidates if one.event_id == event_id)
+                released.extend(self._evidence(state, mine))
                 state.candidates = tuple(c for c in state.candidates if c.event_id != event_id)
                 self._tables.put(keys.object(state.object_id), encode(state))
             self._tables.delete(entry)
         return released
 
     def forget(self, object_id: str) -> list[Candidate]:
-        """Remove an object with its entries; give its candidates, with evidence."""
+        """Remove an object with its entries; give its candidates, with evidence.
+
+        Those of an event that is not known were released with it, by a commit that a kill cut
+        short before the object lost them.
+        """
         state = self.get(object_id)
         if state is None:
             return []
-        released = list(self.candidates_of(state))
-        self._delete(keys.candidate(one.event_id, object_id) for one in released)
+        held = self.candidates_of(state)
+        released = [one for one in held if self.event(one.event_id) is not None]
+        self._delete(keys.candidate(one.event_id, object_id) for one in state.candidates)
         self._delete(keys.cell(cell, object_id) for cell in _spans(state))
         self._delete([keys.day(_last_day(state), object_id), keys.object(object_id)])
         return released

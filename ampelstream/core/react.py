@@ -162,7 +162,8 @@ class React:
                 if rule.channel in {None, candidate.channel}:
                     done = attempt(self._apply, rule, candidate, record.where.offset)
                     if isinstance(done, Failure):
-                        named = Failure(done.error, f"rule {rule.name}: {done.reason}")
+                        about = f"rule {rule.name} on {'/'.join(candidate.key)}"
+                        named = Failure(done.error, f"{about}: {done.reason}")
                         outputs.append(self._failed(record, named))
                     elif done is not None:
                         outputs.append(Output("reactions", done.id, done))

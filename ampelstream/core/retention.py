@@ -43,43 +43,33 @@ class Retention:
         stored = tables.get(keys.FORGOTTEN)
         self._last_day = int(stored) if stored is not None else None
 
-    def advance(self, watermark_jd: float) -> int:
-        """Forget when the watermark [JD] has entered a new day.
-
-        Returns
-        -------
-        int
-            How many objects and events were forgotten.
-        """
+    def advance(self, watermark_jd: float) -> None:
+        """Forget when the watermark [JD] has entered a new day."""
         day = math.floor(watermark_jd)
         if self._last_day is not None and day <= self._last_day:
-            return 0
+            return
         self._last_day = day
         self._tables.put(keys.FORGOTTEN, str(day).encode())
-        return self._forget_events(day) + self._forget_objects(day)
+        self._forget_events(day)
+        self._forget_objects(day)
 
-    def _forget_events(self, day: int) -> int:
-        expired = self._events.expired(day)
-        for event in expired:
+    def _forget_events(self, day: int) -> None:
+        for event in self._events.expired(day):
             counts = census(self._topology, event, self._objects)
             self._tables.put(keys.census(event.event_id), msgspec.msgpack.encode(counts))
             self._archive(self._objects.release(event.event_id))
             self._events.forget(event.event_id)
-        return len(expired)
 
-    def _forget_objects(self, day: int) -> int:
+    def _forget_objects(self, day: int) -> None:
         limit = math.floor(day - self._keep.objects)
-        forgotten = 0
         for entry, _ in list(self._tables.scan(keys.TIME, keys.day(limit))):
             object_id = keys.split_day(entry)
             last = self._objects.last_day(object_id)
             if last is not None and last < limit:
-                forgotten += 1
                 self._archive(self._objects.forget(object_id))
             # also where the object has gone already, or has moved on and the entry was left behind
             # by a store that was killed in the middle of a batch
             self._tables.delete(entry)
-        return forgotten
 
     def _archive(self, candidates: Iterable[Candidate]) -> None:
         for candidate in candidates:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Alert", "History", "NoHistory"]
+__all__ = ["Alert", "History"]
 
 
 class History(Protocol):
@@ -30,26 +30,6 @@ class History(Protocol):
         ZTF: ``fp_hists``, since schema 4.01. Rubin: ``prvDiaForcedSources``.
         """
         ...
-
-
-class NoHistory:
-    """The history of a packet that has none."""
-
-    def epochs(self) -> Sequence[float]:
-        """No earlier detections."""
-        return ()
-
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        """No earlier datapoints."""
-        return ()
-
-    def points(self) -> Sequence[Mapping[str, Any]]:
-        """No earlier datapoints."""
-        return ()
-
-    def forced(self) -> Sequence[Mapping[str, Any]]:
-        """No forced photometry."""
-        return ()
 
 
 class Alert:

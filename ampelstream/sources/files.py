@@ -1,6 +1,6 @@
 """Files and directories as sources."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,6 +38,9 @@ class FileSource:
         self._path = path
         self._stream: Stream = stream
         self._skipped: dict[str, Skipped] = {}
+        self._read: dict[str, tuple[tuple[int, int], int]] = {}
+        """Size and time of change [ns] of each file that was read to its end, and its last offset:
+        whoever follows a directory need not read again what has not changed."""
 
     @property
     def name(self) -> str:
@@ -87,11 +90,16 @@ class FileSource:
         """
         for name, path in self.files():
             done = after.get((name, 0), -1)
-            if done >= 0 and plain_name(path.name).endswith(ONE_RECORD):
+            stamp = _stamp(path)
+            if done >= 0 and (
+                plain_name(path.name).endswith(ONE_RECORD) or self._read.get(name) == (stamp, done)
+            ):
                 continue
-            yield from self._file(name, path, done)
+            last = yield from self._file(name, path, done)
+            self._read[name] = (stamp, last)
 
-    def _file(self, name: str, path: Path, done: int) -> Iterator[SourceRecord]:
+    def _file(self, name: str, path: Path, done: int) -> Generator[SourceRecord, None, int]:
+        """Give the records behind an offset; returns the last one's offset."""
         offset = -1
         try:
             for piece in read_file(path, self._stream):
@@ -111,6 +119,7 @@ class FileSource:
                 where = Coordinates(name, 0, offset + 1)
                 member, fault = _unicode(path.name), _unicode(str(error))
                 yield SourceRecord(where, self._stream, b"", member, fault)
+        return offset
 
     def estimate(self) -> int | None:
         """Number of records where every file holds one or says how many; None otherwise."""
@@ -124,6 +133,14 @@ class FileSource:
             else:
                 return None
         return total
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1  # whoever opens it says what is wrong
+    return found.st_size, found.st_mtime_ns
 
 
 def _unicode(text: str) -> str:

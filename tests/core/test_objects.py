@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ampelstream.core import matching, objectstore
 from ampelstream.core.objectstore import merge_detection
-from ampelstream.core.state import claim, keys
+from ampelstream.core.state import claim, commit_order, keys
 from ampelstream.errors import ConfigError
 from ampelstream.model.announcement import Tick
 from ampelstream.model.candidate import Candidate
@@ -196,6 +196,31 @@ def test_an_object_that_comes_back_has_each_candidate_once(
     [again] = partition.take(make_detection(candid=2, jd=T0 + 41))
     assert partition.objects.candidates() == [again]
     assert list(partition.objects.store.candidates_for(first.event_id)) == [again]
+
+
+def test_a_forgetting_that_a_kill_cut_short_is_done_again_and_archives_the_same(
+    make_topology: Any, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    text = "name: two\nversion: 1\nchannels: {all: {window: [0, 10]}}\n"
+    topology = make_topology(text + "retention: {objects: 20, events: 20}\n")
+
+    def before() -> Any:
+        partition = make_partition(topology)
+        partition.take(make_notice(), make_detection(), make_detection("ZTF02", 2))
+        partition.commit()
+        return partition
+
+    whole = before()
+    whole.take(Tick(T0 + 100))
+    changes = sorted(whole.state.changes().items(), key=lambda change: commit_order(*change))
+    kept = whole.objects.candidates(), whole.objects.censuses()
+    assert [len(one.lightcurve) for one in kept[0]] == [1, 1]
+    for written in range(len(changes)):
+        partition = before()
+        partition.backend.write(dict(changes[:written]))
+        partition.reopen()
+        partition.take(Tick(T0 + 100))
+        assert (partition.objects.candidates(), partition.objects.censuses()) == kept
 
 
 def test_a_tick_that_fails_is_no_alert_that_failed(

@@ -122,6 +122,17 @@ def test_what_is_no_candidate_is_a_dead_letter(rules: Rules) -> None:
     assert rules.see(None, 5) == []
 
 
+def test_a_rule_that_fails_names_the_candidate(
+    rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: Any) -> bool:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr("ampelstream.core.react._holds", broken)
+    [letter] = rules.see(candidate())  # in memory, records have no coordinates that would tell
+    assert letter.reason.startswith("rule bright on S1/ZTF01/all: not today")
+
+
 class Sinks:
     """Two sinks, of which one fails as long as it is told to."""
 

@@ -11,6 +11,7 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,10 @@ def running() -> list[Process]:
                     marked.add(pid)
     here = os.getpid()
     ours = marked | {pid for pid in parents if here in _ancestors(pid, parents)}
-    return [_process(pid) for pid in sorted(ours - {here})]
+    # multiprocessing's own helper lives as long as the process that used it, which is this one
+    # where pytest-xdist has none
+    tracker: int | None = getattr(resource_tracker._resource_tracker, "_pid", None)
+    return [_process(pid) for pid in sorted(ours - {here} - {tracker or here})]
 
 
 def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
