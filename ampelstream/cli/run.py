@@ -116,6 +116,12 @@ def _inputs(
     connection = load_connection(settings.broker or "")
     chosen = settings.sources
     sources = load_sources(chosen) if chosen else default_sources(TopicNames(topology))
+    if sources.registry is not None:
+        typer.echo(
+            "the embedded engine asks no schema registry: packets that only name their schema "
+            "become dead letters; use --engine faust for them",
+            err=True,
+        )
     topics = open_topics(connection, sources)
     for one in topics:
         open_things.callback(one.close)

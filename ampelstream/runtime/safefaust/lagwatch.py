@@ -20,6 +20,8 @@ from ampelstream.runtime.safefaust.observing import Observer
 __all__ = ["LagWatch"]
 
 _LOG = logging.getLogger(__name__)
+_ANSWER_SECONDS = 10.0
+"""Brokers that take longer to say where a group is count as away [s]; aiokafka waits for 40 s."""
 
 
 class LagWatch:
@@ -62,31 +64,37 @@ class LagWatch:
             try:
                 await self._watch()
             except (KafkaError, OSError, TimeoutError) as error:
+                # brokers that are away are no fault of ours: nothing waits that could be read, and
+                # a rebalance that cannot end without them is no hang
                 _LOG.debug("%s: the lag is not known: %r", self._name, error)
-                self._observer.lag(self._name, {})  # brokers that are away are no fault of ours
+                self._observer.lag(self._name, {})
+                self._observer.progress(self._name)
             await asyncio.sleep(self._every_seconds)
 
     async def _watch(self) -> None:
         ends = AIOKafkaConsumer(**self._options())
         admin = AIOKafkaAdminClient(**self._options())
         try:
-            await ends.start()
-            await admin.start()
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await ends.start()
+                await admin.start()
             while True:
-                await self._look(ends, admin)
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self._look(ends, admin)
                 await asyncio.sleep(self._every_seconds)
         finally:
             await ends.stop()
             await admin.close()
 
     async def _look(self, ends: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+        # first, and also without partitions: whether the brokers are there at all
+        committed = await admin.list_consumer_group_offsets(self._group)
         ours = [TopicPartition(tp.topic, tp.partition) for tp in self._assigned()]
         if not ours:
             self._observer.lag(self._name, {})
             return
         last = await ends.end_offsets(ours)
         first = await ends.beginning_offsets(ours)
-        committed = await admin.list_consumer_group_offsets(self._group)
         behind: dict[TP, int] = {}
         for tp in ours:
             done = committed.get(tp)

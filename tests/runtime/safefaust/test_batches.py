@@ -129,7 +129,10 @@ class World:
             task = asyncio.create_task(agent())
             for play in rounds:
                 play()
-                await asyncio.wait({task}, timeout=0.1)
+                for _ in range(10):  # a busy machine may take longer than one
+                    await asyncio.wait({task}, timeout=0.1)
+                    if self.inbox.empty and not self.inbox.in_hand.locked():
+                        break
             task.cancel()
             for one in self.futures:
                 one.cancel()

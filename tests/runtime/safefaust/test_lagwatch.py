@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ampelstream.runtime.safefaust import lagwatch as module
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 
 ONE, TWO = TP("source", 1), TP("source", 2)
@@ -38,10 +39,15 @@ class Told:
 
     def __init__(self) -> None:
         self.lags: list[Mapping[TP, int]] = []
+        self.signs = 0
 
     def lag(self, name: str, behind: Mapping[TP, int]) -> None:
         assert name == "step"
         self.lags.append(behind)
+
+    def progress(self, name: str) -> None:
+        assert name == "step"
+        self.signs += 1
 
 
 def look(brokers: Brokers, *sets: set[TP]) -> list[Mapping[TP, int]]:
@@ -93,3 +99,35 @@ def test_brokers_that_are_away_end_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         asyncio.run(run())
     assert len(told.lags) > 1
     assert set(map(len, told.lags)) == {0}  # that is no fault of the worker
+    assert told.signs == len(told.lags)  # nor is a rebalance that cannot end without them a hang
+
+
+@pytest.mark.parametrize("assigned", [set(), {ONE}])
+def test_brokers_that_do_not_answer_are_away(
+    monkeypatch: pytest.MonkeyPatch, assigned: set[TP]
+) -> None:
+    class Silent(Brokers):
+        async def start(self) -> None:
+            return
+
+        stop = close = start
+
+        async def list_consumer_group_offsets(self, _group: str) -> dict[TopicPartition, Any]:
+            await asyncio.sleep(3600)
+            return {}
+
+    told = Told()
+    silent = Silent(0, 10, 4)
+    monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: silent)
+    monkeypatch.setattr(module, "AIOKafkaAdminClient", lambda **_: silent)
+    monkeypatch.setattr(module, "_ANSWER_SECONDS", 0.05)
+    watch = LagWatch("step", dict, "group", lambda: assigned, cast("Any", told), every_seconds=0.01)
+
+    async def run() -> None:
+        async with asyncio.timeout(0.5):
+            await watch.run()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+    assert told.signs > 1
+    assert set(map(len, told.lags)) == {0}
