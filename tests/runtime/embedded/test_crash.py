@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,22 +38,30 @@ def fingerprints(out: Path) -> dict[str, str]:
 
 
 def begin(alerts: Path, notices: Path, out: Path) -> subprocess.Popen[bytes]:
-    """Start a replay, and wait until it has opened its state: before, a kill shows nothing."""
-    process = subprocess.Popen(
-        command(alerts, notices, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    while process.poll() is None and not (out / "state" / "rocks").exists():
-        time.sleep(0.005)
-    return process
+    """Start a replay."""
+    start = command(alerts, notices, out)
+    return subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def undisturbed(alerts: Path, notices: Path, out: Path) -> tuple[dict[str, str], float, int]:
-    """Outputs, duration of the work [s] and exit code of a replay that nobody kills."""
+def written(out: Path) -> int:
+    """How far a replay has come: size of its store's log [byte]."""
+    size = 0
+    for log in (out / "state" / "rocks").glob("*.log"):
+        with suppress(FileNotFoundError):
+            size += log.stat().st_size
+    return size
+
+
+def undisturbed(alerts: Path, notices: Path, out: Path) -> tuple[dict[str, str], int, int]:
+    """Outputs, how much was written [byte] and exit code of a replay that nobody kills."""
     process = begin(alerts, notices, out)
-    began = time.monotonic()
+    most = 0
+    while process.poll() is None:
+        most = max(most, written(out))
+        time.sleep(0.01)
     _, said = process.communicate()
     assert process.returncode in {0, 3}, said.decode()
-    return fingerprints(out), time.monotonic() - began, process.returncode
+    return fingerprints(out), most, process.returncode
 
 
 @pytest.mark.slow
@@ -66,22 +75,20 @@ def test_kill_nine_at_random_moments(
     rounds: range, make_night: Callable[..., Night], tmp_path: Path
 ) -> None:
     night = make_night(seed=5, alerts=1500)
-    expected, seconds, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
+    expected, most, code = undisturbed(night.alerts, night.notices, tmp_path / "reference")
     dice = random.Random(20260101 + rounds.start)  # noqa: S311  (a reproducible test, not a secret)
     killed = resumed = 0
     for _ in range(3 * len(rounds)):
         out = tmp_path / f"out{killed}"
         process = begin(night.alerts, night.notices, out)
-        began = time.monotonic()
-        # one in each part of the work, at random within it
-        aim = (killed + dice.random()) / len(rounds) * 0.95 * seconds
-        while process.poll() is None and time.monotonic() < began + aim:
-            time.sleep(0.002)
-        took = time.monotonic() - began
+        # one in each part of the work, at random within it, and some time after a commit
+        aim = (killed + dice.random()) / len(rounds) * 0.9 * most
+        while process.poll() is None and written(out) < aim:
+            time.sleep(0.005)
+        time.sleep(dice.uniform(0.0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        if process.returncode != -signal.SIGKILL:  # others took less of the machine: aim earlier
-            seconds = min(took, 0.9 * seconds)
+        if process.returncode != -signal.SIGKILL:  # it was done already
             continue
         killed += 1
         done = subprocess.run(
