@@ -45,16 +45,44 @@ def expected(stream: Stream, topology: Path) -> list[Candidate]:
     return undisturbed(stream, topology)
 
 
+ALONE = [[fault] for fault in FAULTS if fault != "none"]
+SHORT = [
+    ["kill", "term", "join", "wipe", "freeze"],
+    ["restart", "pause", "refuse"],
+    ["ingest"],  # these two need workers of their own
+    ["away"],
+]
+"""Each fault once. Those that go together share a broker and its workers."""
+
+
+def test_each_fault_is_in_the_short_form() -> None:
+    assert sorted(fault for faults in SHORT for fault in faults) == sorted(f for [f] in ALONE)
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("fault", [one for one in FAULTS if one != "none"])
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("faults", "lengths"),
+    [
+        *((faults, Lengths(pause=11.0, away=9.0)) for faults in SHORT),
+        *(pytest.param(faults, Lengths(), marks=pytest.mark.full) for faults in ALONE),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else f"{one.away:g} s",
+)
 def test_nothing_is_lost_and_nothing_sent_twice(
-    fault: str, local_kafka: str, stream: Stream, expected: list[Candidate], tmp_path: Path
+    faults: list[str],
+    lengths: Lengths,
+    local_kafka: str,
+    stream: Stream,
+    expected: list[Candidate],
+    tmp_path: Path,
 ) -> None:
     assert local_kafka
-    lengths = Lengths(pause=11.0, away=9.0)
-    soak = Soak(fault, stream, tmp_path / fault, seed=1, rate=200.0, patience=90.0, lengths=lengths)
-    result = soak.run(1, expected)
+    rate = 200.0 / len(faults)  # three seconds for each round
+    soak = Soak(
+        faults, stream, tmp_path / "soak", seed=1, rate=rate, patience=90.0, lengths=lengths
+    )
+    result = soak.run(len(faults), expected)
     assert result.wrong == []
     assert (result.lost, result.doubled, result.sent_twice) == (set(), set(), set())
     assert result.equal

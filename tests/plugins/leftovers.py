@@ -42,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the processes of pytest-xdist are part of the run
         os.environ[MARK] = uuid.uuid4().hex
+        # a run that is terminated ends as with Ctrl-C: fixtures are undone, and the rest is found
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -48,7 +48,7 @@ def main() -> int:
     results = []
     for fault in faults:
         soak = Soak(
-            fault,
+            [fault],
             stream,
             work / fault,
             seed=args.seed,

@@ -1,4 +1,4 @@
-"""Rounds of one fault: feed, disturb, wait until all is done, check."""
+"""Rounds of faults: feed, disturb, wait until all is done, check."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ _REPEATED = 0.02
 
 @dataclass(slots=True)
 class Result:
-    """What the rounds of one fault gave."""
+    """What the rounds gave."""
 
     fault: str
     packets: int = 0
@@ -62,11 +62,11 @@ class Result:
 
 
 class Soak:
-    """One fault, on a broker of its own, in a directory of its own."""
+    """A fault, or some in turn, on a broker of their own, in a directory of their own."""
 
     def __init__(
         self,
-        fault: str,
+        faults: Sequence[str],
         stream: Stream,
         directory: Path,
         *,
@@ -75,13 +75,14 @@ class Soak:
         patience: float = 180.0,
         lengths: Lengths | None = None,
     ) -> None:
-        self.fault = fault
+        self.faults = faults
+        name = ", ".join(faults)
         self.stream = stream
         self.directory = directory
         self.rate = rate
         self.patience = patience
         self.lengths = lengths or Lengths()
-        self.dice = random.Random(f"{fault}/{seed}")  # noqa: S311  (reproducible, not a secret)
+        self.dice = random.Random(f"{name}/{seed}")  # noqa: S311  (reproducible, not a secret)
         self.state = directory / "state"
         self.state.mkdir(parents=True)
         self.topology = directory / "soak.yml"
@@ -91,9 +92,9 @@ class Soak:
         self.ledger = fold.Fold(self.names.changelog(REACT), PARTITIONS)
         self.letters = fold.Fold(self.names.dead_letters, 1)
         self.survey = None
-        if fault == "away":
+        if "away" in faults:
             self.survey = Survey(directory / "survey", self.names, PARTITIONS)
-        self.result = Result(fault)
+        self.result = Result(name)
         self._next = 1
         self._due = stream.notices()
 
@@ -120,7 +121,7 @@ class Soak:
         ingest = None
         if self.survey is not None:
             options = ("--sources", self.survey.write_sources(self.directory / "sources.yml"))
-        if self.fault == "ingest":
+        if "ingest" in self.faults:
             directory = self.directory / "ingest"
             alone = ("--steps", "ingest")
             command = run_command(self.topology, broker.address, directory, 1, *alone)
@@ -154,7 +155,8 @@ class Soak:
     async def _round(self, scene: Scene, number: int, rounds: int) -> bool:
         last = self.stream.packets * number // rounds
         seconds = (last - self._next + 1) / self.rate
-        disturb = asyncio.create_task(self._disturb(scene, seconds))
+        fault = self.faults[(number - 1) % len(self.faults)]
+        disturb = asyncio.create_task(self._disturb(scene, fault, seconds))
         await self._feed(scene, last)
         await disturb
         began = time.monotonic()
@@ -164,12 +166,14 @@ class Soak:
         self.result.rounds = number
         self.result.packets = last
         if late:
-            self.result.wrong.append(f"round {number}: not done after {took:.0f} s: {late[:6]}")
+            self.result.wrong.append(
+                f"round {number} ({fault}): not done after {took:.0f} s: {late[:6]}"
+            )
         return self._judge(number, last) and not late
 
-    async def _disturb(self, scene: Scene, seconds: float) -> None:
+    async def _disturb(self, scene: Scene, fault: str, seconds: float) -> None:
         await asyncio.sleep(self.dice.uniform(0.0, 0.9) * seconds)
-        await FAULTS[self.fault](scene)
+        await FAULTS[fault](scene)
 
     async def _feed(self, scene: Scene, last: int) -> None:
         outbox = Outbox(scene.connection.client_options(), request_timeout_seconds=120.0)
