@@ -107,6 +107,8 @@ def _inputs(
     from ampelstream.cli.workflow import open_inputs
 
     if settings.alerts:
+        if settings.broker:
+            typer.echo("following directories: --broker is not used beside --alerts", err=True)
         return open_inputs(settings.alerts, settings.notices)
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.kafka.sources import default_sources, load_connection, load_sources
@@ -147,7 +149,9 @@ def _supervise(settings: WorkerSettings) -> int:
 
     def command(index: int) -> list[str]:
         start = "from ampelstream.cli.main import main; main()"
-        return ["env", f"{WORKER_INDEX}={index}", sys.executable, "-c", start, *sys.argv[1:]]
+        # -P: like the installed command, a worker imports nothing from the current directory
+        python = [sys.executable, "-P", "-c", start]
+        return ["env", f"{WORKER_INDEX}={index}", *python, *sys.argv[1:]]
 
     # a worker that is killed for not stopping is given some seconds to say so first
     return Supervisor(command, settings.workers, grace=settings.grace + 5.0).run()
