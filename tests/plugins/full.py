@@ -28,9 +28,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = {"without": full, "only": short, "with": []}[chosen]
     if left:
         config.hook.pytest_deselected(items=left)
-    # the long ones first: the quick ones then fill the time until the last process has finished
-    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("slow") is None)
+    # the longest first: the quick ones then fill the time until the last process has finished
+    items[:] = sorted(kept, key=_allowed_seconds, reverse=True)
     _note(config, len(full) if chosen == "without" else 0)
+
+
+def _allowed_seconds(item: pytest.Item) -> float:
+    """How long a slow test may take; 0 for quick ones, which so stay in their order."""
+    allowed = item.get_closest_marker("timeout")
+    if item.get_closest_marker("slow") is None:
+        return 0.0
+    return float(allowed.args[0]) if allowed else 1.0
 
 
 def _note(config: pytest.Config, left: int) -> None:
