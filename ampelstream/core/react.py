@@ -133,8 +133,9 @@ class React:
             reaction = entry.reaction
             # a commit that a kill cut short may hold the message and not the matter: then it is
             # decided again, when its candidate comes again
-            if self._is_open(entry) and reaction.turn <= self._matter(_matter_of(reaction)).turn:
-                self._queue(reaction)
+            name = _matter_name(reaction.rule, reaction.about)
+            if self._is_open(entry) and reaction.turn <= self._matter(name).turn:
+                self._queue(name, reaction)
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -171,7 +172,7 @@ class React:
 
     def _apply(self, rule: ReactionRule, candidate: Candidate, offset: int) -> Reaction | None:
         """Hold one rule against one revision; give the matter's last message where it changed."""
-        name = digest([rule.name, *candidate.key])
+        name = _matter_name(rule.name, candidate.key)
         matter = self._matter(name)
         if 0 <= offset <= matter.offset:
             self._tally.count("repeated", rule.name)
@@ -183,7 +184,7 @@ class React:
         reaction = None
         if active != matter.active:
             reaction = self._message(rule, candidate, matter, active=active)
-            self._queue(reaction)
+            self._queue(name, reaction)
             self._tally.count("reactions", rule.name, "decided")
         elif active:
             reaction = self._updated(matter.message, candidate)
@@ -259,8 +260,8 @@ class React:
                 break
         return []
 
-    def _queue(self, reaction: Reaction) -> None:
-        self._unsent.setdefault(_matter_of(reaction), deque()).append(reaction.id)
+    def _queue(self, matter: str, reaction: Reaction) -> None:
+        self._unsent.setdefault(matter, deque()).append(reaction.id)
 
     def _send(self, matter: str, deliverer: Deliverer) -> None:
         """Hand over the messages of a matter, up to one that a sink does not take."""
@@ -331,8 +332,8 @@ def _holds(rule: ReactionRule, candidate: Candidate) -> bool:
     return rule.when.holds(values_of(candidate))
 
 
-def _matter_of(reaction: Reaction) -> str:
-    return digest([reaction.rule, reaction.event_id, reaction.object_id, reaction.channel])
+def _matter_name(rule: str, candidate: tuple[str, str, str]) -> str:
+    return digest([rule, *candidate])
 
 
 def _reason(candidate: Candidate) -> str:

@@ -43,3 +43,8 @@ class Reaction(msgspec.Struct, frozen=True):
     payload: Mapping[str, Any]
     turn: int = 1
     reason: str = ""
+
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """(event, object, channel): the key of its candidate."""
+        return (self.event_id, self.object_id, self.channel)

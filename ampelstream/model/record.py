@@ -52,6 +52,11 @@ class SourceRecord:
     position: Coordinates | None = None
     alert: Alert | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def read_at(self) -> Coordinates:
+        """Where its source goes on behind: ``position``, or else ``where``."""
+        return self.position or self.where
+
 
 def _plain(value: Any) -> Any:
     """Data that JSON can say: bytes in base64, NaN as null."""

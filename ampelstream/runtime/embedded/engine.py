@@ -97,7 +97,7 @@ class Engine:
             records = list(part)
             outputs.extend(self._carry(self.ingest.process(records)))
             for record in records:
-                self.progress.handled(record.position or record.where)
+                self.progress.handled(record.read_at)
             self._since_commit += len(records)
         if self._since_commit >= self._commit_every:
             self.commit()

@@ -52,7 +52,7 @@ def follow(
         while batch := list(islice(records, BATCH)):
             engine.process(batch)
             for record in batch:
-                position = record.position or record.where
+                position = record.read_at
                 offsets[(position.source, position.partition)] = position.offset
             count += len(batch)
             if stop.is_set():

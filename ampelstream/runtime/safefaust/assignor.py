@@ -26,8 +26,8 @@ class SafeAssignor(PartitionAssignor):
 
     def on_assignment(self, assignment: Any) -> None:
         """Take an assignment."""
-        told = cast("ClientMetadata", ClientMetadata.loads(self._decompress(assignment.user_data)))
-        self._former = URL(told.url)
+        sent = cast("ClientMetadata", ClientMetadata.loads(self._decompress(assignment.user_data)))
+        self._former = URL(sent.url)
         try:
             super().on_assignment(assignment)
         finally:

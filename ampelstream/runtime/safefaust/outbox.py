@@ -18,8 +18,6 @@ MAX_MESSAGE_BYTES = 16 << 20
 _AT_ONCE_BYTES = 32 << 20
 """How much may be on its way at once [byte]: one request holds a batch of every partition, and a
 broker closes the connection on a request of more than 100 MiB."""
-_OVERHEAD_BYTES = 1024
-"""What a batch adds to a record [byte], rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,6 @@ class Outgoing:
     value: bytes | None
     partition: int | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
-
-    @property
-    def too_large(self) -> bool:
-        """Whether no broker of ours would take it."""
-        return self.size + _OVERHEAD_BYTES > MAX_MESSAGE_BYTES
 
     @property
     def size(self) -> int:
