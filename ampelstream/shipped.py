@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["schema_path", "topologies", "topology_path"]
+__all__ = ["earlier_schemas", "schema_path", "topologies", "topology_path"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -26,3 +26,8 @@ def topology_path(name: str) -> Path:
 def schema_path(name: str) -> Path:
     """File of one of our Avro schemas; it need not exist."""
     return _directory("schemas") / f"{name}.avsc"
+
+
+def earlier_schemas(name: str) -> list[Path]:
+    """Files of what a schema of ours was in earlier versions, oldest first."""
+    return sorted(_directory("schemas").glob(f"earlier/{name}.*.avsc"))

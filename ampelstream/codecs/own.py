@@ -1,8 +1,8 @@
 """Our own streams in Avro: detections, events, ticks, candidates, dead letters, reactions.
 
 Each message is in Avro's single-object encoding: two marker bytes, the fingerprint of its schema,
-the record. So a reader knows which schema wrote it, and refuses what it does not know instead of
-misreading it.
+the record. So a reader knows which schema wrote it, reads what an earlier version of this package
+wrote (``schemas/earlier/``), and refuses what it does not know instead of misreading it.
 """
 
 import io
@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, TypeVar
 
 import fastavro
@@ -18,7 +19,7 @@ from fastavro.schema import fingerprint
 
 from ampelstream.codecs.avroplan import GARBAGE
 from ampelstream.errors import DecodeError
-from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.candidate import Candidate, UnitResult
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -26,10 +27,11 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.reaction import Reaction
-from ampelstream.shipped import schema_path
+from ampelstream.shipped import earlier_schemas, schema_path
 
 __all__ = [
     "decode_announcement",
+    "decode_backfilled",
     "decode_candidate",
     "decode_dead_letter",
     "decode_detection",
@@ -37,12 +39,14 @@ __all__ = [
     "decode_reaction",
     "decode_tick",
     "encode_announcement",
+    "encode_backfilled",
     "encode_candidate",
     "encode_dead_letter",
     "encode_detection",
     "encode_event",
     "encode_reaction",
     "encode_tick",
+    "is_backfilled",
     "is_tick",
 ]
 
@@ -54,8 +58,17 @@ _HEAD = len(_MARKER) + 8
 @cache
 def _schema(name: str) -> tuple[Any, bytes]:
     """Parsed schema, and the bytes that every message of it begins with."""
-    text = schema_path(name).read_text(encoding="utf-8")
-    schema = json.loads(text)
+    return _parsed(schema_path(name))
+
+
+@cache
+def _earlier(name: str) -> dict[bytes, Any]:
+    """Parsed schemas of earlier versions, by what their messages begin with."""
+    return {head: schema for schema, head in map(_parsed, earlier_schemas(name))}
+
+
+def _parsed(path: Path) -> tuple[Any, bytes]:
+    schema = json.loads(path.read_text(encoding="utf-8"))
     canonical = fastavro.schema.to_parsing_canonical_form(schema)
     print_hex = fingerprint(canonical, "CRC-64-AVRO")
     return fastavro.parse_schema(schema), _MARKER + int(print_hex, 16).to_bytes(8, "little")
@@ -88,13 +101,15 @@ def _encode(name: str, record: dict[str, Any]) -> bytes:
 
 def _decode(name: str, data: bytes) -> dict[str, Any]:
     schema, head = _schema(name)
-    if data[:_HEAD] != head:
+    writer = schema if data[:_HEAD] == head else _earlier(name).get(data[:_HEAD])
+    if writer is None:
         raise DecodeError(
             f"not a {name} of this version: the message begins with {data[:_HEAD].hex()}, "
             f"the schema {name}.avsc asks for {head.hex()}"
         )
     try:
-        record = fastavro.schemaless_reader(io.BytesIO(data[_HEAD:]), schema, None)
+        reader = None if writer is schema else schema
+        record = fastavro.schemaless_reader(io.BytesIO(data[_HEAD:]), writer, reader)
     except GARBAGE as error:
         raise DecodeError(f"the {name} is corrupt: {type(error).__name__}: {error}") from error
     if not isinstance(record, dict):
@@ -172,6 +187,21 @@ def is_tick(data: bytes) -> bool:
 def decode_tick(data: bytes) -> Tick:
     """Decode a tick of event time; DecodeError where it is none."""
     return _struct(_decode("tick", data), Tick)
+
+
+def encode_backfilled(mark: Backfilled) -> bytes:
+    """Encode the news that earlier alerts have been filtered anew."""
+    return _encode("backfilled", _plain(mark))
+
+
+def is_backfilled(data: bytes) -> bool:
+    """Whether a message is the news that earlier alerts have been filtered anew."""
+    return data.startswith(_schema("backfilled")[1])
+
+
+def decode_backfilled(data: bytes) -> Backfilled:
+    """Decode that news; DecodeError where it is none."""
+    return _struct(_decode("backfilled", data), Backfilled)
 
 
 def decode_announcement(data: bytes) -> Announcement:

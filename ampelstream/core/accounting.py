@@ -32,6 +32,8 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "known": ("Alerts and revisions of events that the state held already.", ("stream",)),
     "channel_accepted": ("Alerts new to a channel.", ("channel",)),
     "channel_known": ("Alerts that a channel had accepted before.", ("channel",)),
+    "refiltered": ("Alerts that were read again for changed filters.", ()),
+    "backfilled": ("Alerts that changed filters accepted when they were read again.", ()),
     "announced": ("Notices that were understood.", ()),
     "revised": ("Revisions of events that were new.", ()),
     "dead_letters": ("Dead letters written, by stream and step.", ("stream", "step")),
@@ -65,6 +67,20 @@ class Tally:
             self._pending = Counter()
 
 
+class BackfillTally(Tally):
+    """Counts of alerts that are read again: they have been counted when they were new.
+
+    Only how many there were and what became a dead letter is counted.
+    """
+
+    def count(self, name: str, *labels: str, n: int = 1) -> None:
+        """Count, if it is not a repetition."""
+        if name == "received":
+            super().count("refiltered", n=n)
+        elif name == "dead_letters":
+            super().count(name, *labels, n=n)
+
+
 class Accounting:
     """The counts of one process, or of one state that outlives it; from any thread.
 
@@ -86,6 +102,10 @@ class Accounting:
     def tally(self) -> Tally:
         """Counts for one processor."""
         return Tally(self)
+
+    def backfill_tally(self) -> Tally:
+        """Counts for one that filters earlier alerts anew."""
+        return BackfillTally(self)
 
     def add(self, counts: Mapping[CountKey, int]) -> None:
         """Add counts; those of one call become visible together."""

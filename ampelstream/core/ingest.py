@@ -52,6 +52,8 @@ class Ingest:
     parks
         Whether an alert whose schema is not at hand is put aside (stream ``parked``), because
         whoever runs this brings it back; otherwise it is a dead letter.
+    backfill
+        Whether the records were read before, by other filters: what passes is marked.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Ingest:
         *,
         schemas: Schemas | None = None,
         parks: bool = False,
+        backfill: bool = False,
     ) -> None:
         self._topology = topology
         self._tally = tally
         self._now = now
         self._schemas = schemas
         self._parks = parks
+        self._backfill = backfill
         self._day = 0
 
     def committed(self) -> None:
@@ -125,7 +129,7 @@ class Ingest:
             else:
                 accepted.append(channel.name)
         if accepted:
-            detection = attempt(_detection, record, alert, accepted)
+            detection = attempt(self._detection, record, alert, accepted)
             if not isinstance(detection, Failure):
                 self._tally.count("passed")
                 passed = [Output("detections", detection.object_id, detection)]
@@ -137,6 +141,33 @@ class Ingest:
         self._tally.count("rejected_by_all", first_reason)
         return []
 
+    def _detection(self, record: SourceRecord, alert: Alert, channels: Sequence[str]) -> Detection:
+        """What goes on to the objects; only now the history is decoded.
+
+        Raises
+        ------
+        DecodeError
+            The history is corrupt, or larger than a stream takes.
+        """
+        detection = Detection(
+            object_id=alert.object_id,
+            survey=alert.survey,
+            candid=alert.candid,
+            jd=alert.jd,
+            ra=alert.ra,
+            dec=alert.dec,
+            channels=tuple(sorted(channels)),
+            where=record.where,
+            datapoints=tuple(datapoints(alert)),
+            filters=self._topology.filters,
+            backfill=self._backfill,
+        )
+        if len(detection.datapoints) > _MANY_POINTS:
+            size = len(own.encode_detection(detection))
+            if size > MAX_RECORD_BYTES:
+                raise ValueError(_too_large(size).reason)
+        return detection
+
     def _tick(self, jd: float) -> Output | None:
         """Say so when event time has entered a new day.
 
@@ -144,7 +175,11 @@ class Ingest:
         on.
         """
         day = math.floor(jd)
-        if day <= self._day or jd > self._now() / _DAY_SECONDS + _UNIX_EPOCH_JD + 1.0:
+        if (
+            self._backfill
+            or day <= self._day
+            or jd > self._now() / _DAY_SECONDS + _UNIX_EPOCH_JD + 1.0
+        ):
             return None
         self._day = day
         return Output("detections", "tick", Tick(jd))
@@ -193,32 +228,6 @@ def _rejection(channel: Channel, alert: Alert) -> str:
         if not verdict.accept:
             return verdict.reason
     return ""
-
-
-def _detection(record: SourceRecord, alert: Alert, channels: Sequence[str]) -> Detection:
-    """What goes on to the objects; only now the history is decoded.
-
-    Raises
-    ------
-    DecodeError
-        The history is corrupt, or larger than a stream takes.
-    """
-    detection = Detection(
-        object_id=alert.object_id,
-        survey=alert.survey,
-        candid=alert.candid,
-        jd=alert.jd,
-        ra=alert.ra,
-        dec=alert.dec,
-        channels=tuple(sorted(channels)),
-        where=record.where,
-        datapoints=tuple(datapoints(alert)),
-    )
-    if len(detection.datapoints) > _MANY_POINTS:
-        size = len(own.encode_detection(detection))
-        if size > MAX_RECORD_BYTES:
-            raise ValueError(_too_large(size).reason)
-    return detection
 
 
 def _too_large(size: int) -> Failure:

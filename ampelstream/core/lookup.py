@@ -42,6 +42,10 @@ class Lookup:
         value = self._reading.get(keys.event(event_id))
         return None if value is None else decode.event(value)
 
+    def has(self, channel: str) -> bool:
+        """Whether the topology has that channel."""
+        return channel in self._channels
+
     def knows(self, event_id: str) -> bool:
         """Whether the event is or was in the state: of a forgotten one its counts are left."""
         held = self._reading.get(keys.event(event_id))

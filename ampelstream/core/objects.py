@@ -6,7 +6,8 @@ once: `Objects.process` -> `ObjectStore.add` (``objectstore.py``) -> `evaluate` 
 new revision of an event concerns many objects: they are matched in slices, by `Objects.advance`,
 which the runtime calls while `Objects.pending` says that something is left, so that alerts need not
 wait for them all. What is left to do is part of the state: a sweep that a kill interrupted goes on
-where its last commit was.
+where its last commit was. A topology that has changed since the state was used last is followed in
+the same way: all events are swept, which gives every candidate as the topology now has it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,13 +16,15 @@ import msgspec
 
 from ampelstream.codecs import own
 from ampelstream.core.accounting import Tally
+from ampelstream.core.backfill import Refiltering
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.census import EventCensus, census
 from ampelstream.core.events import EventStore, MapCache
 from ampelstream.core.objectstore import Matched, ObjectStore
+from ampelstream.core.ownership import Word, claim
 from ampelstream.core.retention import Retention
-from ampelstream.core.state import claim, keys
-from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.core.state import keys
+from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
@@ -32,6 +35,8 @@ from ampelstream.topology import Topology
 
 __all__ = ["Objects", "Sweeps"]
 
+_NO_RECORD = Coordinates("backfill", 0, -1)
+"""Where a dead letter comes from that no record caused."""
 _LOOK_EVERY = 25
 """Objects between two looks at the time."""
 
@@ -53,11 +58,15 @@ class Objects:
         Seconds that never go back.
     inputs
         Digest of the inputs, for a replay (see `claim`).
+    word
+        From when on changed filters count, where the topology has changed (see `claim`).
+    since_jd
+        With a backfill: accepted alerts that are older [JD] will not be read again.
 
     Raises
     ------
     ConfigError
-        The state belongs to another topology.
+        The state belongs to another topology, or a word is needed.
     """
 
     def __init__(
@@ -69,21 +78,38 @@ class Objects:
         *,
         maps: MapCache | None = None,
         inputs: str = "",
+        word: Word | None = None,
+        since_jd: float | None = None,
     ) -> None:
-        claim(state, topology, inputs)
+        claimed = claim(state, topology, inputs, word=word)
         self.events = EventStore(topology, state, maps)
         self.store = ObjectStore(topology, state, self.events)
         self._topology = topology
         self._tables = state
         self._retention = Retention(topology, state, self.events, self.store)
         self._sweeps = Sweeps(state)
+        self._refiltering = Refiltering(state, self.store)
         self._tally = tally
         self._clock = clock
+        self.changes = claimed.changes
+        if claimed.changes:
+            for event in self.events:  # rules have changed, too: `React` sees every candidate
+                self._sweeps.begin(event.event_id, moved=True)
+        if word is Word.BACKFILL and (claimed.refilters or not claimed.used):
+            self._refiltering.begin(topology.filters, since_jd)
+        elif claimed.refilters:
+            self._refiltering.end()
 
     @property
     def pending(self) -> int:
-        """Events whose objects have yet to be matched."""
-        return len(self._sweeps)
+        """Events whose objects have yet to be matched; and one more for a backfill."""
+        return len(self._sweeps) + self._refiltering.pending
+
+    @property
+    def awaits_backfill(self) -> bool:
+        """Whether earlier alerts are to be read again, for the filters of the topology."""
+        filters = self._topology.filters
+        return self._refiltering.filters == filters and not self._refiltering.pending
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -106,15 +132,22 @@ class Objects:
                 outputs.append(self._failed(record, None, value))
         return outputs
 
-    def _take(self, value: Detection | Announcement | Tick) -> list[Output]:
+    def _take(self, value: Detection | Announcement | Tick | Backfilled) -> list[Output]:
         if isinstance(value, Detection):
             return self._detection(value)
         if isinstance(value, Announcement):
             return self._announcement(value)
+        if isinstance(value, Backfilled):
+            self._refiltering.read(value)
+            return []
         self._retention.advance(value.jd)
         return []
 
     def _detection(self, detection: Detection) -> list[Output]:
+        self._refiltering.add(detection)
+        if detection.backfill:
+            self._tally.count("backfilled")
+            return []
         merged = self.store.add(detection)
         new = [name for name in detection.channels if name not in merged.known]
         if new:
@@ -154,8 +187,9 @@ class Objects:
         """
         outputs: list[Output] = []
         until = None if budget_seconds is None else self._clock() + budget_seconds
-        while len(self._sweeps):
-            outputs.extend(self._slice(_LOOK_EVERY))
+        while self.pending:
+            slice_ = self._slice if len(self._sweeps) else self._bring_over
+            outputs.extend(slice_(_LOOK_EVERY))
             if until is not None and self._clock() >= until:
                 break
         return outputs
@@ -177,6 +211,16 @@ class Objects:
             outputs.extend(self._outputs(matched, where, "events"))
         return outputs
 
+    def _bring_over(self, limit: int) -> list[Output]:
+        """Let objects become what a backfill made of them."""
+        outputs: list[Output] = []
+        for name in self._refiltering.take(limit):
+            matched = attempt(self._refiltering.bring_over, name)
+            if isinstance(matched, Failure):
+                matched = Matched([], [(("", name, ""), matched)])
+            outputs.extend(self._outputs(matched, _NO_RECORD, "detections"))
+        return outputs
+
     # --- outputs --------------------------------------------------------------------------------
 
     def _outputs(self, matched: Matched, where: Coordinates, stream: str) -> list[Output]:
@@ -190,12 +234,15 @@ class Objects:
         return outputs
 
     def _failed(
-        self, record: Record, value: Detection | Announcement | Tick | None, failure: Failure
+        self,
+        record: Record,
+        value: Detection | Announcement | Tick | Backfilled | None,
+        failure: Failure,
     ) -> Output:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
-        where = record.where if value is None or isinstance(value, Tick) else value.where
+        where = value.where if isinstance(value, Detection | Announcement) else record.where
         data = record.value if isinstance(record.value, bytes) else _encoded(value)
-        if not isinstance(value, Tick):
+        if not isinstance(value, Tick | Backfilled):
             self._tally.count("failed", record.stream)
         return dead_letter(self._tally, where, record.stream, "objects", failure, value=data or b"")
 
@@ -227,24 +274,28 @@ class Objects:
         return outputs
 
 
-def _decoded(record: Record) -> Detection | Announcement | Tick:
+def _decoded(record: Record) -> Detection | Announcement | Tick | Backfilled:
     value = record.value
     if isinstance(value, bytes):
         if own.is_tick(value):
             return own.decode_tick(value)
+        if own.is_backfilled(value):
+            return own.decode_backfilled(value)
         if record.stream == "detections":
             return own.decode_detection(value)
         return own.decode_announcement(value)
-    if isinstance(value, Detection | Announcement | Tick):
+    if isinstance(value, Detection | Announcement | Tick | Backfilled):
         return value
     raise TypeError(f"a record of {record.stream} holds {type(value).__name__}")
 
 
-def _encoded(value: Detection | Announcement | Tick | None) -> bytes:
+def _encoded(value: Detection | Announcement | Tick | Backfilled | None) -> bytes:
     if isinstance(value, Detection):
         return own.encode_detection(value)
     if isinstance(value, Announcement):
         return own.encode_announcement(value)
+    if isinstance(value, Backfilled):
+        return own.encode_backfilled(value)
     return b"" if value is None else own.encode_tick(value)
 
 

@@ -191,6 +191,36 @@ class ObjectStore(Lookup):
             return Matched([], [])
         return self._match(known, known, [event], moved=moved)[1]
 
+    def refilter(
+        self, object_id: str, shadow: ObjectState | None, since_jd: float | None
+    ) -> Matched:
+        """Let an object hold what changed filters accept (see ``backfill.py``).
+
+        Parameters
+        ----------
+        object_id
+            Which one; it need not be known yet.
+        shadow
+            What the filters accept of what was read again; None where that is nothing.
+        since_jd
+            Its accepted alerts that are older [JD] were not read again, and stay; None for none.
+        """
+        known = self.get(object_id)
+        state = _refiltered(known, shadow, since_jd)
+        if state is None:
+            gone = () if known is None else known.candidates
+            withdrawn = [] if known is None else [_rejected(c) for c in self._evidence(known, gone)]
+            self.forget(object_id)
+            return Matched(withdrawn, [])
+        times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
+        near = {event.event_id: event for event in self._events.around(min(times), max(times))}
+        for event_id in {one.event_id for one in state.candidates} - near.keys():
+            event = self._events.get(event_id)
+            near |= {} if event is None else {event_id: event}
+        state, matched = self._match(known, state, [near[name] for name in sorted(near)])
+        self._index(known, state)
+        return matched
+
     def _match(
         self,
         known: ObjectState | None,
@@ -219,19 +249,25 @@ class ObjectStore(Lookup):
                     continue
                 if after is not None:
                     candidates[key] = after
-                elif before is not None:  # a match filter took it back
+                elif before is not None:  # a match filter took it back, or the topology did
                     del candidates[key]
-                    after = msgspec.structs.replace(
-                        before, status=CandidateStatus.REJECTED, results=(), rank=None
-                    )
+                    after = _rejected(before)
                 else:
                     continue
                 matched.candidates.append(with_evidence(channel, after, state, curve, event.state))
+            matched.candidates.extend(self._without_channel(state, event, candidates))
         kept = tuple(candidates[key] for key in sorted(candidates))
         state = msgspec.structs.replace(state, candidates=kept)
         if state != known:
             self._keep(known, state, matched)
         return state, matched
+
+    def _without_channel(
+        self, state: ObjectState, event: Event, candidates: dict[tuple[str, str, str], Candidate]
+    ) -> list[Candidate]:
+        """Take out candidates of channels that the topology has no longer; give them, rejected."""
+        gone = [key for key in candidates if key[0] == event.event_id and not self.has(key[2])]
+        return list(self._evidence(state, tuple(_rejected(candidates.pop(key)) for key in gone)))
 
     def _keep(self, known: ObjectState | None, state: ObjectState, matched: Matched) -> None:
         """Write the object, and what finds its candidates."""
@@ -292,9 +328,12 @@ class ObjectStore(Lookup):
     def ids_near(self, event: Event) -> list[str]:
         """Objects with an entry in a region of the event and in its widest window, sorted.
 
-        All candidates of the event are among them, since every revision keeps its region.
+        All that have a candidate of the event are among them: while the topology is the same they
+        are inside anyway, since every revision keeps its region.
         """
-        found: set[str] = set()
+        prefix = keys.candidate(event.event_id)
+        held = self._tables.scan(prefix, keys.stop(prefix))
+        found = {keys.split_candidate(entry) for entry, _ in held}
         first = min(channel.window[0] for channel in self._topology.channels)
         last = max(channel.window[1] for channel in self._topology.channels)
         level = max(channel.region for channel in self._topology.channels)
@@ -341,6 +380,39 @@ class ObjectStore(Lookup):
     def _delete(self, entries: Iterable[bytes]) -> None:
         for entry in entries:
             self._tables.delete(entry)
+
+
+def _rejected(candidate: Candidate) -> Candidate:
+    """Last revision of what is a candidate no longer: sent downstream, and not kept."""
+    status = CandidateStatus.REJECTED
+    return msgspec.structs.replace(candidate, status=status, results=(), rank=None)
+
+
+def _refiltered(
+    known: ObjectState | None, shadow: ObjectState | None, since_jd: float | None
+) -> ObjectState | None:
+    """An object with what changed filters accept; None where nothing is left of it.
+
+    Datapoints of alerts that are accepted no longer go, unless older alerts stay: which of them
+    they came with is not known.
+    """
+    old = () if known is None or since_jd is None else known.alerts
+    older = tuple(alert for alert in old if since_jd is not None and alert.jd < since_jd)
+    first = shadow or known
+    if first is None or (shadow is None and not older):
+        return None
+    fresh = () if shadow is None else shadow.alerts
+    alerts = {alert.candid: alert for alert in (*older, *fresh)}
+    points = () if shadow is None else shadow.datapoints
+    if known is not None and older:
+        points = merge_datapoints(known.datapoints, points)
+    return ObjectState(
+        first.object_id,
+        first.survey,
+        points,
+        tuple(alerts[candid] for candid in sorted(alerts)),
+        () if known is None else known.candidates,
+    )
 
 
 def _set_aside_large(matched: Matched) -> None:

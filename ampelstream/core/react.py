@@ -21,6 +21,7 @@ import msgspec
 from ampelstream.codecs import own
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
+from ampelstream.core.ownership import Word, claim
 from ampelstream.core.state import LedgerEntry, Matter, decode, encode, keys
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.digest import digest
@@ -35,8 +36,8 @@ __all__ = ["Deliverer", "React", "message_id", "values_of"]
 class Deliverer(Protocol):
     """Knows the sinks."""
 
-    def missing(self, rule: str, sent: Collection[str]) -> Sequence[Any]:
-        """Sinks of the rule that are not among those that have taken the message."""
+    def missing(self, rule: str, sent: Collection[str]) -> Sequence[str]:
+        """Names of the rule's sinks that are not among those that have taken the message."""
         ...
 
     def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
@@ -118,7 +119,9 @@ class React:
         deliverer: Deliverer | None = None,
         *,
         retry_seconds: float = 10.0,
+        inputs: str = "",
     ) -> None:
+        claim(state, topology, inputs, word=Word.FROM_NOW_ON)  # that of alerts is not asked here
         self._topology = topology
         self._tables = state
         self._tally = tally
@@ -211,7 +214,7 @@ class React:
             turn=matter.turn,
             reason="" if active else _reason(candidate),
         )
-        self._put(LedgerEntry(reaction))
+        self._put(LedgerEntry(reaction, sinks=self._sinks_of(rule.name)))
         return reaction
 
     def _updated(self, message: str, candidate: Candidate) -> Reaction | None:
@@ -221,7 +224,7 @@ class React:
         if entry is None or entry.reaction.payload == payload:
             return None
         reaction = msgspec.structs.replace(entry.reaction, payload=payload)
-        self._put(LedgerEntry(reaction, entry.sent))
+        self._put(msgspec.structs.replace(entry, reaction=reaction))
         return reaction
 
     def _failed(self, record: Record, failure: Failure) -> Output:
@@ -279,8 +282,8 @@ class React:
         entry = self._entry(name)
         if entry is None:
             return True
-        taken = deliverer.deliver(entry.reaction, entry.sent)
-        entry = LedgerEntry(entry.reaction, (*entry.sent, *taken))
+        taken = deliverer.deliver(entry.reaction, self._done(entry))
+        entry = msgspec.structs.replace(entry, sent=(*entry.sent, *taken))
         if taken:
             self._put(entry)
         complete = not self._is_open(entry)
@@ -309,8 +312,23 @@ class React:
     def _is_open(self, entry: LedgerEntry) -> bool:
         reaction = entry.reaction
         return self._deliverer is not None and bool(
-            self._deliverer.missing(reaction.rule, entry.sent)
+            self._deliverer.missing(reaction.rule, self._done(entry))
         )
+
+    def _done(self, entry: LedgerEntry) -> tuple[str, ...]:
+        """Sinks that have taken a message, and those that the rule was given after its decision.
+
+        Those do not get what was sent before there was one.
+        """
+        if not entry.sinks:
+            return entry.sent
+        late = set(self._sinks_of(entry.reaction.rule)) - set(entry.sinks)
+        return (*entry.sent, *sorted(late))
+
+    def _sinks_of(self, rule: str) -> tuple[str, ...]:
+        if self._deliverer is None:
+            return ()
+        return tuple(self._deliverer.missing(rule, ()))
 
 
 def _decoded(record: Record) -> Candidate:

@@ -9,33 +9,30 @@ import struct
 
 import msgspec
 
-from ampelstream.errors import ConfigError
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.reaction import Reaction
-from ampelstream.state.store import KeyValue
-from ampelstream.topology import Topology
+from ampelstream.topology import Identity
 
 __all__ = [
     "FORMAT",
     "AcceptedAlert",
+    "Backfill",
     "EventState",
-    "Identity",
     "KnownRevision",
     "LedgerEntry",
     "Matter",
     "ObjectState",
-    "claim",
+    "Owner",
     "commit_order",
     "decode",
     "encode",
-    "finish",
     "keys",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Version of this layout; a state of another version is refused, not misread."""
 
 
@@ -115,10 +112,14 @@ class LedgerEntry(msgspec.Struct):
         it does not depend on when the message was decided.
     sent
         Names of the sinks that have taken it.
+    sinks
+        Names of those that it was decided for: one that the rule was given later does not get what
+        was decided before.
     """
 
     reaction: Reaction
     sent: tuple[str, ...] = ()
+    sinks: tuple[str, ...] = ()
 
 
 class Matter(msgspec.Struct, array_like=True):
@@ -143,13 +144,15 @@ class Matter(msgspec.Struct, array_like=True):
     offset: int = -1
 
 
-class Identity(msgspec.Struct):
+class Owner(msgspec.Struct):
     """Whose state this is.
 
     Attributes
     ----------
-    topology, digest
-        Name of the topology, and digest of its content.
+    topology
+        Name of the topology.
+    content
+        The topology's content; None in a state of an earlier format.
     format
         Version of the layout.
     inputs
@@ -159,10 +162,31 @@ class Identity(msgspec.Struct):
     """
 
     topology: str
-    digest: str
+    content: Identity | None = None
     format: int = FORMAT
     inputs: str = ""
     finished: bool = False
+
+
+class Backfill(msgspec.Struct, frozen=True):
+    """Earlier alerts are being filtered anew (see ``core/backfill.py``).
+
+    Attributes
+    ----------
+    filters
+        Digest of the filters that they are filtered with.
+    since_jd
+        Accepted alerts that are older [JD] are not filtered anew, and stay as they are.
+    read
+        Whether all of them have been.
+    done
+        Last object that was brought over.
+    """
+
+    filters: str
+    since_jd: float | None = None
+    read: bool = False
+    done: str = ""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -178,7 +202,8 @@ class decode:  # noqa: N801  (reads as decode.object(...))
     candidate = staticmethod(msgspec.msgpack.Decoder(Candidate).decode)
     entry = staticmethod(msgspec.msgpack.Decoder(LedgerEntry).decode)
     matter = staticmethod(msgspec.msgpack.Decoder(Matter).decode)
-    identity = staticmethod(msgspec.msgpack.Decoder(Identity).decode)
+    backfill = staticmethod(msgspec.msgpack.Decoder(Backfill).decode)
+    owner = staticmethod(msgspec.msgpack.Decoder(Owner).decode)
 
 
 # --- keys ---------------------------------------------------------------------------------------
@@ -218,7 +243,11 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     MATTER = b"j"
     """Matter id -> Matter."""
     IDENTITY = b"v"
-    """-> Identity."""
+    """-> Owner."""
+    SHADOW = b"b"
+    """Object id -> ObjectState, as a backfill makes it anew; without candidates."""
+    BACKFILL = b"k"
+    """-> Backfill, while one is under way."""
 
     @staticmethod
     def stop(prefix: bytes) -> bytes:
@@ -239,6 +268,11 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     def census(event_id: str) -> bytes:
         """Of the counts of an event that was forgotten."""
         return keys.CENSUS + event_id.encode()
+
+    @staticmethod
+    def shadow(object_id: str) -> bytes:
+        """Of an object's state as a backfill makes it."""
+        return keys.SHADOW + object_id.encode()
 
     @staticmethod
     def map(event_id: str, digest: str = "") -> bytes:
@@ -291,7 +325,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
 
 
 _STATES = (keys.OBJECT[0], keys.EVENT[0], keys.MATTER[0])
-_MARKS = (keys.SWEEP[0], keys.FORGOTTEN[0])
+_MARKS = (keys.SWEEP[0], keys.FORGOTTEN[0], keys.BACKFILL[0])
 
 
 def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:
@@ -299,70 +333,13 @@ def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:
 
     A store that is killed in the middle of a batch must not hold a state without what finds it, nor
     a mark that something is done which is not: first what finds states, or what they name (maps,
-    messages), then states, then removals (the other way round), and marks last. What was left out
-    is done again.
+    messages), then states, then removals (the other way round), then marks, and last whose state it
+    is, since what follows from a change is marked. What was left out is done again.
     """
+    if name == keys.IDENTITY:
+        return 5, name
     if name[0] in _MARKS:
         return 4, name
     if value is not None:
         return int(name[0] in _STATES), name
     return (2 if name[0] in _STATES else 3), name
-
-
-# --- identity -----------------------------------------------------------------------------------
-
-
-def claim(state: KeyValue, topology: Topology, inputs: str = "") -> bool:
-    """Mark a new state as the topology's, or see that it is.
-
-    Parameters
-    ----------
-    state
-        The store; the mark is part of its next commit.
-    topology
-        Who wants it.
-    inputs
-        Digest of the names of a replay's inputs.
-
-    Returns
-    -------
-    bool
-        Whether the state was in use before, and goes on.
-
-    Raises
-    ------
-    ConfigError
-        It belongs to another topology, or to another content of this one: its candidates and
-        offsets would be a mixture.
-    """
-    wanted = Identity(topology.name, topology.hash, inputs=inputs)
-    found = state.get(keys.IDENTITY)
-    if found is None:
-        state.put(keys.IDENTITY, encode(wanted))
-        return False
-    try:
-        known = decode.identity(found)
-    except msgspec.DecodeError:
-        known = Identity("of an earlier version", "", format=1)
-    if known != wanted:
-        raise ConfigError(
-            f"this state belongs to {_named(known)}, not to {_named(wanted)}: give the state of "
-            "this topology, or another directory (or, on Kafka, another name), and let it read "
-            "the alerts and notices again"
-        )
-    return True
-
-
-def finish(state: KeyValue) -> None:
-    """Note that a replay came to its end: nobody may claim its state any longer."""
-    found = state.get(keys.IDENTITY)
-    if found is not None:
-        done = msgspec.structs.replace(decode.identity(found), finished=True)
-        state.put(keys.IDENTITY, encode(done))
-
-
-def _named(identity: Identity) -> str:
-    text = f"topology {identity.topology} with hash {identity.digest or 'unknown'}"
-    if identity.format != FORMAT:
-        text += f", in the layout of version {identity.format}"
-    return text + (", and is a finished replay" if identity.finished else "")

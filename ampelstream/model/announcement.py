@@ -1,11 +1,11 @@
-"""What every partition of the objects gets a copy of: revisions of events, and event time."""
+"""What every partition of the objects gets a copy of, such as revisions of events."""
 
 import msgspec
 
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
 
-__all__ = ["Announcement", "Tick"]
+__all__ = ["Announcement", "Backfilled", "Tick"]
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -37,3 +37,15 @@ class Tick(msgspec.Struct, frozen=True):
     """
 
     jd: float
+
+
+class Backfilled(msgspec.Struct, frozen=True):
+    """All earlier alerts have been filtered anew, and what came of it lies before this.
+
+    Attributes
+    ----------
+    filters
+        Digest of the filters that they were filtered with.
+    """
+
+    filters: str

@@ -23,6 +23,10 @@ class Detection(msgspec.Struct, frozen=True):
         Coordinates of the alert's record.
     datapoints
         The alert's own detection and its history.
+    filters
+        Digest of the filters that accepted it (``Topology.filters``).
+    backfill
+        Whether the alert is filtered anew, after a change of the filters.
     """
 
     object_id: str
@@ -34,3 +38,5 @@ class Detection(msgspec.Struct, frozen=True):
     channels: tuple[str, ...]
     where: Coordinates
     datapoints: tuple[Datapoint, ...]
+    filters: str = ""
+    backfill: bool = False

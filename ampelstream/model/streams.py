@@ -7,7 +7,7 @@ process. A processor names the stream; where that lies is the runtime's business
 from dataclasses import dataclass
 from typing import Literal
 
-from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -75,15 +75,15 @@ class Record:
 
     where: Coordinates
     stream: StreamName
-    value: bytes | Detection | Announcement | Tick | Candidate | None
+    value: bytes | Detection | Announcement | Tick | Backfilled | Candidate | None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """A record for a stream.
 
-    An `Announcement` and a `Tick` concern every partition of the objects: a runtime with several
-    sends each of them a copy, a tick behind the detections that came before it.
+    An `Announcement`, a `Tick` and a `Backfilled` concern every partition of the objects: a runtime
+    with several sends each of them a copy, the latter two behind the detections that came before.
 
     Attributes
     ----------
@@ -97,4 +97,14 @@ class Output:
 
     stream: StreamName
     key: str
-    value: Detection | Announcement | Tick | Candidate | Reaction | DeadLetter | Parked | None
+    value: (
+        Detection
+        | Announcement
+        | Tick
+        | Backfilled
+        | Candidate
+        | Reaction
+        | DeadLetter
+        | Parked
+        | None
+    )

@@ -40,8 +40,8 @@ class Dispatcher:
                 )
         self._sinks = sinks
 
-    def missing(self, rule: str, sent: Collection[str]) -> list[Sink]:
-        """Sinks of a rule that have not taken a reaction.
+    def missing(self, rule: str, sent: Collection[str]) -> list[str]:
+        """Names of a rule's sinks that have not taken a reaction.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class Dispatcher:
         sent
             Names of the sinks that have taken it.
         """
-        return [sink for sink in self._sinks.get(rule, ()) if sink.name not in sent]
+        return [sink.name for sink in self._missing(rule, sent)]
 
     def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
         """Send a reaction to the sinks that have not taken it.
@@ -69,8 +69,11 @@ class Dispatcher:
         list of str
             Names of the sinks that took it now.
         """
-        missing = self.missing(reaction.rule, sent)
+        missing = self._missing(reaction.rule, sent)
         return [sink.name for sink in missing if self._take(sink, reaction)]
+
+    def _missing(self, rule: str, sent: Collection[str]) -> list[Sink]:
+        return [sink for sink in self._sinks.get(rule, ()) if sink.name not in sent]
 
     @staticmethod
     def _take(sink: Sink, reaction: Reaction) -> bool:

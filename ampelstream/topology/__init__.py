@@ -10,6 +10,7 @@ from ampelstream.topology.graph import (
     Topology,
     build,
 )
+from ampelstream.topology.identity import Identity, identity_of
 from ampelstream.topology.spec import SinkSpec, TopologySpec
 from ampelstream.topology.yamlfile import load
 
@@ -18,11 +19,13 @@ __all__ = [
     "Channel",
     "Condition",
     "EventSelection",
+    "Identity",
     "Rank",
     "ReactionRule",
     "SinkSpec",
     "Topology",
     "TopologySpec",
     "build",
+    "identity_of",
     "load",
 ]

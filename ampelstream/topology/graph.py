@@ -123,11 +123,29 @@ class ReactionRule:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The whole workflow; ``hash`` names its content."""
+    """The whole workflow.
+
+    Attributes
+    ----------
+    name, version
+        As the file says.
+    hash
+        Digest of what a candidate follows from.
+    digest
+        Digest of that, and of rules and retention.
+    filters
+        Digest of what decides which alerts are accepted for which channel.
+    spec
+        The validated file.
+    events, channels, reactions, retention
+        Its parts, ready to run.
+    """
 
     name: str
     version: str
     hash: str
+    digest: str
+    filters: str
     spec: TopologySpec
     events: EventSelection
     channels: tuple[Channel, ...]
@@ -135,8 +153,8 @@ class Topology:
     retention: RetentionSpec
 
 
-_NO_SCIENCE = {"description", "kafka"}
-"""Keys that change no result, and so not the hash either."""
+_NO_SCIENCE = {"description", "kafka", "catalogs", "react", "retention"}
+"""Keys that change no candidate, and so not the hash either."""
 _CANDIDATE = frozenset(
     {"object_id", "event_id", "channel", "status", "rank", "t0_jd", "ra", "dec", "detections"}
 )
@@ -246,6 +264,19 @@ def _rules(specs: Sequence[ReactionSpec], channels: Sequence[Channel]) -> Iterat
         yield _rule(number, spec, channels)
 
 
+def _prints(channels: Iterable[Channel]) -> list[list[list[str]]]:
+    return [
+        [[bound.config_hash for bound in units] for units in (one.filters, one.match, one.units)]
+        for one in channels
+    ]
+
+
+def _selection(channel: Channel) -> list[Any]:
+    """What decides which alerts the channel accepts."""
+    prints = [bound.config_hash for bound in channel.filters]
+    return [channel.name, channel.survey, channel.where.text, prints]
+
+
 def build(spec: TopologySpec, resources: Resources) -> Topology:
     """Build a topology.
 
@@ -264,18 +295,14 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
         A catalogue that a unit needs is not there.
     """
     channels = tuple(_channel(name, one, resources) for name, one in spec.channels.items())
-    prints = [
-        [
-            [bound.config_hash for bound in one.filters],
-            [bound.config_hash for bound in one.match],
-            [bound.config_hash for bound in one.units],
-        ]
-        for one in channels
-    ]
+    science = digest([spec.model_dump(mode="json", exclude=_NO_SCIENCE), _prints(channels)])
+    plain = spec.model_dump(mode="json", include={"react", "retention"})
     return Topology(
         name=spec.name,
         version=spec.version,
-        hash=digest([spec.model_dump(mode="json", exclude=_NO_SCIENCE), prints]),
+        hash=science,
+        digest=digest([science, plain]),
+        filters=digest([_selection(channel) for channel in channels]),
         spec=spec,
         events=EventSelection(
             spec.events.kinds, _condition(spec.events.where, "events.where"), spec.events.skymap

@@ -4,13 +4,15 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ampelstream.core import matching, objectstore
 from ampelstream.core.objectstore import merge_detection
-from ampelstream.core.state import claim, commit_order, keys
+from ampelstream.core.ownership import Claim, claim
+from ampelstream.core.state import commit_order, keys
 from ampelstream.errors import ConfigError
 from ampelstream.model.announcement import Tick
 from ampelstream.model.candidate import Candidate
@@ -240,15 +242,28 @@ def test_a_state_belongs_to_one_topology(make_topology: Any) -> None:
     text = "name: mine\nversion: 1\nchannels: {a: {window: [0, 10]}}\n"
     mine, backend = make_topology(text), MemoryBackend()
     state = Transaction(backend)
-    assert claim(state, mine) is False
+    assert claim(state, mine) == Claim(used=False)
     state.commit()
-    assert claim(Transaction(backend), mine) is True
-    changed = make_topology(text.replace("10", "11"))
-    with pytest.raises(ConfigError, match=rf"mine with hash {mine.hash}, not to .*{changed.hash}"):
-        claim(Transaction(backend), changed)
+    assert claim(Transaction(backend), mine) == Claim(used=True)
     other = make_topology(text.replace("mine", "yours"))
     with pytest.raises(ConfigError, match="not to topology yours"):
         claim(Transaction(backend), other)
-    backend.write({keys.IDENTITY: b"0123456789abcdef"})  # as an earlier version wrote it
-    with pytest.raises(ConfigError, match="of an earlier version"):
-        claim(Transaction(backend), mine)
+    for strange in (b"0123456789abcdef", msgspec.msgpack.encode({"topology": "mine", "format": 2})):
+        backend.write({keys.IDENTITY: strange})  # as earlier versions wrote it
+        with pytest.raises(ConfigError, match=r"of an earlier version|layout of version 2"):
+            claim(Transaction(backend), mine)
+
+
+def test_a_replay_is_not_gone_on_with_by_another_content(make_topology: Any) -> None:
+    text = "name: mine\nversion: 1\nchannels: {a: {window: [0, 10]}}\n"
+    mine, backend = make_topology(text), MemoryBackend()
+    state = Transaction(backend)
+    claim(state, mine, "files")
+    state.commit()
+    changed = make_topology(text.replace("10", "11"))
+    with pytest.raises(
+        ConfigError, match=rf"mine with content {mine.digest}, not to .*{changed.digest}"
+    ):
+        claim(Transaction(backend), changed, "files")
+    described = make_topology(text + "description: in other words\n")
+    assert claim(Transaction(backend), described, "files") == Claim(used=True)

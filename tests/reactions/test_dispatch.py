@@ -39,7 +39,7 @@ def test_each_sink_is_asked_until_it_took_it(
     assert "0123" in caplog.text
     assert "second" in caplog.text
     sent = ["first", "third"]
-    assert dispatcher.missing("bright", sent) == [second]
+    assert dispatcher.missing("bright", sent) == [second.name]
     second.broken = False
     assert dispatcher.deliver(reaction, sent) == ["second"]
     assert dispatcher.deliver(reaction, [*sent, "second"]) == []

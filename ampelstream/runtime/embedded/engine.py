@@ -14,9 +14,10 @@ import msgspec
 from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
+from ampelstream.core.ownership import Word, finish
 from ampelstream.core.react import Deliverer, React
-from ampelstream.core.state import finish
-from ampelstream.model.announcement import Announcement
+from ampelstream.core.state import keys
+from ampelstream.model.announcement import Announcement, Backfilled
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
@@ -49,6 +50,11 @@ class Engine:
         Sends messages after each commit; without one they are only decided and kept.
     inputs
         Digest of the inputs, for a replay.
+    word
+        From when on changed filters count, where the topology has changed since the state was used.
+    eager
+        Whether all that an event concerns is done before the next record, as a replay must to be
+        deterministic; otherwise `advance` does it, in slices.
     now
         Unix time [s].
     clock
@@ -68,6 +74,8 @@ class Engine:
         commit_every: int = BATCH,
         deliverer: Deliverer | None = None,
         inputs: str = "",
+        word: Word | None = None,
+        eager: bool = True,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,8 +85,11 @@ class Engine:
         self.accounting = Accounting(self.progress.counts())
         tally = self.accounting.tally
         self.ingest = Ingest(topology, tally(), now)
-        self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs)
-        self.react = React(topology, self.tables, tally(), clock, deliverer)
+        self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs, word=word)
+        self.react = React(topology, self.tables, tally(), clock, deliverer, inputs=inputs)
+        again = self.accounting.backfill_tally()
+        self._refilter = Ingest(topology, again, now, backfill=True)
+        self._eager = eager
         self._commit_every = commit_every
         self._since_commit = 0
 
@@ -112,12 +123,16 @@ class Engine:
                 found.append(output)
                 continue
             waiting.append(_record(output))
-            if isinstance(output.value, Announcement):
+            if self._eager and isinstance(output.value, Announcement):
                 # its objects are matched before the next record: a replay is deterministic
                 found.extend(self.objects.process(waiting))
                 waiting = []
                 found.extend(self.objects.advance())
         found.extend(self.objects.process(waiting))
+        return self._react(found)
+
+    def _react(self, found: list[Output]) -> list[Output]:
+        """Let the rules look at candidates, and keep the dead letters."""
         candidates = [_record(one) for one in found if one.stream == "candidates"]
         found.extend(self.react.process(candidates))
         for one in found:
@@ -125,9 +140,29 @@ class Engine:
                 self.progress.add_letter(one.value)
         return found
 
+    def advance(self, budget_seconds: float) -> list[Output]:
+        """Go on with what no record asks for, for about so long [s], and commit."""
+        outputs = self._react(self.objects.advance(budget_seconds))
+        self.commit()
+        return outputs
+
+    def refilter(self, batch: Sequence[SourceRecord]) -> None:
+        """Filter alerts anew that were handled before, for filters that have changed; commit."""
+        self._carry(self._refilter.process(batch))
+        for record in batch:
+            self.progress.handled(record.read_at, again=True)
+        self.commit()
+
+    def refiltered(self) -> None:
+        """Note that all of them have been; `advance` brings the objects over."""
+        self.progress.forget_again()
+        mark = Backfilled(self.topology.filters)
+        self.objects.process([Record(_NOWHERE, "detections", mark)])
+        self.commit()
+
     def commit(self) -> None:
         """Write everything since the last commit as one batch, then send what was decided."""
-        for processor in (self.ingest, self.objects, self.react):
+        for processor in (self.ingest, self._refilter, self.objects, self.react):
             processor.committed()
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
@@ -166,7 +201,7 @@ class Progress:
         The store; a transaction, so that all this is committed with the state that it belongs to.
     """
 
-    _OFFSET, _LETTER, _COUNTS = b"p", b"d", b"n"
+    _OFFSET, _LETTER, _COUNTS, _AGAIN = b"p", b"d", b"n", b"g"
     _partition = msgspec.msgpack.Decoder(tuple[str, int])
     _counts = msgspec.msgpack.Decoder(list[tuple[tuple[str, ...], int]])
     _letter = msgspec.msgpack.Decoder(DeadLetter)
@@ -175,16 +210,24 @@ class Progress:
     def __init__(self, tables: KeyValue) -> None:
         self._tables = tables
 
-    def offsets(self) -> dict[tuple[str, int], int]:
-        """Last offset handled, for each (source, partition)."""
+    def offsets(self, *, again: bool = False) -> dict[tuple[str, int], int]:
+        """Last offset handled, for each (source, partition); or handled again, by a backfill."""
+        table = self._AGAIN if again else self._OFFSET
         return {
             self._partition.decode(key[1:]): int(value)
-            for key, value in self._tables.scan(self._OFFSET, b"q")
+            for key, value in self._tables.scan(table, keys.stop(table))
         }
 
-    def handled(self, where: Coordinates) -> None:
-        """Note that the record was handled, whatever became of it."""
-        key = self._OFFSET + self._encode((where.source, where.partition))
+    def forget_again(self) -> None:
+        """Forget how far a backfill had come."""
+        for key, _ in list(self._tables.scan(self._AGAIN, keys.stop(self._AGAIN))):
+            self._tables.delete(key)
+
+    def handled(self, where: Coordinates, *, again: bool = False) -> None:
+        """Note that the record was handled (again), whatever became of it."""
+        key = (self._AGAIN if again else self._OFFSET) + self._encode(
+            (where.source, where.partition)
+        )
         self._tables.put(key, str(where.offset).encode())
 
     def add_letter(self, letter: DeadLetter) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.structs import ConsumerRecord
 
 from ampelstream.codecs import own
-from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -30,6 +30,7 @@ LONGEST_WAIT_SECONDS = 600.0
 
 _ENCODERS: Mapping[type[Any], Any] = {
     Announcement: own.encode_announcement,
+    Backfilled: own.encode_backfilled,
     Candidate: own.encode_candidate,
     DeadLetter: own.encode_dead_letter,
     Detection: own.encode_detection,
@@ -106,7 +107,7 @@ def encode(
             records.append(Outgoing(topic, key, value.value, headers=headers))
             continue
         data = None if value is None else _ENCODERS[type(value)](value)
-        if isinstance(value, Announcement | Tick):
+        if isinstance(value, Announcement | Backfilled | Tick):
             records.extend(Outgoing(topic, key, data, number) for number in range(partitions))
         elif output.stream == "candidates":
             records.append(Outgoing(topic, key, data, partition))

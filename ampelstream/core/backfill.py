@@ -1,0 +1,127 @@
+"""Filtering earlier alerts anew, after a change of filters, beside the stream.
+
+What a filter rejected is not in the state, so a changed filter, or a new channel, needs the alerts
+themselves once more. A runtime reads them again and gives what is accepted as detections marked
+``backfill``. They are gathered in *shadows* of the objects, which nobody looks at: candidates stay
+what they are while the alerts are read, and nothing is withdrawn and given again on the way. When
+all have been read, each object becomes its shadow, and its candidates are evaluated once.
+
+New alerts go into both, object and shadow: they are accepted by the new filters already. Accepted
+alerts that are older than what was read again stay as they were judged.
+"""
+
+import heapq
+from collections.abc import Iterator
+from itertools import groupby, islice
+
+from ampelstream.core.objectstore import Matched, ObjectStore, merge_detection
+from ampelstream.core.state import Backfill, decode, encode, keys
+from ampelstream.model.announcement import Backfilled
+from ampelstream.model.detection import Detection
+from ampelstream.state.store import KeyValue
+
+__all__ = ["Refiltering"]
+
+
+class Refiltering:
+    """A backfill of one partition of the objects; none most of the time.
+
+    Parameters
+    ----------
+    tables
+        The store.
+    store
+        The objects in it.
+    """
+
+    def __init__(self, tables: KeyValue, store: ObjectStore) -> None:
+        self._tables = tables
+        self._store = store
+        found = tables.get(keys.BACKFILL)
+        self._now = None if found is None else decode.backfill(found)
+
+    @property
+    def filters(self) -> str:
+        """Digest of the filters of the backfill that is under way; empty without one."""
+        return "" if self._now is None else self._now.filters
+
+    @property
+    def pending(self) -> bool:
+        """Whether objects wait to become their shadows."""
+        return self._now is not None and self._now.read
+
+    def begin(self, filters: str, since_jd: float | None) -> None:
+        """Begin anew.
+
+        Parameters
+        ----------
+        filters
+            Digest of the filters.
+        since_jd
+            Accepted alerts that are older [JD] stay as they were judged; None where all are read
+            again.
+        """
+        self.end()
+        self._mark(Backfill(filters, since_jd))
+
+    def end(self) -> None:
+        """End it, or give it up; what it gathered goes."""
+        for entry, _ in list(self._tables.scan(keys.SHADOW, keys.stop(keys.SHADOW))):
+            self._tables.delete(entry)
+        if self._now is not None:
+            self._tables.delete(keys.BACKFILL)
+        self._now = None
+
+    def add(self, detection: Detection) -> None:
+        """Take in a detection, if the filters of the backfill accepted it."""
+        now = self._now
+        if now is None or detection.filters != now.filters or detection.object_id <= now.done:
+            return
+        entry = keys.shadow(detection.object_id)
+        found = self._tables.get(entry)
+        known = None if found is None else decode.object(found)
+        state, _ = merge_detection(known, detection)
+        if state != known:
+            self._tables.put(entry, encode(state))
+
+    def read(self, mark: Backfilled) -> None:
+        """Note that all earlier alerts have been read again."""
+        if self._now is not None and self._now.filters == mark.filters and not self._now.read:
+            self._mark(Backfill(self._now.filters, self._now.since_jd, read=True))
+
+    def take(self, limit: int) -> list[str]:
+        """Give the next objects that are to become their shadows; none at the end."""
+        now = self._now
+        if now is None or not now.read:
+            return []
+        names = list(islice(self._names(now.done), limit))
+        if not names:
+            self.end()
+        return names
+
+    def bring_over(self, object_id: str) -> Matched:
+        """Let an object become its shadow, and evaluate its candidates."""
+        now = self._now
+        if now is None:
+            return Matched([], [])
+        entry = keys.shadow(object_id)
+        found = self._tables.get(entry)
+        shadow = None if found is None else decode.object(found)
+        self._mark(Backfill(now.filters, now.since_jd, read=True, done=object_id))
+        self._tables.delete(entry)
+        return self._store.refilter(object_id, shadow, now.since_jd)
+
+    def _names(self, done: str) -> Iterator[str]:
+        """Objects and shadows behind that one, in the order of their names."""
+        scans = (
+            (
+                key[1:].decode()
+                for key, _ in self._tables.scan(table + done.encode() + b"\x00", keys.stop(table))
+            )
+            for table in (keys.OBJECT, keys.SHADOW)
+        )
+        return (name for name, _ in groupby(heapq.merge(*scans)))
+
+    def _mark(self, now: Backfill) -> None:
+        self._now = now
+        self._tables.put(keys.BACKFILL, encode(now))

@@ -1,0 +1,65 @@
+"""What makes a topology the one it is: a record of its content that states and clusters keep.
+
+A state, and the topic ``topology`` of a cluster, hold the `Identity` of the topology they belong
+to. Three digests say how far two topologies agree (`identity_of`), and the whole content is kept
+beside them, so that a difference can be told in words (``differences.py``).
+"""
+
+from typing import Any
+
+import msgspec
+
+from ampelstream.topology.graph import Topology
+
+__all__ = ["Identity", "identity_of"]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A topology's content.
+
+    Attributes
+    ----------
+    name, version
+        As its file says.
+    hash
+        Digest of what its candidates follow from; candidates name it.
+    digest
+        Digest of everything that tells two topologies apart: also rules and retention.
+    filters
+        Digest of what ingest does for it: which alerts are accepted for which channel.
+    spec
+        Its validated file.
+    prints
+        Fingerprint of each unit, by its path in the file; holds the unit's version and those of the
+        catalogues that it reads.
+    """
+
+    name: str
+    version: str
+    hash: str
+    digest: str
+    filters: str
+    spec: dict[str, Any]
+    prints: dict[str, str]
+
+
+def identity_of(topology: Topology) -> Identity:
+    """Content of a topology."""
+    return Identity(
+        name=topology.name,
+        version=topology.version,
+        hash=topology.hash,
+        digest=topology.digest,
+        filters=topology.filters,
+        spec=topology.spec.model_dump(mode="json"),
+        prints={
+            f"channels.{channel.name}.{kind}.{bound.name}": bound.config_hash
+            for channel in topology.channels
+            for kind, units in (
+                ("filters", channel.filters),
+                ("match", channel.match),
+                ("units", channel.units),
+            )
+            for bound in units
+        },
+    )

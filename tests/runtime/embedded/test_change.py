@@ -1,0 +1,278 @@
+"""A topology that changes while it runs gives what a fresh run of the new one gives."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ampelstream.core.ownership import Word
+from ampelstream.core.state import keys
+from ampelstream.errors import ConfigError
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.reaction import Reaction
+from ampelstream.model.record import SourceRecord
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.live import follow
+from ampelstream.runtime.embedded.rereading import Rereading
+from ampelstream.sources.merge import After
+from ampelstream.state.memory import MemoryBackend
+from ampelstream.topology import Topology
+from tests.runtime.embedded.conftest import alert_row
+from tests.runtime.embedded.test_order import notices, rows
+
+OLD = """
+name: moving
+version: "1"
+description: before
+events: {where: "far < 1.0"}
+channels:
+  all:
+    alerts: {where: "magpsf < 20"}
+    region: 0.9
+    window: [0, 10]
+    lightcurve: {before: 30, after: 10}
+    units:
+      - {unit: SkyMapProbability}
+      - {unit: RiseDecline}
+  fresh:
+    region: 0.5
+    window: [0, 3]
+    match: [{unit: PredetectionFilter}]
+    units: [{unit: SkyMapProbability}]
+react:
+  - {name: near, when: "SkyMapProbability.cumprob < 0.6", sinks: [console]}
+"""
+CHANGES = {
+    "rule": ("cumprob < 0.6", "cumprob < 0.3"),
+    "new rule": (
+        "react:\n",
+        "react:\n  - {name: any, when: \"status == 'active'\", sinks: [console]}\n",
+    ),
+    "wider region": ("region: 0.5", "region: 0.9"),
+    "narrower region": ("region: 0.9", "region: 0.2"),
+    "window": ("window: [0, 10]", "window: [0, 2]"),
+    "events": ("far < 1.0", "far < 0.0"),
+    "no unit": ("      - {unit: RiseDecline}\n", ""),
+    "match": ("    match: [{unit: PredetectionFilter}]\n", ""),
+    "rank": ("    lightcurve", "    rank_by: SkyMapProbability.cumprob\n    lightcurve"),
+    "version": ('version: "1"', 'version: "2"'),
+    "no channel": (OLD[OLD.index("  fresh:") : OLD.index("react:")], ""),
+}
+REFILTERED = {
+    "stricter filter": ("magpsf < 20", "magpsf < 18.9"),
+    "other filter": ("magpsf < 20", "magpsf > 18.9"),
+    "new channel": (
+        "  fresh:\n",
+        "  third: {region: 0.99, window: [0, 20], units: [{unit: SkyMapProbability}]}\n  fresh:\n",
+    ),
+    "renamed channel": ("  fresh:\n", "  young:\n"),
+}
+
+
+class Sinks:
+    """Takes everything, and keeps it."""
+
+    def __init__(self) -> None:
+        self.took: list[Reaction] = []
+
+    def missing(self, _rule: str, sent: Sequence[str]) -> list[str]:
+        return [] if "console" in sent else ["console"]
+
+    def deliver(self, reaction: Reaction, sent: Sequence[str]) -> list[str]:
+        missing = self.missing(reaction.rule, sent)
+        self.took += [reaction for _ in missing]
+        return missing
+
+
+class Records:
+    """A source in memory."""
+
+    name = "memory"
+    skipped = ()
+
+    def __init__(self, records: Sequence[SourceRecord]) -> None:
+        self.records = records
+
+    def read(self, after: After) -> Iterator[SourceRecord]:
+        for one in self.records:
+            where = one.read_at
+            if where.offset > after.get((where.source, where.partition), -1):
+                yield SourceRecord(one.where, one.stream, one.value)
+
+    def estimate(self) -> int:
+        return len(self.records)
+
+
+class Running:
+    """A topology that runs on an in-memory store, also after a change."""
+
+    def __init__(self, topology: Topology, *, backend: MemoryBackend | None = None) -> None:
+        self.backend = backend or MemoryBackend()
+        self.sinks = Sinks()
+        self.engine = Engine(topology, self.backend, deliverer=self.sinks, eager=False)
+
+    def change(self, topology: Topology, word: Word | None = None) -> None:
+        self.engine = Engine(
+            topology, self.backend, deliverer=self.sinks, word=word, eager=False, commit_every=3
+        )
+
+    def take(self, records: Sequence[SourceRecord]) -> None:
+        for one in records:
+            self.engine.process([SourceRecord(one.where, one.stream, one.value)])
+
+    def work(self, records: Sequence[SourceRecord] = ()) -> None:
+        """Do what is pending, with the records that may be read again."""
+        follow(self.engine, [Records(records)], threading.Event(), once=True)
+
+    def outcome(self) -> tuple[list[Any], dict[Any, Any]]:
+        """Candidates, and the last message of every matter."""
+        self.work()
+        candidates = self.engine.objects.candidates()
+        last = {}
+        for entry in sorted(self.engine.react.entries(), key=lambda entry: entry.reaction.turn):
+            one = entry.reaction
+            last[(one.rule, one.about)] = (one.klass in {"new", "reinstated"}, one.payload)
+        active = {matter: payload for matter, (holds, payload) in last.items() if holds}
+        return candidates, active
+
+
+@pytest.fixture(scope="module")
+def records(make_rows: list[dict[str, Any]]) -> list[SourceRecord]:
+    values: list[tuple[Any, Any]] = [("notices", one) for one in notices()]
+    values += [("alerts", one) for one in make_rows]
+    random.Random(1).shuffle(values)  # noqa: S311  (no secret)
+    return [
+        SourceRecord(Coordinates("memory", 0, n), stream, value)
+        for n, (stream, value) in enumerate(values)
+    ]
+
+
+@pytest.fixture(scope="module")
+def make_rows() -> list[dict[str, Any]]:
+    found = rows(alert_row)
+    for number, one in enumerate(found):  # so that a filter tells them apart
+        one["candidate"]["magpsf"] = 18.5 + 0.2 * (number % 5)
+    return found
+
+
+def changed(old: str, new: str) -> str:
+    assert OLD.count(old) == 1
+    return OLD.replace(old, new).replace("before\n", "after\n", 1)
+
+
+def fresh(topology: Topology, records: Sequence[SourceRecord]) -> Running:
+    running = Running(topology)
+    running.take(records)
+    return running
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_gives_what_a_fresh_run_gives(
+    name: str, make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    new = make_topology(changed(*CHANGES[name]))
+    candidates, active = fresh(new, records).outcome()
+    running = fresh(make_topology(OLD), records[: len(records) // 2])
+    before, _ = running.outcome()
+    assert before
+    running.change(new)
+    running.take(records[len(records) // 2 :])
+    assert running.outcome() == (candidates, active)
+    sent = [one.id for one in running.sinks.took]
+    assert len(sent) == len(set(sent))
+
+
+@pytest.mark.parametrize("name", REFILTERED)
+def test_a_changed_filter_asks_for_a_word_and_touches_nothing_without(
+    name: str, make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    held = dict(running.backend.scan(b"\x00", b"\xff"))
+    with pytest.raises(ConfigError, match=r"--from-now-on .* or with --backfill"):
+        running.change(make_topology(changed(*REFILTERED[name])))
+    assert dict(running.backend.scan(b"\x00", b"\xff")) == held
+
+
+@pytest.mark.parametrize("name", REFILTERED)
+def test_a_backfill_gives_what_a_fresh_run_gives(
+    name: str, make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    new = make_topology(changed(*REFILTERED[name]))
+    candidates, active = fresh(new, records).outcome()
+    half = len(records) // 2
+    running = fresh(make_topology(OLD), records[:half])
+    before, _ = running.outcome()
+    running.change(new, Word.BACKFILL)
+    counted = running.engine.accounting.total("received")
+    assert running.engine.objects.awaits_backfill
+    running.take(records[half : half + 3])
+    running.work(records)
+    assert before != candidates
+    assert running.outcome() == (candidates, active)
+    sent = [one.id for one in running.sinks.took]
+    assert len(sent) == len(set(sent))
+    assert running.engine.accounting.total("received") - counted == len(records) - half
+    assert running.engine.accounting.total("refiltered") > 0
+    rest = dict(running.backend.scan(b"\x00", b"\xff"))
+    assert not [key for key in rest if key[:1] in {keys.SHADOW, keys.BACKFILL, b"g"}]
+
+
+@pytest.mark.parametrize("name", REFILTERED)
+def test_from_now_on_leaves_what_was(
+    name: str, make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    new = make_topology(changed(*REFILTERED[name]))
+    running = fresh(make_topology(OLD), records)
+    before, _ = running.outcome()
+    running.change(new, Word.FROM_NOW_ON)
+    after, _ = running.outcome()
+    known = {channel.name for channel in new.channels}
+    assert [one.key for one in after] == [one.key for one in before if one.channel in known]
+    assert {one.provenance.topology_hash for one in after} == {new.hash}
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_changes_records_slices_and_restarts_in_any_order(
+    data: st.DataObject,
+    make_topology: Callable[[str], Topology],
+    records: list[SourceRecord],
+) -> None:
+    steps = [OLD, changed(*REFILTERED["other filter"]), changed(*CHANGES["narrower region"])]
+    last = changed(*REFILTERED["new channel"])
+    steps = data.draw(st.permutations(steps))
+    running = Running(make_topology(steps[0]))
+    texts = [*steps[1:], last]
+    seen = 0
+    current = make_topology(steps[0])
+    rereading = Rereading(running.engine, lambda: [Records(records)], batch=4)
+    for action in data.draw(st.lists(st.sampled_from("rrrbbcs"), max_size=60)):
+        if action == "r" and seen < len(records):
+            running.take(records[seen : seen + 1])
+            seen += 1
+        elif action == "b" and running.engine.objects.pending:
+            running.engine.advance(0.0)
+        elif action == "b" and rereading.pending:
+            rereading.step()
+        elif action == "c" and texts:
+            current = make_topology(texts.pop(0))
+            running.engine.commit()
+            running.change(current, Word.BACKFILL)
+            rereading = Rereading(running.engine, lambda: [Records(records)], batch=4)
+        elif action == "s":  # a kill: what was not committed is done again
+            running.change(current, Word.BACKFILL)
+            seen = max(running.engine.progress.offsets().values(), default=-1) + 1
+            rereading = Rereading(running.engine, lambda: [Records(records)], batch=4)
+    running.take(records[seen:])
+    running.engine.commit()
+    running.work(records)
+    assert running.outcome()[0] == fresh(current, records).outcome()[0]
+    sent = [one.id for one in running.sinks.took]
+    assert len(sent) == len(set(sent))
