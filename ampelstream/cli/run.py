@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -37,7 +38,8 @@ def run(settings: WorkerSettings) -> None:
     With --engine faust, on Kafka: make the topics first with `ampelstream topics create`. Workers
     share the work; start as many as you like, on as many machines.
 
-    Stop with Ctrl-C or SIGTERM; started again, it goes on where it was.
+    Stop with Ctrl-C or SIGTERM; started again, it goes on where it was. The file may have changed
+    then: `ampelstream topology diff` says what follows.
 
     Example of each:
     ampelstream run kilonova --alerts incoming/ --notices notices/ --state state/
@@ -66,6 +68,7 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.summary import skipped_rows
     from ampelstream.state.rocks import RocksBackend
+    from ampelstream.topology.differences import in_words
 
     _, topology = open_topology(settings.topology, settings.catalogs)
     stop = threading.Event()
@@ -73,13 +76,25 @@ def _follow(settings: WorkerSettings) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as open_things:
         inputs = _inputs(settings, topology.name, open_things)
-        backend = RocksBackend(settings.state / "rocks")
+        reopen = partial(_inputs, settings, topology.name, open_things)
+        backend = RocksBackend(settings.state / topology.name / "rocks")
         open_things.callback(backend.close)
         dispatcher = Dispatcher(open_sinks(topology, settings.state))
-        embedded = Embedded(topology, backend, deliverer=dispatcher)
+        embedded = Embedded(
+            topology, backend, deliverer=dispatcher, word=settings.word, eager=False
+        )
+        for line in in_words(embedded.objects.changes):
+            typer.echo(f"changed: {line}", err=True)
         before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
-        unsent = follow(embedded, inputs, stop, poll_seconds=settings.poll, once=settings.once)
+        unsent = follow(
+            embedded,
+            inputs,
+            stop,
+            poll_seconds=settings.poll,
+            once=settings.once,
+            reopen=reopen,
+        )
     count = embedded.accounting.total
     typer.echo(
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "

@@ -3,12 +3,15 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ampelstream.errors import AmpelstreamError
 from ampelstream.model.display import printable_lines
+
+if TYPE_CHECKING:
+    from ampelstream.topology import Identity
 
 __all__ = ["app"]
 
@@ -88,3 +91,76 @@ def graph(
 
     _, topology = open_topology(file, catalogs)
     typer.echo(outline(topology) if format_ is _Format.TEXT else mermaid(topology))
+
+
+@app.command()
+def diff(
+    file: _File,
+    other: Annotated[
+        str | None, typer.Argument(help="A second file; the first is the older one.")
+    ] = None,
+    catalogs: _Catalogs = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Compare with what runs on this state (embedded).")
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare with what runs on this cluster: host:port, or a YAML file.",
+            envvar="AMPELSTREAM_BROKER",
+            metavar="ADDRESS|FILE",
+        ),
+    ] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object for each line.")] = False,
+) -> None:
+    """Say what changes with another file, and what follows from each change.
+
+    Two files; or one, with what runs on --state or --broker.
+
+    Example: ampelstream topology diff kilonova my-kilonova.yml
+
+    ampelstream topology diff my-kilonova.yml --broker localhost:9092
+    """
+    from ampelstream.cli.workflow import open_topology
+    from ampelstream.topology import identity_of
+    from ampelstream.topology.differences import differences, in_words
+
+    last = identity_of(open_topology(other or file, catalogs)[1])
+    if other is not None:
+        first = identity_of(open_topology(file, catalogs)[1])
+    else:
+        first = _running(last.name, state, broker)
+    found = differences(first, last)
+    if json or not sys.stdout.isatty():
+        import msgspec
+
+        for one in found:
+            typer.echo(msgspec.json.encode(one).decode())
+    else:
+        for line in in_words(found):
+            typer.echo(line)
+    if not found:
+        typer.echo("no difference", err=True)
+
+
+def _running(name: str, state: Path | None, broker: str | None) -> "Identity":
+    """Content of the topology that runs on a state or a cluster."""
+    if state is not None:
+        from ampelstream.runtime.embedded.stored import stored_topology
+
+        return stored_topology(state, name)
+    if broker is None:
+        raise typer.BadParameter("give a second file, --state or --broker")
+    import asyncio
+
+    from ampelstream.cli.options import connect
+    from ampelstream.errors import StateError
+    from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.runtime.kafka.topologylog import TopologyLog
+
+    log = TopologyLog(connect(broker), TopicNames(name).topology_log)
+    current = asyncio.run(log.read())
+    if current is None:
+        raise StateError(f"no topology {name} has run there yet")
+    return current.content

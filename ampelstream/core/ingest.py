@@ -101,6 +101,8 @@ class Ingest:
             if alert.error == UnknownSchema.__name__ and self._may_wait(record):
                 self._tally.count("parked")
                 return [_parked(record, self._now())]
+            if self._backfill:
+                return []  # it became a dead letter, or was parked, when it was new
             return [self._failed(record, "decode", alert)]
         outputs = self._filtered(record, alert)
         # event time goes on with every alert, whether or not a channel accepts it: by it the

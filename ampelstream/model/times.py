@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["iso_from_jd", "jd_from_iso"]
+__all__ = ["iso_from_jd", "jd_from_iso", "jd_from_unix"]
 
 _EPOCH = datetime(2000, 1, 1, 12, tzinfo=UTC)
 _EPOCH_JD = 2451545.0
+_UNIX_EPOCH_JD = 2440587.5
 _DAY_SECONDS = 86400.0
 
 
@@ -26,3 +27,8 @@ def iso_from_jd(jd: float) -> str:
     """ISO 8601 time of a Julian date [d, UTC], to the millisecond (a double holds 0.04 ms)."""
     when = _EPOCH + timedelta(milliseconds=round((jd - _EPOCH_JD) * _DAY_SECONDS * 1000))
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def jd_from_unix(seconds: float) -> float:
+    """Julian date [d, UTC] of a Unix time [s]."""
+    return _UNIX_EPOCH_JD + seconds / _DAY_SECONDS

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ampelstream.core.ownership import Word
 from ampelstream.runtime.kafka.names import OBJECTS, REACT
 
 __all__ = [
@@ -29,6 +30,7 @@ INGEST = "ingest"
 STEPS = (INGEST, OBJECTS, REACT)
 DIRECTORIES = "Directories (--engine embedded)"
 KAFKA = "Kafka"
+CHANGE = "A changed topology"
 TIMING = "Timing (--engine faust)"
 
 
@@ -204,6 +206,25 @@ class WorkerSettings(BaseModel):
         LogForm, Field(description="Form of the log on stderr."), Option(panel=KAFKA)
     ] = LogForm.TEXT
 
+    from_now_on: Annotated[
+        bool,
+        Field(description="Changed filters and new channels count for alerts from now on."),
+        Option(panel=CHANGE),
+    ] = False
+    backfill: Annotated[
+        bool,
+        Field(
+            description="Changed filters and new channels count for all alerts that are still in "
+            "the inputs: these are filtered anew, in the background."
+        ),
+        Option(panel=CHANGE),
+    ] = False
+    roll_back: Annotated[
+        bool,
+        Field(description="The file may be one that was replaced by another (--engine faust)."),
+        Option(panel=CHANGE),
+    ] = False
+
     stuck_after: Annotated[
         _Seconds, Field(ge=1, description="After this time a stuck worker is ended.")
     ] = 60.0
@@ -240,6 +261,19 @@ class WorkerSettings(BaseModel):
         if missing is not None:
             raise ValueError(missing)
         return self
+
+    @model_validator(mode="after")
+    def _one_word(self) -> "WorkerSettings":
+        if self.from_now_on and self.backfill:
+            raise ValueError("give either --from-now-on or --backfill")
+        return self
+
+    @property
+    def word(self) -> Word | None:
+        """What was chosen about earlier alerts, where the topology has changed."""
+        if self.backfill:
+            return Word.BACKFILL
+        return Word.FROM_NOW_ON if self.from_now_on else None
 
     @property
     def times(self) -> GroupTimes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
 
 from ampelstream.errors import StateError
 
@@ -36,7 +36,8 @@ class RocksBackend:
     sync
         Whether a commit waits for the disk. With False a commit survives the death of the process
         but not of the machine.
-
+    read_only
+        Whether only to look, as things are now; another process may be using the directory.
     cache_bytes, write_buffer_bytes
         Memory for blocks read and for writes that are not yet in a file [byte].
 
@@ -51,13 +52,18 @@ class RocksBackend:
         path: Path,
         *,
         sync: bool = True,
+        read_only: bool = False,
         cache_bytes: int = _CACHE_BYTES,
         write_buffer_bytes: int = _WRITE_BUFFER_BYTES,
     ) -> None:
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = Rdict(str(path), _options(cache_bytes, write_buffer_bytes))
+            options = _options(cache_bytes, write_buffer_bytes)
+            if read_only:
+                self._db = Rdict(str(path), options, access_type=AccessType.read_only())
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._db = Rdict(str(path), options)
         except Exception as error:
             raise StateError(
                 f"cannot open the state in {path}: {error}. Is another ampelstream process using "

@@ -13,24 +13,26 @@ agent are records of the topics that the next one reads: ingest -> detections an
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import faust
-from faust.types import StreamT
+from faust.types import TP, StreamT
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.events import MapCache
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
+from ampelstream.core.ownership import Word
 from ampelstream.core.react import React
 from ampelstream.core.state import commit_order
 from ampelstream.model.streams import Output
 from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import open_sinks
 from ampelstream.runtime.context import WorkerContext
+from ampelstream.runtime.faust.admission import client_id
 from ampelstream.runtime.faust.inputs import Input
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.connection import Connection
@@ -38,6 +40,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, STATE_TABLE, TopicNa
 from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.kafka.schemas import WireSchemas
+from ampelstream.runtime.kafka.topologylog import BackfillPlan
 from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
@@ -75,6 +78,8 @@ class Shared:
         Produces on our cluster.
     observer, accounting
         Is notified of what happens (metrics, health); counts.
+    backfill
+        The last backfill for the filters of the topology; None without one.
     """
 
     topology: Topology
@@ -84,6 +89,7 @@ class Shared:
     outbox: Outbox
     observer: Watching
     accounting: Accounting
+    backfill: BackfillPlan | None = None
 
     def app(self, name: str, group: str, connection: Connection) -> faust.App:
         """Make an application on a cluster."""
@@ -100,6 +106,7 @@ class Shared:
             rebalance=times.rebalance,
             instance=instance and f"{instance}-{name}",
             refresh_seconds=self.context.settings.refresh,
+            client=client_id(self.topology.digest),
         )
         return faust.App(**settings)
 
@@ -114,16 +121,30 @@ class Shared:
         )
 
 
-def ingest_app(shared: Shared, source: Input) -> faust.App:
-    """Alerts become detections, and notices events, on as many workers as it takes."""
+def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = None) -> faust.App:
+    """Alerts become detections, and notices events, on as many workers as it takes.
+
+    Parameters
+    ----------
+    shared, source
+        Of the worker; what is read.
+    until
+        For a backfill: offsets behind what is to be filtered anew. What lies behind is new, and not
+        this application's.
+    """
     app = shared.app(source.name, source.group, source.connection)
     topic = app.topic(*source.topics, pattern=source.pattern)
 
     def processor() -> Ingest:
-        tally, known = shared.accounting.tally(), source.registry
-        return Ingest(shared.topology, tally, time.time, schemas=known, parks=known is not None)
+        again, known = until is not None, source.registry
+        accounting = shared.accounting
+        tally = accounting.backfill_tally() if again else accounting.tally()
+        parks = known is not None and not again
+        return Ingest(shared.topology, tally, time.time, schemas=known, parks=parks, backfill=again)
 
     def work(ingest: Ingest, records: Sequence[Any]) -> list[Outgoing]:
+        if until is not None:
+            records = [one for one in records if one.offset < until.get(_place(one), 0)]
         batch = [source_record(one, source.stream, ours=source.ours) for one in records]
         return shared.encode(ingest.process(batch))
 
@@ -157,7 +178,17 @@ def objects_app(shared: Shared) -> faust.App:
     maps = MapCache()  # all partitions have the same events; they are worked on in one thread
 
     def processor(_partition: int, state: Transaction) -> Objects:
-        return Objects(shared.topology, state, shared.accounting.tally(), time.monotonic, maps=maps)
+        # what changed since this state was used was accepted for the whole cluster
+        plan = shared.backfill
+        return Objects(
+            shared.topology,
+            state,
+            shared.accounting.tally(),
+            time.monotonic,
+            maps=maps,
+            word=Word.FROM_NOW_ON if plan is None else Word.BACKFILL,
+            since_jd=None if plan is None else plan.since_jd,
+        )
 
     # called by `safefaust.fencing` where another worker, which had lost the partition and did not
     # know it yet, wrote candidates into it: they are overwritten with what the state says
@@ -206,6 +237,10 @@ def react_app(shared: Shared) -> faust.App:
                 batch.processor.committed()
 
     return app
+
+
+def _place(record: Any) -> TP:
+    return TP(record.topic, record.partition)
 
 
 def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:

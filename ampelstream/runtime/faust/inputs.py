@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.record import Stream
@@ -13,7 +13,7 @@ from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
-__all__ = ["PARKED", "Input", "inputs_of"]
+__all__ = ["PARKED", "Input", "backfill_of", "inputs_of"]
 
 PARKED = "ingest-parked"
 """Name of what reads the alerts again that wait for a schema."""
@@ -41,6 +41,8 @@ class Input:
         Where schemas are looked up; None without one.
     parked
         Whether these are the alerts that wait for a schema.
+    backfills
+        Group that has read the alerts before, which are to be filtered anew; empty for what is new.
     """
 
     name: str
@@ -52,6 +54,11 @@ class Input:
     registry: SchemaRegistry | None
     pattern: str | None = None
     parked: bool = False
+    backfills: str = ""
+
+    def reads(self, topic: str) -> bool:
+        """Whether it reads that topic."""
+        return topic in self.topics or bool(self.pattern and re.fullmatch(self.pattern, topic))
 
 
 def _registry(context: WorkerContext) -> SchemaRegistry | None:
@@ -103,6 +110,16 @@ def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
                 f"{one.describe()} would read {', '.join(caught)}, which this topology writes; "
                 "name the inputs more narrowly"
             )
+
+
+def backfill_of(source: Input, filters: str) -> Input:
+    """What reads the alerts of an input again, for filters with that digest."""
+    return replace(
+        source,
+        name=f"{source.name}-backfill",
+        group=f"{source.group}.backfill-{filters}",
+        backfills=source.group,
+    )
 
 
 def inputs_of(names: TopicNames, context: WorkerContext) -> list[Input]:

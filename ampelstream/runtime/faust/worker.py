@@ -10,19 +10,22 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.runtime.context import WorkerContext
+from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
-from ampelstream.runtime.faust.inputs import inputs_of
+from ampelstream.runtime.faust.backfilling import all_read, rereads
+from ampelstream.runtime.faust.inputs import Input, inputs_of
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.unitpool import UnitPool, in_production
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.topologylog import TopologyLog
 from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
@@ -33,7 +36,7 @@ from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
 from ampelstream.runtime.settings import INGEST
-from ampelstream.topology import Topology
+from ampelstream.topology import Topology, identity_of
 
 __all__ = ["Worker"]
 
@@ -81,6 +84,8 @@ class Worker:
         self._stop = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], str] = {}
         self._apps: list[RunningApp] = []
+        self._queries = _LateQueries()
+        self._superseded = False
 
     async def run(self) -> int:
         """Work until SIGTERM, SIGINT or a failure; give the exit code.
@@ -95,10 +100,15 @@ class Worker:
         Watchdog(self._health).start()
         self._begin("heartbeat", self._beat())
         await outbox.start()
-        server = await self._start(outbox)
-        stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        if not self._stop.is_set():
+        server = Server(
+            self._health,
+            self._metrics,
+            self._queries,
+            host=self._settings.host,
+            port=self._context.port,
+        )
+        url = self._context.url(await server.start())
+        if not await self._until_stopped(self._start(outbox, url)):
             code = self._failed()
             self._pool.close()
             logging.shutdown()
@@ -109,15 +119,30 @@ class Worker:
         if code:  # what hangs would keep the interpreter from ending, too
             logging.shutdown()
             self._exit(code)
-        return code
+        return ExitCode.CONFIGURATION if self._superseded else code
 
-    async def _start(self, outbox: Outbox) -> Server:
-        """Start the server and the applications of the steps; gives the server."""
-        context, queries = self._context, _LateQueries()
-        server = Server(
-            self._health, self._metrics, queries, host=self._settings.host, port=context.port
+    async def _until_stopped(self, start: Coroutine[Any, Any, None]) -> bool:
+        """Start, then wait for a signal or a failure; whether it was a signal."""
+        stopped = asyncio.create_task(self._stop.wait())
+        starting = asyncio.create_task(start)
+        self._tasks[starting] = "start"
+        await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and not starting.cancelled() and starting.exception() is None:
+            del self._tasks[starting]
+            await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        return self._stop.is_set()
+
+    async def _start(self, outbox: Outbox, url: str) -> None:
+        """Wait until the topology is in force, and start the applications of the steps."""
+        context, settings = self._context, self._settings
+        inputs = inputs_of(self._names, context)
+        alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
+        admission = self._admission(inputs, url)
+        ingests = INGEST in settings.steps
+        accepted = await admission.enter(
+            settings.word, alerts if ingests else None, roll_back=settings.roll_back
         )
-        url = context.url(await server.start())
         shared = Shared(
             topology=self._topology,
             names=self._names,
@@ -126,30 +151,75 @@ class Worker:
             outbox=outbox,
             observer=self._watching,
             accounting=self._accounting,
+            backfill=accepted.backfill,
         )
-        self._make_apps(shared, queries)
+        self._make_apps(shared, inputs)
         for app in self._apps:
             self._health.expect(app.name)
             options = app.connection.client_options
             lag = LagWatch(app.name, options, app.group, app.assigned, self._watching)
             self._begin(app.name, app.run())
             self._begin(f"{app.name} (lag)", lag.run())
-        steps = sorted(self._settings.steps)
+        self._begin("topology", self._watch_topology(admission))
+        if ingests and accepted.backfill is not None and not accepted.backfill.done:
+            self._begin("backfill", self._backfill(shared, alerts, admission))
+        steps = sorted(settings.steps)
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
-        return server
 
-    def _make_apps(self, shared: Shared, queries: "_LateQueries") -> None:
+    def _admission(self, inputs: Sequence[Input], url: str) -> Admission:
+        names, own = self._names, self._context.connection
+        groups = [(one.group, one.connection) for one in inputs]
+        groups += [(names.app(step), own) for step in (OBJECTS, REACT)]
+        log = TopologyLog(own, names.topology_log)
+        return Admission(log, identity_of(self._topology), groups, by=url)
+
+    async def _watch_topology(self, admission: Admission) -> None:
+        """Stop when another topology comes into force."""
+        while not await admission.is_superseded():  # noqa: ASYNC110  (brokers are asked)
+            await asyncio.sleep(LOOK_SECONDS)
+        text = "another topology file is in force now: this worker stops"
+        incident(_LOG, logging.INFO, "superseded", text)
+        self._superseded = True
+        self._stop.set()
+        await asyncio.Event().wait()  # the end of this would count as a failure
+
+    async def _backfill(
+        self, shared: Shared, alerts: Sequence[Input], admission: Admission
+    ) -> None:
+        """Read earlier alerts again, for filters that have changed, until all have been."""
+        parts = await rereads(alerts, self._topology.filters)
+        apps = [
+            RunningApp(
+                part.source.name,
+                ingest_app(shared, part.source, part.until),
+                part.source.connection,
+                self._watching,
+            )
+            for part in parts
+        ]
+        self._apps += apps
+        for app in apps:
+            self._begin(app.name, app.run())
+        await all_read(shared, parts)
+        await admission.note_backfilled()
+        for app in apps:
+            self._apps.remove(app)
+            await app.stop()
+            self._health.forget(app.name)
+        await asyncio.Event().wait()  # the end of this would count as a failure
+
+    def _make_apps(self, shared: Shared, inputs: Sequence[Input]) -> None:
         """Make the applications of the steps that this worker runs."""
         own, steps = self._context.connection, self._settings.steps
         if INGEST in steps:
-            for one in inputs_of(self._names, self._context):
+            for one in inputs:
                 app = ingest_app(shared, one)
                 self._apps.append(RunningApp(one.name, app, one.connection, self._watching))
         if OBJECTS in steps:
             objects = RunningApp(OBJECTS, objects_app(shared), own, self._watching)
             self._apps.append(objects)
             partitions = self._context.partitions
-            queries.queries = StateQueries(self._topology, objects, shared.url, partitions)
+            self._queries.queries = StateQueries(self._topology, objects, shared.url, partitions)
         if REACT in steps:
             self._apps.append(RunningApp(REACT, react_app(shared), own, self._watching))
 

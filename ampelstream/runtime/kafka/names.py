@@ -66,6 +66,11 @@ class TopicNames:
         return self._of("parked")
 
     @property
+    def topology_log(self) -> str:
+        """Topologies that are or were in force; see ``topologylog.py``."""
+        return self._of("topology")
+
+    @property
     def ingest_group(self) -> str:
         """Consumer group of the ingest step."""
         return self._of("ingest")

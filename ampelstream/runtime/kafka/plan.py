@@ -29,6 +29,7 @@ _LONGEST_NAME = 249
 # packets, sky maps and state values go through whole
 _LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
 _COMPACT = {"cleanup.policy": "compact"}
+_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _NOT_YET = {"min.compaction.lag.ms": str(_DAY_MS)}
 """A reader that is a day behind still sees every revision."""
 _CHANGELOG = (
@@ -166,6 +167,7 @@ def wanted_topics(names: TopicNames, spec: KafkaSpec, brokers: int) -> tuple[Wan
         topic(names.reactions, many, _COMPACT | _LARGE),
         topic(names.dead_letters, 1, _kept(days.dead_letters) | _LARGE),
         topic(names.parked, many, _kept(days.parked) | _LARGE),
+        topic(names.topology_log, 1, _FOR_EVER),
         topic(names.changelog(OBJECTS), many, _CHANGELOG, together=True),
         topic(names.changelog(REACT), many, _CHANGELOG, together=True),
     )

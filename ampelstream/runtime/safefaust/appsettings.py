@@ -46,6 +46,7 @@ def safe_settings(
     rebalance: float = 30.0,
     instance: str | None = None,
     refresh_seconds: float = 300.0,
+    client: str = "safefaust",
 ) -> dict[str, Any]:
     """Keyword arguments of ``faust.App``.
 
@@ -71,6 +72,8 @@ def safe_settings(
         partitions without a rebalance. None: a new member each time.
     refresh_seconds
         How often the cluster is asked for new topics of a pattern [s].
+    client
+        Name under which brokers know the clients.
 
     Raises
     ------
@@ -84,6 +87,7 @@ def safe_settings(
     return {
         "id": app_id,
         "broker": [URL(f"{SCHEME}://{server}") for server in servers],
+        "broker_client_id": client,
         "broker_credentials": _credentials(options),
         "broker_session_timeout": session,
         "broker_heartbeat_interval": heartbeat,

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -79,10 +79,10 @@ class Sinks:
     def __init__(self) -> None:
         self.took: list[Reaction] = []
 
-    def missing(self, _rule: str, sent: Sequence[str]) -> list[str]:
+    def missing(self, _rule: str, sent: Collection[str]) -> list[str]:
         return [] if "console" in sent else ["console"]
 
-    def deliver(self, reaction: Reaction, sent: Sequence[str]) -> list[str]:
+    def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
         missing = self.missing(reaction.rule, sent)
         self.took += [reaction for _ in missing]
         return missing

@@ -28,7 +28,7 @@ TOGETHER = {
 
 def wanted(brokers: int = 1, **spec: object) -> dict[str, WantedTopic]:
     topics = wanted_topics(NAMES, KafkaSpec.model_validate(spec), brokers)
-    assert len({one.name for one in topics}) == len(topics) == 10
+    assert len({one.name for one in topics}) == len(topics) == 11
     return {one.name: one for one in topics}
 
 

@@ -1,0 +1,258 @@
+"""Before a worker works: its topology is brought into force, and others have stopped.
+
+Workers with two files never work at the same time. One with a changed file writes it into the
+topology log (``runtime/kafka/topologylog.py``); the others look there every few seconds and stop.
+Only when none of them is left in any consumer group does the new one begin. What needs a person's
+word is refused before anything is written, and so is a file that was replaced: the process that
+comes back with it has only been started again.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from ampelstream.core.ownership import Word, check_word
+from ampelstream.errors import ConfigError, SourceError
+from ampelstream.model.times import jd_from_unix
+from ampelstream.runtime.faust.inputs import Input
+from ampelstream.runtime.kafka.clients import open_admin, open_consumer
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog
+from ampelstream.runtime.service.log import incident
+from ampelstream.topology import Identity
+from ampelstream.topology.differences import in_words
+
+__all__ = ["LOOK_SECONDS", "Admission", "client_id"]
+
+_LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 2.0
+"""Time between two looks at the log, or for others [s]."""
+_CLIENT = "ampelstream-"
+
+
+def client_id(digest: str) -> str:
+    """Name under which a worker's clients are known to brokers: it tells its topology."""
+    return f"{_CLIENT}{digest}"
+
+
+class Admission:
+    """Lets a worker in.
+
+    Parameters
+    ----------
+    log
+        Of the cluster.
+    content
+        The worker's topology.
+    groups
+        Consumer groups of the topology, each with its cluster.
+    by
+        Address of the worker.
+    now
+        Unix time [s].
+    """
+
+    def __init__(
+        self,
+        log: TopologyLog,
+        content: Identity,
+        groups: Iterable[tuple[str, Connection]],
+        *,
+        by: str = "",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._log = log
+        self._content = content
+        self._groups = tuple(groups)
+        self._by = by
+        self._now = now
+
+    @property
+    def superseded(self) -> bool:
+        """Whether another topology is in force."""
+        current = self._log.current
+        return current is not None and current.content.digest != self._content.digest
+
+    async def is_superseded(self) -> bool:
+        """Look whether another topology has come into force; no, where that cannot be seen now."""
+        try:
+            await self._log.read()
+        except SourceError as error:
+            _LOG.debug("the topology log cannot be read now: %s", error)
+        return self.superseded
+
+    async def enter(
+        self, word: Word | None, alerts: Iterable[Input] | None, *, roll_back: bool = False
+    ) -> Accepted:
+        """Bring the topology into force if it is not, and wait for workers with another.
+
+        Parameters
+        ----------
+        word
+            What was chosen about earlier alerts.
+        alerts
+            Where they are read; None where this worker does not read them.
+        roll_back
+            Whether the file may be one that was replaced.
+
+        Raises
+        ------
+        ConfigError
+            A word is missing; or the file was replaced, also just now by somebody else.
+        SourceError
+            A cluster cannot be reached.
+        """
+        current = await self._log.read()
+        if current is None or self.superseded:
+            await self._accept(current, word, alerts, roll_back=roll_back)
+        await self._alone()
+        accepted = await self._log.read()
+        if accepted is None or self.superseded:
+            raise self._replaced()
+        return accepted
+
+    async def note_backfilled(self) -> None:
+        """Note that the backfill is done; somebody else may have."""
+        current = self._log.current
+        if current is None or current.backfill is None or current.backfill.done:
+            return
+        plan = BackfillPlan(current.backfill.filters, current.backfill.since_jd, done=True)
+        record = Accepted(
+            current.content, self._log.offset, self._now(), self._by, current.word, plan
+        )
+        if await self._log.add(record):
+            text = "the backfill is read: its objects are brought over"
+            incident(_LOG, logging.INFO, "backfilled", text, filters=plan.filters)
+
+    async def _accept(
+        self,
+        current: Accepted | None,
+        word: Word | None,
+        alerts: Iterable[Input] | None,
+        *,
+        roll_back: bool,
+    ) -> None:
+        lines: list[str] = []
+        if current is not None:
+            known = {one.content.digest for _, one in self._log.history}
+            if self._content.digest in known and not roll_back:
+                raise self._replaced()
+            lines = list(in_words(check_word(current.content, self._content, word)))
+        plan = await self._plan(current, word, alerts)
+        record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
+        if not await self._log.add(record) and self.superseded:
+            raise self._replaced()
+        content = self._content
+        incident(
+            _LOG,
+            logging.INFO,
+            "topology_accepted",
+            f"topology {content.name} {content.version} is in force",
+            digest=content.digest,
+            replaces=None if current is None else current.content.digest,
+            word=word,
+            changes=lines,
+        )
+
+    async def _plan(
+        self, current: Accepted | None, word: Word | None, alerts: Iterable[Input] | None
+    ) -> BackfillPlan | None:
+        """The backfill that goes on, or begins."""
+        if current is None:
+            return None  # nothing was read before
+        if current.content.filters == self._content.filters:
+            return current.backfill
+        if word is not Word.BACKFILL:
+            return None
+        if alerts is None:
+            raise ConfigError(
+                "this worker reads no alerts, so it cannot begin a backfill: give --backfill to "
+                "one that runs the ingest step, and start that first"
+            )
+        return BackfillPlan(self._content.filters, await _since(alerts))
+
+    def _replaced(self) -> ConfigError:
+        current = self._log.current
+        if current is None:
+            return ConfigError("the topology log is empty again; see that nobody deletes its topic")
+        since = datetime.fromtimestamp(current.at, UTC).isoformat(timespec="seconds")
+        content = current.content
+        return ConfigError(
+            f"topology {content.name} {self._content.version} with content {self._content.digest} "
+            f"was replaced: {content.version} with content {content.digest} is in force since "
+            f"{since}. Start with that file, or with --roll-back to go back to this one"
+        )
+
+    async def _alone(self) -> None:
+        """Wait until no consumer group has a member with another topology."""
+        said = ""
+        while others := await self._others():
+            text = f"waiting for {len(others)} members with another topology file to stop"
+            if text != said:
+                incident(_LOG, logging.INFO, "waiting", text, members=sorted(others))
+                said = text
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _others(self) -> set[str]:
+        found: set[str] = set()
+        for group, connection in self._groups:
+            async with open_admin(connection) as client:
+                found |= await _foreign(client, group, client_id(self._content.digest))
+        return found
+
+
+async def _foreign(client: Any, group: str, ours: str) -> set[str]:
+    """Members of a group that are no workers of ours, as group and host."""
+    try:
+        answers = await client.describe_consumer_groups([group])
+    except KafkaError:  # another's cluster need not let us look; they stop by themselves
+        return set()
+    return {
+        f"{group} at {member[2]}"
+        for answer in answers
+        for described in answer.groups
+        for member in described[5]
+        if member[1] != ours
+    }
+
+
+async def _since(alerts: Iterable[Input]) -> float | None:
+    """From when on [JD] all alerts that have arrived are still there; None where all are.
+
+    An alert is made before it arrives, so one that is younger than the first record that is left
+    arrived behind it.
+    """
+    begins: list[float] = []
+    for one in alerts:
+        async with open_consumer(one.connection, enable_auto_commit=False) as client:
+            for place in await _partitions(client, one):
+                begins += await _begin(client, place)
+    return max(begins, default=None)
+
+
+async def _partitions(client: Any, source: Input) -> list[TopicPartition]:
+    topics = [topic for topic in await client.topics() if source.reads(topic)]
+    return [
+        TopicPartition(topic, number)
+        for topic in sorted(topics)
+        for number in sorted(client.partitions_for_topic(topic) or ())
+    ]
+
+
+async def _begin(client: Any, place: TopicPartition) -> list[float]:
+    """When the first record that is left arrived [JD]; nothing where none was removed before it."""
+    first = (await client.beginning_offsets([place]))[place]
+    if first == 0:
+        return []
+    if first == (await client.end_offsets([place]))[place]:
+        return [jd_from_unix(time.time())]  # nothing is left
+    client.assign([place])
+    client.seek(place, first)
+    record = await client.getone(place)
+    return [jd_from_unix(float(record.timestamp) / 1000)]

@@ -1,0 +1,211 @@
+"""A topology that changes while it runs on Kafka, by workers that take over from each other."""
+
+import asyncio
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ampelstream.simulate import Night
+
+from .looking import answer, incidents, metrics, where
+from .workers import Running, ampelstream, lags, wait_for_work, wait_until
+
+FIRST = """
+name: {name}
+version: "1"
+channels:
+  sky:
+    alerts: {{where: "candidate_where"}}
+    region: 0.9
+    window: [0, 10]
+    lightcurve: {{before: 50, after: 10}}
+    units: [{{unit: SkyMapProbability}}, {{unit: RiseDecline}}]
+    rank_by: {{field: SkyMapProbability.cumprob, order: ascending}}
+react:
+  - {{name: near, when: SkyMapProbability.cumprob < 0.6, sinks: [{{file: near.ndjson}}]}}
+""".replace("candidate_where", "magpsf < 19.5")
+RULE = ("cumprob < 0.6", "cumprob < 0.8")
+UNIT = ("window: [0, 10]", "window: [0, 5]")
+NEW_RULE = (
+    "react:\n",
+    "react:\n  - {name: any, when: status == 'active', sinks: [{file: any.ndjson}]}\n",
+)
+FILTER = ("magpsf < 19.5", "magpsf < 21")
+CHANNEL = (
+    "react:\n",
+    "  wide: {region: 0.99, window: [0, 20], units: [{unit: SkyMapProbability}]}\nreact:\n",
+)
+
+
+class Change:
+    """A topology on a broker, its file in versions, and its workers."""
+
+    def __init__(self, address: str, name: str, directory: Path, night: Night) -> None:
+        self.address, self.name, self.directory = address, name, directory
+        self.text = FIRST.format(name=name)
+        self.file = directory / "v0.yml"
+        self.file.write_text(self.text)
+        self.inputs: list[str | Path] = ["--alerts", night.alerts, "--notices", night.notices]
+        self.broker: list[str | Path] = ["--broker", address]
+        ampelstream("topics", "create", self.file, *self.broker, "--partitions", "2", "--yes")
+        self.running: list[Running] = []
+        self.number = 0
+
+    def edit(self, *changes: tuple[str, str]) -> None:
+        """Write the next version of the file."""
+        for old, new in changes:
+            assert self.text.count(old) == 1
+            self.text = self.text.replace(old, new)
+        self.number += 1
+        self.file = self.directory / f"v{self.number}.yml"
+        self.file.write_text(self.text)
+
+    def worker(self, index: int, *options: str, file: Path | None = None) -> Running:
+        log = self.directory / f"{(file or self.file).stem}-{index}-{len(self.running)}.log"
+        arguments: list[str | Path] = [
+            file or self.file,
+            *self.broker,
+            "--engine",
+            "faust",
+            "--log",
+            "json",
+        ]
+        arguments += ["--state", self.directory / "state", *options]
+        worker = Running(arguments, log, index)
+        self.running.append(worker)
+        return worker
+
+    def settle(self, *workers: Running) -> None:
+        """Wait until everything is done, sweeps too."""
+        wait_for_work(self.address, self.name)
+        urls = [where(one) for one in workers]
+
+        def done() -> bool:
+            values = [metrics(url)["ampelstream_sweeps_pending"] for url in urls]
+            return not any(values) and not any(asyncio.run(lags(self.address, self.name)).values())
+
+        wait_until(done, 60, "nothing is pending")
+
+    def backfilled(self, *workers: Running) -> None:
+        """Wait until a backfill is done."""
+        wait_until(
+            lambda: any(incidents(one, "backfilled") for one in workers), 60, "alerts are reread"
+        )
+        self.settle(*workers)
+
+    def candidates(self) -> list[dict[str, Any]]:
+        out = self.directory / "kafka.ndjson"
+        ampelstream("candidates", "export", self.file, *self.broker, "--out", out)
+        return [json.loads(line) for line in out.read_text().splitlines()]
+
+    def replayed(self) -> list[dict[str, Any]]:
+        out = self.directory / "replay"
+        shutil.rmtree(out, ignore_errors=True)
+        ampelstream("replay", self.file, *self.inputs, "--out", out, check=False)
+        text = (out / "candidates.ndjson").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def agrees(self) -> None:
+        """Wait until the candidates are those of a replay of the file: no sweep may be left."""
+        expected = self.replayed()
+        wait_until(lambda: self.candidates() == expected, 30, "the candidates of a replay")
+
+    def sent(self) -> Counter[str]:
+        """Ids of the messages in the files of the sinks."""
+        found = (self.directory / "state").rglob("*.ndjson")
+        lines = [line for path in sorted(set(found)) for line in path.read_text().splitlines()]
+        return Counter(json.loads(line)["id"] for line in lines if '"payload"' in line)
+
+    def stop(self) -> None:
+        for one in self.running:
+            if one.process.poll() is None:
+                one.process.kill()
+            one.process.wait()
+
+
+@pytest.fixture
+def change(
+    make_night: Callable[..., Night], broker_address: str, unique: str, tmp_path: Path
+) -> Any:
+    made = Change(broker_address, unique, tmp_path, make_night(seed=7, alerts=400))
+    yield made
+    made.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_changes_one_after_the_other_give_what_a_replay_gives(change: Change) -> None:
+    pair = [change.worker(0), change.worker(1)]
+    ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
+    change.settle(*pair)
+    change.agrees()
+    before = change.sent()
+    assert before
+    steps: list[tuple[tuple[tuple[str, str], ...], tuple[str, ...]]] = [
+        ((RULE, UNIT), ()),
+        ((NEW_RULE,), ()),
+        ((FILTER, CHANNEL), ("--backfill",)),
+    ]
+    for changes, options in steps:
+        change.edit(*changes)
+        fresh = [change.worker(0, *options), change.worker(1, *options)]
+        codes = [one.process.wait(60) for one in pair]
+        assert codes == [78, 78], [one.log.read_text()[-3000:] for one in pair]
+        assert all(incidents(one, "superseded") for one in pair)
+        pair = fresh
+        change.settle(*pair)
+        if options:
+            change.backfilled(*pair)
+        change.agrees()
+        sent = change.sent()
+        assert set(sent.values()) == {1}
+        assert before.keys() <= sent.keys()
+        before = sent
+    diff = ampelstream("topology", "diff", change.file, *change.broker)
+    assert (diff.stdout, diff.stderr) == ("", "no difference\n")
+    assert [one.stop() for one in pair] == [0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("steps", ["ingest", "ingest,objects,react"])
+def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps: str) -> None:
+    first = change.worker(0)
+    ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
+    change.settle(first)
+    assert first.stop() == 0
+    old = change.file
+    change.edit(FILTER)
+    ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
+    waiting = asyncio.run(lags(change.address, change.name))
+    assert sum(waiting.values()) > 0
+    refused = change.worker(0, "--steps", steps)
+    assert refused.process.wait(60) == 78
+    log = refused.log.read_text()
+    assert "--from-now-on" in log
+    assert "magpsf < 19.5 -> magpsf < 21" in log
+    assert asyncio.run(lags(change.address, change.name)) == waiting
+    # beside one with the old file, which goes on
+    first = change.worker(0, file=old)
+    where(first)
+    refused = change.worker(1, "--steps", steps)
+    assert refused.process.wait(60) == 78
+    change.settle(first)
+    assert answer(f"{where(first)}/live")[0] == 200
+    # with the word the old one stops; started again, it is refused until it is to be rolled back
+    second = change.worker(1, "--from-now-on")
+    assert first.process.wait(60) == 78
+    where(second)
+    refused = change.worker(0, file=old)
+    assert refused.process.wait(60) == 78
+    assert "was replaced" in refused.log.read_text()
+    assert second.process.poll() is None
+    back = change.worker(0, "--roll-back", "--from-now-on", file=old)
+    assert second.process.wait(60) == 78
+    change.settle(back)
+    assert back.stop() == 0

@@ -1,0 +1,92 @@
+"""How two topologies differ, and what follows."""
+
+import json
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from ampelstream.topology import Topology, identity_of, load
+from ampelstream.topology.differences import Effect, differences, in_words
+
+OLD = """
+name: mine
+version: "1"
+description: before
+channels:
+  a:
+    alerts: {where: "magpsf < 20"}
+    filters: [{unit: DecentFilter, config: DECENT}]
+    match: [{unit: PredetectionFilter}]
+    units: [{unit: SkyMapProbability}, {unit: RiseDecline, name: slope}]
+react:
+  - {name: near, when: "SkyMapProbability.cumprob < 0.6", sinks: [console]}
+"""
+_SHIPPED = load("kilonova").channels["kilonova"].filters[0].config
+OLD = OLD.replace("DECENT", json.dumps(_SHIPPED))
+AT_ONCE, AGAIN, ASK = Effect.AT_ONCE, Effect.AGAIN, Effect.ASK
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "effect"),
+    [
+        ("name: mine", "name: yours", "name", Effect.OTHER),
+        ('version: "1"', 'version: "2"', "version", AT_ONCE),
+        ("before", "after", "description", AT_ONCE),
+        ("0.6", "0.5", "react.near.when", AT_ONCE),
+        ("[console]", "[{file: x}]", "react.near.sinks", AT_ONCE),
+        ("name: near", "name: close", "react.close", AT_ONCE),
+        ("react:", "retention: {objects: 200}\nreact:", "retention.objects", AT_ONCE),
+        ("react:", "kafka: {partitions: 8}\nreact:", "kafka.partitions", AT_ONCE),
+        ("    units:", "    rank_by: slope.slope\n    units:", "channels.a.rank_by.field", AT_ONCE),
+        ("    units:", "    region: 0.5\n    units:", "channels.a.region", AGAIN),
+        ("    units:", "    window: [0, 9]\n    units:", "channels.a.window", AGAIN),
+        ("  a:\n", "  a:\n    lightcurve: {after: 9}\n", "channels.a.lightcurve.after", AGAIN),
+        ("name: slope", "name: rise", "channels.a.units.order", AGAIN),
+        ("    match: [{unit: PredetectionFilter}]\n", "", "channels.a.match.order", AGAIN),
+        ("channels:", 'events: {where: "far < 1"}\nchannels:', "events.where", AGAIN),
+        ("channels:", "events: {skymap: own}\nchannels:", "events.skymap", Effect.NOW_ON),
+        ("magpsf < 20", "magpsf < 19", "channels.a.alerts.where", ASK),
+        ('"min_rb": 0.3', '"min_rb": 0.4', "channels.a.filters.DecentFilter.config.min_rb", ASK),
+        ("channels:\n", "channels:\n  b: {}\n", "channels.b", ASK),
+        ("  a:\n", "  b:\n", "channels.a", AGAIN),
+        ("  a:\n", "  b:\n", "channels.b", ASK),
+    ],
+)  # fmt: skip
+def test_each_part_has_its_effect(
+    old: str, new: str, path: str, effect: Effect, make: Callable[[str], Topology]
+) -> None:
+    assert old in OLD
+    first, last = identity_of(make(OLD)), identity_of(make(OLD.replace(old, new, 1)))
+    found = {one.path: one.effect for one in differences(first, last)}
+    assert found[path] is effect
+    assert differences(first, first) == ()
+    only_at_once = set(found.values()) == {AT_ONCE}
+    science = {"version", "channels.a.rank_by.field"} & found.keys()
+    assert (first.hash == last.hash) is (only_at_once and not science)
+    assert (first.filters == last.filters) is (ASK not in found.values())
+
+
+def test_a_digest_tells_rules_apart_and_not_words(make: Callable[[str], Topology]) -> None:
+    first = identity_of(make(OLD))
+    assert identity_of(make(OLD.replace("before", "after"))).digest == first.digest
+    ruled = identity_of(make(OLD.replace("0.6", "0.5")))
+    assert (ruled.hash, ruled.digest == first.digest) == (first.hash, False)
+
+
+def test_what_a_unit_reads_counts_too(make: Callable[[str], Topology]) -> None:
+    first = identity_of(make(OLD))
+    path = "channels.a.filters.DecentFilter"
+    other = msgspec.structs.replace(first, prints={**first.prints, path: "0123"})
+    [found] = differences(first, other)
+    assert (found.path, found.effect) == (path, ASK)
+    assert "version" in found.remark
+
+
+def test_a_line_says_what_was_what_is_and_what_follows(make: Callable[[str], Topology]) -> None:
+    first, last = identity_of(make(OLD)), identity_of(make(OLD.replace("0.6", "0.5")))
+    [line] = in_words(differences(first, last))
+    assert line == (
+        "react.near.when: SkyMapProbability.cumprob < 0.6 -> SkyMapProbability.cumprob < 0.5 "
+        "(at once; matters that it holds for no longer are withdrawn)"
+    )
