@@ -19,7 +19,7 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.event import EventRevision, ExternalCoincidence
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.reaction import Reaction
-from ampelstream.shipped import schema_path
+from ampelstream.shipped import earlier_schemas, schema_path
 
 SCHEMAS = ("detection", "event", "candidate", "dead_letter", "reaction")
 text = st.text(max_size=8)
@@ -188,3 +188,21 @@ def test_every_field_is_documented(name: str) -> None:
     found = list(fields_of(schema))
     assert found
     assert [field["name"] for field in found if not field.get("doc", "").endswith(".")] == []
+
+
+@given(messages["detection"])
+def test_what_an_earlier_version_wrote_is_read(detection: Detection) -> None:
+    [path] = earlier_schemas("detection")
+    schema = json.loads(path.read_text())
+    canonical = fastavro.schema.to_parsing_canonical_form(schema)
+    head = b"\xc3\x01" + int(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"), 16).to_bytes(
+        8, "little"
+    )
+    now = own.encode_detection(detection)
+    record = fastavro.schemaless_reader(
+        io.BytesIO(now[10:]), json.loads(schema_path("detection").read_text()), None
+    )
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, record)
+    assert head != now[:10]
+    assert own.decode_detection(head + out.getvalue()) == detection

@@ -235,3 +235,32 @@ def test_a_commit_that_a_kill_cut_short_loses_no_message_and_repeats_none(
     rules.commit()
     rules.react.advance()
     assert [found for name, found in sinks.took if name == "one"] == [one.id for one in messages]
+
+
+class NamedSinks(Sinks):
+    """Sinks whose names a test may change."""
+
+    names: tuple[str, ...] = ("one",)
+
+    def missing(self, _rule: str, sent: Collection[str]) -> list[str]:
+        return [name for name in self.names if name not in sent]
+
+
+def test_a_sink_that_a_rule_is_given_later_does_not_get_what_was_decided_before(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    sinks = NamedSinks()
+    rules = Rules(make_topology(RULES), sinks)
+    [first] = rules.see(candidate(), 0)
+    rules.commit()
+    sinks.names = ("one", "other")
+    sinks.fails = False
+    rules.reopen()
+    rules.see(candidate(0.2), 1)  # the message is kept current: that sends nothing
+    rules.commit()
+    rules.react.advance()
+    [second] = rules.see(candidate(status="outside"), 2)
+    rules.commit()
+    rules.react.advance()
+    rules.react.advance()
+    assert sinks.took == [("one", first.id), ("one", second.id), ("other", second.id)]
