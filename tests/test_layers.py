@@ -58,10 +58,11 @@ PROCESSORS = {
     "events": {"MapCache"},
     "lookup": {"Lookup"},
     "census": {"EventCensus", "RevisionCensus"},
-    "state": {"commit_order", "finish", "LedgerEntry", "ObjectState"},
+    "ownership": {"Word", "check_word", "finish", "owner_of"},
+    "state": {"commit_order", "LedgerEntry", "ObjectState"},
 }
 """What a runtime may know of the core: three processors, what they count, what they share among the
-partitions of a process, how their state is committed, and looking at it."""
+partitions of a process, whose their state is, how it is committed, and looking at it."""
 
 
 def test_runtimes_call_nothing_of_the_core_but_its_processors() -> None:

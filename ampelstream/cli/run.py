@@ -192,9 +192,12 @@ def _work(settings: WorkerSettings, index: int) -> int:
 
 
 async def _worker(settings: WorkerSettings, index: int) -> int:
-    """Open the topology, see that its topics are there, and run one worker until it is stopped."""
+    """Open the topology, bring it into force, and run one worker until it is stopped."""
+    import socket
+
     from ampelstream.cli.workflow import open_topology
     from ampelstream.runtime.context import open_context
+    from ampelstream.runtime.faust.admission import open_admission
     from ampelstream.runtime.faust.worker import Worker
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.safefaust.versions import check_versions
@@ -204,4 +207,7 @@ async def _worker(settings: WorkerSettings, index: int) -> int:
     names = TopicNames(topology.name)
     create = create_command(settings.topology, settings.broker or "")
     context = await open_context(settings, index, names, create=create)
-    return await Worker(topology, context).run()
+    by = f"worker {index} of {socket.gethostname()}"
+    admission = open_admission(topology, context, by=by)
+    await admission.accept(settings.word, roll_back=settings.roll_back)
+    return await Worker(topology, context, admission).run()

@@ -14,6 +14,8 @@ import heapq
 from collections.abc import Iterator
 from itertools import groupby, islice
 
+import msgspec
+
 from ampelstream.core.objectstore import Matched, ObjectStore, merge_detection
 from ampelstream.core.state import Backfill, decode, encode, keys
 from ampelstream.model.announcement import Backfilled
@@ -50,11 +52,13 @@ class Refiltering:
         """Whether objects wait to become their shadows."""
         return self._now is not None and self._now.read
 
-    def begin(self, filters: str, since_jd: float | None) -> None:
+    def begin(self, name: str, filters: str, since_jd: float | None) -> None:
         """Begin anew.
 
         Parameters
         ----------
+        name
+            Tells this backfill from others.
         filters
             Digest of the filters.
         since_jd
@@ -62,7 +66,7 @@ class Refiltering:
             again.
         """
         self.end()
-        self._mark(Backfill(filters, since_jd))
+        self._mark(Backfill(name, filters, since_jd))
 
     def end(self) -> None:
         """End it, or give it up; what it gathered goes."""
@@ -86,8 +90,8 @@ class Refiltering:
 
     def read(self, mark: Backfilled) -> None:
         """Note that all earlier alerts have been read again."""
-        if self._now is not None and self._now.filters == mark.filters and not self._now.read:
-            self._mark(Backfill(self._now.filters, self._now.since_jd, read=True))
+        if self._now is not None and self._now.id == mark.id and not self._now.read:
+            self._mark(msgspec.structs.replace(self._now, read=True))
 
     def take(self, limit: int) -> list[str]:
         """Give the next objects that are to become their shadows; none at the end."""
@@ -107,7 +111,7 @@ class Refiltering:
         entry = keys.shadow(object_id)
         found = self._tables.get(entry)
         shadow = None if found is None else decode.object(found)
-        self._mark(Backfill(now.filters, now.since_jd, read=True, done=object_id))
+        self._mark(msgspec.structs.replace(now, done=object_id))
         self._tables.delete(entry)
         return self._store.refilter(object_id, shadow, now.since_jd)
 

@@ -60,8 +60,9 @@ class Objects:
         Digest of the inputs, for a replay (see `claim`).
     word
         From when on changed filters count, where the topology has changed (see `claim`).
-    since_jd
-        With a backfill: accepted alerts that are older [JD] will not be read again.
+    backfill, since_jd
+        Name of the backfill, where there is to be one, and from when on [JD] alerts are read again:
+        accepted alerts that are older [JD] will not be read again.
 
     Raises
     ------
@@ -79,6 +80,7 @@ class Objects:
         maps: MapCache | None = None,
         inputs: str = "",
         word: Word | None = None,
+        backfill: str = "",
         since_jd: float | None = None,
     ) -> None:
         claimed = claim(state, topology, inputs, word=word)
@@ -96,7 +98,7 @@ class Objects:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
         if word is Word.BACKFILL and (claimed.refilters or not claimed.used):
-            self._refiltering.begin(topology.filters, since_jd)
+            self._refiltering.begin(backfill, topology.filters, since_jd)
         elif claimed.refilters:
             self._refiltering.end()
 

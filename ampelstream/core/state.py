@@ -173,6 +173,8 @@ class Backfill(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    id
+        Tells it from others, also from one with the same filters.
     filters
         Digest of the filters that they are filtered with.
     since_jd
@@ -183,6 +185,7 @@ class Backfill(msgspec.Struct, frozen=True):
         Last object that was brought over.
     """
 
+    id: str
     filters: str
     since_jd: float | None = None
     read: bool = False

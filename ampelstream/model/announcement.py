@@ -44,8 +44,8 @@ class Backfilled(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    filters
-        Digest of the filters that they were filtered with.
+    id
+        Of the backfill.
     """
 
-    filters: str
+    id: str

@@ -32,6 +32,7 @@ def test_every_setting_is_an_option_once(runner: CliRunner) -> None:
         "Options",
         "Directories",
         "Kafka",
+        "A changed topology",
         "Timing",
     ]
 

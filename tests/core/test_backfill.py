@@ -34,6 +34,7 @@ def reopen(partition: Any, topology: Topology, since_jd: float | None = None) ->
         Accounting().tally(),
         lambda: 0.0,
         word=Word.BACKFILL,
+        backfill=topology.filters,
         since_jd=since_jd,
     )
     partition.objects.advance()

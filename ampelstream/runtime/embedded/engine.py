@@ -16,7 +16,6 @@ from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word, finish
 from ampelstream.core.react import Deliverer, React
-from ampelstream.core.state import keys
 from ampelstream.model.announcement import Announcement, Backfilled
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -86,6 +85,8 @@ class Engine:
         tally = self.accounting.tally
         self.ingest = Ingest(topology, tally(), now)
         self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs, word=word)
+        if self.objects.changes:
+            self.progress.forget_again()  # a backfill, if there is to be one, begins anew
         self.react = React(topology, self.tables, tally(), clock, deliverer, inputs=inputs)
         again = self.accounting.backfill_tally()
         self._refilter = Ingest(topology, again, now, backfill=True)
@@ -156,7 +157,7 @@ class Engine:
     def refiltered(self) -> None:
         """Note that all of them have been; `advance` brings the objects over."""
         self.progress.forget_again()
-        mark = Backfilled(self.topology.filters)
+        mark = Backfilled("")  # there is one at a time, and no other's mark comes late
         self.objects.process([Record(_NOWHERE, "detections", mark)])
         self.commit()
 
@@ -215,12 +216,12 @@ class Progress:
         table = self._AGAIN if again else self._OFFSET
         return {
             self._partition.decode(key[1:]): int(value)
-            for key, value in self._tables.scan(table, keys.stop(table))
+            for key, value in self._tables.scan(table, bytes([table[0] + 1]))
         }
 
     def forget_again(self) -> None:
         """Forget how far a backfill had come."""
-        for key, _ in list(self._tables.scan(self._AGAIN, keys.stop(self._AGAIN))):
+        for key, _ in list(self._tables.scan(self._AGAIN, b"h")):
             self._tables.delete(key)
 
     def handled(self, where: Coordinates, *, again: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Before a worker works: its topology is brought into force, and others have stopped.
+"""Before a worker works: its topology is brought into force, and those with another have stopped.
 
 Workers with two files never work at the same time. One with a changed file writes it into the
 topology log (``runtime/kafka/topologylog.py``); the others look there every few seconds and stop.
@@ -10,25 +10,29 @@ comes back with it has only been started again.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from ampelstream.core.ownership import Word, check_word
 from ampelstream.errors import ConfigError, SourceError
 from ampelstream.model.times import jd_from_unix
-from ampelstream.runtime.faust.inputs import Input
+from ampelstream.runtime.context import WorkerContext
+from ampelstream.runtime.faust.inputs import Input, inputs_of
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog
 from ampelstream.runtime.service.log import incident
-from ampelstream.topology import Identity
+from ampelstream.runtime.settings import INGEST
+from ampelstream.topology import Identity, Topology, identity_of
 from ampelstream.topology.differences import in_words
 
-__all__ = ["LOOK_SECONDS", "Admission", "client_id"]
+__all__ = ["LOOK_SECONDS", "Admission", "client_id", "open_admission"]
 
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
@@ -52,8 +56,10 @@ class Admission:
         The worker's topology.
     groups
         Consumer groups of the topology, each with its cluster.
+    alerts
+        Where alerts are read; None where this worker does not read them.
     by
-        Address of the worker.
+        Name of the worker, for people who read the log.
     now
         Unix time [s].
     """
@@ -63,6 +69,7 @@ class Admission:
         log: TopologyLog,
         content: Identity,
         groups: Iterable[tuple[str, Connection]],
+        alerts: Sequence[Input] | None,
         *,
         by: str = "",
         now: Callable[[], float] = time.time,
@@ -70,6 +77,7 @@ class Admission:
         self._log = log
         self._content = content
         self._groups = tuple(groups)
+        self.alerts = alerts
         self._by = by
         self._now = now
 
@@ -87,17 +95,13 @@ class Admission:
             _LOG.debug("the topology log cannot be read now: %s", error)
         return self.superseded
 
-    async def enter(
-        self, word: Word | None, alerts: Iterable[Input] | None, *, roll_back: bool = False
-    ) -> Accepted:
-        """Bring the topology into force if it is not, and wait for workers with another.
+    async def accept(self, word: Word | None, *, roll_back: bool = False) -> None:
+        """Bring the topology into force if it is not.
 
         Parameters
         ----------
         word
             What was chosen about earlier alerts.
-        alerts
-            Where they are read; None where this worker does not read them.
         roll_back
             Whether the file may be one that was replaced.
 
@@ -110,8 +114,25 @@ class Admission:
         """
         current = await self._log.read()
         if current is None or self.superseded:
-            await self._accept(current, word, alerts, roll_back=roll_back)
-        await self._alone()
+            await self._accept(current, word, roll_back=roll_back)
+
+    async def alone(self) -> Accepted:
+        """Wait until no consumer group has a member with another topology; gives what is in force.
+
+        Raises
+        ------
+        ConfigError
+            The file was replaced meanwhile.
+        SourceError
+            A cluster cannot be reached.
+        """
+        said = ""
+        while others := await self._others():
+            text = f"waiting for {len(others)} members with another topology file to stop"
+            if text != said:
+                incident(_LOG, logging.INFO, "waiting", text, members=sorted(others))
+                said = text
+            await asyncio.sleep(LOOK_SECONDS)
         accepted = await self._log.read()
         if accepted is None or self.superseded:
             raise self._replaced()
@@ -122,19 +143,18 @@ class Admission:
         current = self._log.current
         if current is None or current.backfill is None or current.backfill.done:
             return
-        plan = BackfillPlan(current.backfill.filters, current.backfill.since_jd, done=True)
+        plan = msgspec.structs.replace(current.backfill, done=True)
         record = Accepted(
             current.content, self._log.offset, self._now(), self._by, current.word, plan
         )
         if await self._log.add(record):
             text = "the backfill is read: its objects are brought over"
-            incident(_LOG, logging.INFO, "backfilled", text, filters=plan.filters)
+            incident(_LOG, logging.INFO, "backfilled", text, backfill=plan.id)
 
     async def _accept(
         self,
         current: Accepted | None,
         word: Word | None,
-        alerts: Iterable[Input] | None,
         *,
         roll_back: bool,
     ) -> None:
@@ -144,7 +164,7 @@ class Admission:
             if self._content.digest in known and not roll_back:
                 raise self._replaced()
             lines = list(in_words(check_word(current.content, self._content, word)))
-        plan = await self._plan(current, word, alerts)
+        plan = await self._plan(current, word)
         record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
         if not await self._log.add(record) and self.superseded:
             raise self._replaced()
@@ -160,9 +180,7 @@ class Admission:
             changes=lines,
         )
 
-    async def _plan(
-        self, current: Accepted | None, word: Word | None, alerts: Iterable[Input] | None
-    ) -> BackfillPlan | None:
+    async def _plan(self, current: Accepted | None, word: Word | None) -> BackfillPlan | None:
         """The backfill that goes on, or begins."""
         if current is None:
             return None  # nothing was read before
@@ -170,12 +188,14 @@ class Admission:
             return current.backfill
         if word is not Word.BACKFILL:
             return None
-        if alerts is None:
+        if self.alerts is None:
             raise ConfigError(
                 "this worker reads no alerts, so it cannot begin a backfill: give --backfill to "
                 "one that runs the ingest step, and start that first"
             )
-        return BackfillPlan(self._content.filters, await _since(alerts))
+        filters = self._content.filters
+        name = f"{filters}-{self._log.offset}"
+        return BackfillPlan(name, filters, await _since(self.alerts))
 
     def _replaced(self) -> ConfigError:
         current = self._log.current
@@ -189,22 +209,30 @@ class Admission:
             f"{since}. Start with that file, or with --roll-back to go back to this one"
         )
 
-    async def _alone(self) -> None:
-        """Wait until no consumer group has a member with another topology."""
-        said = ""
-        while others := await self._others():
-            text = f"waiting for {len(others)} members with another topology file to stop"
-            if text != said:
-                incident(_LOG, logging.INFO, "waiting", text, members=sorted(others))
-                said = text
-            await asyncio.sleep(LOOK_SECONDS)
-
     async def _others(self) -> set[str]:
         found: set[str] = set()
         for group, connection in self._groups:
             async with open_admin(connection) as client:
                 found |= await _foreign(client, group, client_id(self._content.digest))
         return found
+
+
+def open_admission(topology: Topology, context: WorkerContext, *, by: str = "") -> Admission:
+    """Make the admission of a worker.
+
+    Raises
+    ------
+    ConfigError
+        The sources name nothing to read, or a secret is not there.
+    """
+    names, own = TopicNames(topology.name), context.connection
+    inputs = inputs_of(names, context)
+    groups = [(one.group, one.connection) for one in inputs]
+    groups += [(names.app(step), own) for step in (OBJECTS, REACT)]
+    reads = INGEST in context.settings.steps
+    alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
+    log = TopologyLog(own, names.topology_log)
+    return Admission(log, identity_of(topology), groups, alerts if reads else None, by=by)
 
 
 async def _foreign(client: Any, group: str, ours: str) -> set[str]:

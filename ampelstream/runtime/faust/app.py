@@ -187,6 +187,7 @@ def objects_app(shared: Shared) -> faust.App:
             time.monotonic,
             maps=maps,
             word=Word.FROM_NOW_ON if plan is None else Word.BACKFILL,
+            backfill="" if plan is None else plan.id,
             since_jd=None if plan is None else plan.since_jd,
         )
 

@@ -41,7 +41,7 @@ class Reread:
     until: Mapping[TP, int]
 
 
-async def rereads(alerts: Iterable[Input], filters: str) -> list[Reread]:
+async def rereads(alerts: Iterable[Input], backfill: str) -> list[Reread]:
     """What is to be read again: all that was committed when workers with other filters had stopped.
 
     Raises
@@ -49,14 +49,14 @@ async def rereads(alerts: Iterable[Input], filters: str) -> list[Reread]:
     SourceError
         A cluster cannot be reached.
     """
-    return [Reread(backfill_of(one, filters), await _committed(one, one.group)) for one in alerts]
+    return [Reread(backfill_of(one, backfill), await _committed(one, one.group)) for one in alerts]
 
 
-async def all_read(shared: Shared, parts: Sequence[Reread]) -> None:
+async def all_read(shared: Shared, parts: Sequence[Reread], backfill: str) -> None:
     """Wait until all has been read again, by whichever worker, and say so to the objects."""
     while not await _are_read(parts):  # noqa: ASYNC110  (brokers are asked, nobody tells us)
         await asyncio.sleep(LOOK_SECONDS)
-    mark = Backfilled(shared.topology.filters)
+    mark = Backfilled(backfill)
     await shared.outbox.send(shared.encode([Output("detections", "backfilled", mark)]))
 
 

@@ -112,12 +112,12 @@ def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
             )
 
 
-def backfill_of(source: Input, filters: str) -> Input:
-    """What reads the alerts of an input again, for filters with that digest."""
+def backfill_of(source: Input, backfill: str) -> Input:
+    """What reads the alerts of an input again, for the backfill of that name."""
     return replace(
         source,
         name=f"{source.name}-backfill",
-        group=f"{source.group}.backfill-{filters}",
+        group=f"{source.group}.backfill-{backfill}",
         backfills=source.group,
     )
 

@@ -25,7 +25,6 @@ from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.unitpool import UnitPool, in_production
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
-from ampelstream.runtime.kafka.topologylog import TopologyLog
 from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
@@ -36,7 +35,7 @@ from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
 from ampelstream.runtime.settings import INGEST
-from ampelstream.topology import Topology, identity_of
+from ampelstream.topology import Topology
 
 __all__ = ["Worker"]
 
@@ -57,6 +56,8 @@ class Worker:
         The workflow.
     context
         Where and what.
+    admission
+        Says when it may begin, and when it has to stop since another topology is in force.
     exit_process
         Ends the process at once.
     """
@@ -65,11 +66,13 @@ class Worker:
         self,
         topology: Topology,
         context: WorkerContext,
+        admission: Admission,
         *,
         exit_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._exit = exit_process
         self._context = context
+        self._admission = admission
         self._settings = context.settings
         self._names = TopicNames(topology.name)
         self._accounting = Accounting()
@@ -81,7 +84,7 @@ class Worker:
         self._pool = UnitPool(_POOL_PROCESSES)
         # the same topology; its units are timed, and those that compute long run in the pool
         self._topology = in_production(topology, self._pool, self._metrics)
-        self._stop = asyncio.Event()
+        self._stop, self._ended = asyncio.Event(), asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], str] = {}
         self._apps: list[RunningApp] = []
         self._queries = _LateQueries()
@@ -108,7 +111,10 @@ class Worker:
             port=self._context.port,
         )
         url = self._context.url(await server.start())
-        if not await self._until_stopped(self._start(outbox, url)):
+        self._begin("start", self._start(outbox, url), may_end=True)
+        stopping = [asyncio.create_task(one.wait()) for one in (self._stop, self._ended)]
+        await asyncio.wait(stopping, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stop.is_set():
             code = self._failed()
             self._pool.close()
             logging.shutdown()
@@ -121,73 +127,45 @@ class Worker:
             self._exit(code)
         return ExitCode.CONFIGURATION if self._superseded else code
 
-    async def _until_stopped(self, start: Coroutine[Any, Any, None]) -> bool:
-        """Start, then wait for a signal or a failure; whether it was a signal."""
-        stopped = asyncio.create_task(self._stop.wait())
-        starting = asyncio.create_task(start)
-        self._tasks[starting] = "start"
-        await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done() and not starting.cancelled() and starting.exception() is None:
-            del self._tasks[starting]
-            await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        starting.cancel()
-        return self._stop.is_set()
-
     async def _start(self, outbox: Outbox, url: str) -> None:
         """Wait until the topology is in force, and start the applications of the steps."""
-        context, settings = self._context, self._settings
-        inputs = inputs_of(self._names, context)
-        alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
-        admission = self._admission(inputs, url)
-        ingests = INGEST in settings.steps
-        accepted = await admission.enter(
-            settings.word, alerts if ingests else None, roll_back=settings.roll_back
-        )
+        accepted = await self._admission.alone()
         shared = Shared(
             topology=self._topology,
             names=self._names,
-            context=context,
+            context=self._context,
             url=url,
             outbox=outbox,
             observer=self._watching,
             accounting=self._accounting,
             backfill=accepted.backfill,
         )
-        self._make_apps(shared, inputs)
+        self._make_apps(shared)
         for app in self._apps:
             self._health.expect(app.name)
             options = app.connection.client_options
             lag = LagWatch(app.name, options, app.group, app.assigned, self._watching)
             self._begin(app.name, app.run())
             self._begin(f"{app.name} (lag)", lag.run())
-        self._begin("topology", self._watch_topology(admission))
-        if ingests and accepted.backfill is not None and not accepted.backfill.done:
-            self._begin("backfill", self._backfill(shared, alerts, admission))
-        steps = sorted(settings.steps)
+        self._begin("topology", self._watch_topology(), may_end=True)
+        plan, alerts = accepted.backfill, self._admission.alerts
+        if alerts is not None and plan is not None and not plan.done:
+            self._begin("backfill", self._backfill(shared, alerts, plan.id), may_end=True)
+        steps = sorted(self._settings.steps)
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
 
-    def _admission(self, inputs: Sequence[Input], url: str) -> Admission:
-        names, own = self._names, self._context.connection
-        groups = [(one.group, one.connection) for one in inputs]
-        groups += [(names.app(step), own) for step in (OBJECTS, REACT)]
-        log = TopologyLog(own, names.topology_log)
-        return Admission(log, identity_of(self._topology), groups, by=url)
-
-    async def _watch_topology(self, admission: Admission) -> None:
+    async def _watch_topology(self) -> None:
         """Stop when another topology comes into force."""
-        while not await admission.is_superseded():  # noqa: ASYNC110  (brokers are asked)
+        while not await self._admission.is_superseded():  # noqa: ASYNC110  (brokers are asked)
             await asyncio.sleep(LOOK_SECONDS)
         text = "another topology file is in force now: this worker stops"
         incident(_LOG, logging.INFO, "superseded", text)
         self._superseded = True
         self._stop.set()
-        await asyncio.Event().wait()  # the end of this would count as a failure
 
-    async def _backfill(
-        self, shared: Shared, alerts: Sequence[Input], admission: Admission
-    ) -> None:
+    async def _backfill(self, shared: Shared, alerts: Sequence[Input], name: str) -> None:
         """Read earlier alerts again, for filters that have changed, until all have been."""
-        parts = await rereads(alerts, self._topology.filters)
+        parts = await rereads(alerts, name)
         apps = [
             RunningApp(
                 part.source.name,
@@ -200,19 +178,18 @@ class Worker:
         self._apps += apps
         for app in apps:
             self._begin(app.name, app.run())
-        await all_read(shared, parts)
-        await admission.note_backfilled()
+        await all_read(shared, parts, name)
+        await self._admission.note_backfilled()
         for app in apps:
             self._apps.remove(app)
             await app.stop()
             self._health.forget(app.name)
-        await asyncio.Event().wait()  # the end of this would count as a failure
 
-    def _make_apps(self, shared: Shared, inputs: Sequence[Input]) -> None:
+    def _make_apps(self, shared: Shared) -> None:
         """Make the applications of the steps that this worker runs."""
         own, steps = self._context.connection, self._settings.steps
         if INGEST in steps:
-            for one in inputs:
+            for one in inputs_of(self._names, self._context):
                 app = ingest_app(shared, one)
                 self._apps.append(RunningApp(one.name, app, one.connection, self._watching))
         if OBJECTS in steps:
@@ -223,10 +200,11 @@ class Worker:
         if REACT in steps:
             self._apps.append(RunningApp(REACT, react_app(shared), own, self._watching))
 
-    def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the rest; that it ends, or fails, ends the worker."""
-        task = asyncio.create_task(work, name=what)
+    def _begin(self, what: str, work: Coroutine[Any, Any, None], *, may_end: bool = False) -> None:
+        """Run something beside the rest; that it fails, or ends unless it may, ends the worker."""
+        task = asyncio.create_task(_and_then_nothing(work) if may_end else work, name=what)
         self._tasks[task] = what
+        task.add_done_callback(lambda _task: self._ended.set())
 
     async def _beat(self) -> None:
         """Report once a second that the event loop runs, and what is restored, moved or pending.
@@ -283,6 +261,12 @@ class Worker:
         self._pool.close()
         incident(_LOG, logging.INFO, "stopped", "stopped in order")
         return ExitCode.DONE
+
+
+async def _and_then_nothing(work: Coroutine[Any, Any, None]) -> None:
+    """Do it, and wait for ever."""
+    await work
+    await asyncio.Event().wait()
 
 
 class _LateQueries:

@@ -27,6 +27,8 @@ class BackfillPlan(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    id
+        Tells it from others, also from one with the same filters.
     filters
         Digest of the filters.
     since_jd
@@ -36,6 +38,7 @@ class BackfillPlan(msgspec.Struct, frozen=True):
         Whether all have been read.
     """
 
+    id: str
     filters: str
     since_jd: float | None = None
     done: bool = False
