@@ -249,7 +249,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     """-> Owner."""
     SHADOW = b"b"
     """Object id -> ObjectState, as a backfill makes it anew; without candidates."""
-    BACKFILL = b"k"
+    BACKFILL = b"z"
     """-> Backfill, while one is under way."""
 
     @staticmethod

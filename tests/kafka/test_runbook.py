@@ -78,7 +78,7 @@ def test_every_command_of_the_runbook(desk: Desk, make_night: Callable[..., Nigh
     check, diff, plain, backfill, back, create, again = runbook()
     broker: list[str | Path] = ["--broker", desk.address]
     old = desk.directory / "old.yml"
-    ampelstream("topics", "create", old, *broker, "--partitions", "2", "--yes")
+    ampelstream("topics", "create", old, *broker, "--yes")
     desk.run(plain.replace("new.yml", "old.yml"))
     ampelstream(
         "topics", "load", old, *broker, "--alerts", night.alerts, "--notices", night.notices
