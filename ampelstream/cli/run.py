@@ -6,17 +6,19 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
-from ampelstream.model.display import printable_lines
+from ampelstream.model.display import LINE, printable, printable_lines
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
 
 __all__ = ["run"]
@@ -64,6 +66,8 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
+    from ampelstream.runtime.embedded.reporter import Reporter
+    from ampelstream.runtime.embedded.statefiles import StateFiles
     from ampelstream.runtime.embedded.summary import skipped_rows
     from ampelstream.state.rocks import RocksBackend
 
@@ -76,10 +80,17 @@ def _follow(settings: WorkerSettings) -> None:
         backend = RocksBackend(settings.state / "rocks")
         open_things.callback(backend.close)
         dispatcher = Dispatcher(open_sinks(topology, settings.state))
-        embedded = Embedded(topology, backend, deliverer=dispatcher)
+        files = StateFiles(settings.state, topology.name)
+        embedded = Embedded(topology, backend, deliverer=dispatcher, letter_file=files.dead_letters)
         before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
-        unsent = follow(embedded, inputs, stop, poll_seconds=settings.poll, once=settings.once)
+        reporter = Reporter(
+            *(embedded, inputs, files, _say), every=settings.report, once=settings.once
+        )
+        beat = open_things.enter_context(reporter).beat
+        unsent = follow(
+            *(embedded, inputs, stop), poll_seconds=settings.poll, once=settings.once, beat=beat
+        )
     count = embedded.accounting.total
     typer.echo(
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
@@ -96,8 +107,17 @@ def _follow(settings: WorkerSettings) -> None:
         raise typer.Exit(1)
     fresh = count("dead_letters") - before
     if fresh:
-        typer.echo(f"{fresh} dead letters are of this run", err=True)
+        where = printable(files.dead_letters, LINE)
+        typer.echo(f"{fresh} dead letters are of this run; they are in {where}", err=True)
         raise typer.Exit(3)
+
+
+def _say(status: "RunStatus") -> None:
+    """Say how it goes; where nobody reads it any more, the work goes on."""
+    from ampelstream.runtime.embedded.runstatus import status_line
+
+    with suppress(OSError):
+        typer.echo(status_line(status), err=True)
 
 
 def _inputs(

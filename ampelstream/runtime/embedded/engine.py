@@ -5,9 +5,11 @@ and the messages to send go into the store in one WriteBatch. A process killed a
 when started again, a state that holds exactly the records up to its offsets, and goes on there.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
@@ -16,11 +18,13 @@ from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.react import Deliverer, React
 from ampelstream.core.state import finish
-from ampelstream.model.announcement import Announcement
+from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Record
+from ampelstream.runtime.embedded.letterfile import LetterFile
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
 
@@ -49,6 +53,8 @@ class Engine:
         Sends messages after each commit; without one they are only decided and kept.
     inputs
         Digest of the inputs, for a replay.
+    letter_file
+        Where dead letters are written as they come; without it they are in the state only.
     now
         Unix time [s].
     clock
@@ -68,6 +74,7 @@ class Engine:
         commit_every: int = BATCH,
         deliverer: Deliverer | None = None,
         inputs: str = "",
+        letter_file: Path | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +86,12 @@ class Engine:
         self.ingest = Ingest(topology, tally(), now)
         self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs)
         self.react = React(topology, self.tables, tally(), clock, deliverer)
+        self.event_time: float | None = None
+        """How far event time has come since the start [JD, UTC]; None before the first alert."""
+        self.letters = None
+        if letter_file is not None:
+            stored = self.progress.letter_keys
+            self.letters = LetterFile(letter_file, self.tables, self.progress.letter, stored)
         self._commit_every = commit_every
         self._since_commit = 0
 
@@ -112,6 +125,7 @@ class Engine:
                 found.append(output)
                 continue
             waiting.append(_record(output))
+            self._note_time(output.value)
             if isinstance(output.value, Announcement):
                 # its objects are matched before the next record: a replay is deterministic
                 found.extend(self.objects.process(waiting))
@@ -122,8 +136,19 @@ class Engine:
         found.extend(self.react.process(candidates))
         for one in found:
             if isinstance(one.value, DeadLetter):
-                self.progress.add_letter(one.value)
+                key = self.progress.add_letter(one.value)
+                if key is not None and self.letters is not None:
+                    self.letters.add(key, one.value)
         return found
+
+    def _note_time(self, value: object) -> None:
+        """Let event time go on: by day with the ticks, and within their day with detections."""
+        if isinstance(value, Tick):
+            self.event_time = max(value.jd, self.event_time or value.jd)
+        elif isinstance(value, Detection) and self.event_time is not None:
+            reached = self.event_time
+            if reached < value.jd < math.floor(reached) + 1:
+                self.event_time = value.jd
 
     def commit(self) -> None:
         """Write everything since the last commit as one batch, then send what was decided."""
@@ -132,6 +157,8 @@ class Engine:
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
         self._since_commit = 0
+        if self.letters is not None:
+            self.letters.write()
         # what a sink took is noted in the next batch; a sink refuses what it took before
         self.react.advance()
 
@@ -187,10 +214,30 @@ class Progress:
         key = self._OFFSET + self._encode((where.source, where.partition))
         self._tables.put(key, str(where.offset).encode())
 
-    def add_letter(self, letter: DeadLetter) -> None:
-        """Keep a dead letter, under its coordinates and reason: a record may have several."""
+    def add_letter(self, letter: DeadLetter) -> bytes | None:
+        """Keep a dead letter, under its coordinates and reason: a record may have several.
+
+        Returns
+        -------
+        bytes or None
+            Its key; None where it is known.
+        """
         key = self._LETTER + self._encode((letter.where, letter.step, letter.reason))
+        known = self._tables.get(key) is not None
         self._tables.put(key, self._encode(letter))
+        return None if known else key
+
+    def letter(self, key: bytes) -> DeadLetter:
+        """A dead letter by its key; KeyError where there is none."""
+        value = self._tables.get(key)
+        if value is None:
+            raise KeyError(key)
+        return self._letter.decode(value)
+
+    def letter_keys(self) -> Iterator[bytes]:
+        """Keys of all dead letters."""
+        for key, _ in self._tables.scan(self._LETTER, b"e"):
+            yield key
 
     def letters(self) -> Iterator[DeadLetter]:
         """Dead letters, in the order of their keys."""

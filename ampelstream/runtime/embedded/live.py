@@ -1,13 +1,29 @@
 """Following inputs: what is new is handled as it appears, until somebody says stop."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Protocol
 
 from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.sources import Source, merge
 
-__all__ = ["follow"]
+__all__ = ["Beat", "follow"]
+
+_IDLE_SECONDS = 1.0
+"""Longest time without a beat while nothing comes [s]."""
+
+
+class Beat(Protocol):
+    """Called after every batch and pass, and while nothing comes."""
+
+    def __call__(self, offsets: Mapping[tuple[str, int], int], *, pass_done: bool = False) -> None:
+        """Take note of how far it has come, and whether a pass is done."""
+        ...
+
+
+def _silent(offsets: Mapping[tuple[str, int], int], *, pass_done: bool = False) -> None:
+    pass
 
 
 def follow(
@@ -17,7 +33,7 @@ def follow(
     *,
     poll_seconds: float = 1.0,
     once: bool = False,
-    handled: Callable[[int], None] = lambda _count: None,
+    beat: Beat = _silent,
 ) -> int:
     """Handle what is there, then what comes.
 
@@ -37,8 +53,8 @@ def follow(
         How long to wait when nothing new was found [s].
     once
         End when there is nothing new, instead of waiting.
-    handled
-        Given the number of records of each pass.
+    beat
+        Told how far it has come, such as `ampelstream.runtime.embedded.reporter.Reporter.beat`.
 
     Returns
     -------
@@ -55,12 +71,15 @@ def follow(
                 position = record.read_at
                 offsets[(position.source, position.partition)] = position.offset
             count += len(batch)
+            beat(offsets)
             if stop.is_set():
                 break
         engine.commit()
-        handled(count)
+        beat(offsets, pass_done=True)
         if once and not count:
             break
-        if not count:
-            stop.wait(poll_seconds)
+        left = 0.0 if count else poll_seconds
+        while left > 0 and not stop.wait(min(left, _IDLE_SECONDS)):
+            left -= _IDLE_SECONDS
+            beat(offsets)
     return engine.finish()
