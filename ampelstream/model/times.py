@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["iso_from_jd", "iso_from_unix", "jd_from_iso", "span", "unix_from_jd"]
+__all__ = ["iso_from_jd", "iso_from_unix", "jd_from_iso", "reached", "span", "unix_from_jd"]
 
 _EPOCH = datetime(2000, 1, 1, 12, tzinfo=UTC)
 _EPOCH_JD = 2451545.0
@@ -46,3 +46,10 @@ def span(seconds: float) -> str:
         if abs(seconds) >= 2 * unit:
             return f"{seconds / unit:.1f} {name}"
     return f"{seconds:.0f} s"
+
+
+def reached(jd: float, now: float) -> str:
+    """How far event time [JD, UTC] has come, and how far that is from the clock [Unix, s]."""
+    behind = now - unix_from_jd(jd)
+    where = "behind" if behind >= 0 else "ahead of"
+    return f"event time {iso_from_jd(jd)}, {span(abs(behind))} {where} the clock"

@@ -28,7 +28,7 @@ def counts_of(accounting: Accounting) -> Counts:
     return Counts(
         alerts=total("received", "alerts"),
         notices=total("received", "notices"),
-        failed=total("failed", "alerts") + total("failed", "notices"),
+        failed=total("failed", "alerts"),
         passed=total("passed"),
         rejected=dict(accounting.by("rejected_by_all")),
         accepted=total("accepted"),

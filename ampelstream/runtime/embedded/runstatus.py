@@ -12,7 +12,7 @@ import msgspec
 
 from ampelstream.errors import StateError
 from ampelstream.model.display import printable
-from ampelstream.model.times import iso_from_jd, iso_from_unix, span, unix_from_jd
+from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, span, unix_from_jd
 from ampelstream.runtime.embedded.letterfile import LetterKind
 from ampelstream.runtime.outputs import write_json
 
@@ -31,7 +31,7 @@ class Counts(msgspec.Struct, frozen=True):
     alerts, notices
         Received.
     failed
-        Alerts and notices.
+        Alerts that could not be handled.
     rejected
         By all channels, by reason.
     sent
@@ -212,7 +212,7 @@ def _passed(status: RunStatus) -> str:
         every = "all " if gone == of.alerts else ""
         why.append(f"{every}{gone} rejected, {_reasons(of.rejected)}")
     if of.failed:
-        why.append(f"{of.failed} could not be read")
+        why.append(f"{of.failed} could not be handled")
     return f"{text}: {' and '.join(why)}" if why else text
 
 
@@ -253,8 +253,7 @@ def _letters(status: RunStatus) -> str:
 def _event_time(status: RunStatus) -> str:
     if status.event_time_jd is None:
         return "event time not known: no alert since the start"
-    behind = status.heartbeat - unix_from_jd(status.event_time_jd)
-    return f"event time {iso_from_jd(status.event_time_jd)}, {span(behind)} behind the clock"
+    return reached(status.event_time_jd, status.heartbeat)
 
 
 def _waiting(status: RunStatus) -> str:
@@ -290,6 +289,6 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
         "events": status.events,
         "unsent": status.unsent,
         **msgspec.to_builtins(status.total),
-        "dead_letter_kinds": msgspec.to_builtins(status.kinds[:_SHOWN_KINDS]),
+        "dead_letter_kinds": [msgspec.to_builtins(one) for one in status.kinds[:_SHOWN_KINDS]],
         "new": {"since": iso_from_unix(status.since), **new},
     }

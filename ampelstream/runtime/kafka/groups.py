@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from aiokafka.errors import for_code
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer
@@ -111,13 +112,14 @@ class ClusterView:
         """These groups; one that is not there is not asked for, which could create a topic."""
         listed = {name for name, *_ in await self._admin.list_consumer_groups()}
         found = {name: _Group() for name in names}
-        known = sorted(listed & found.keys())
-        answers = await self._admin.describe_consumer_groups(known) if known else ()
-        for answer in answers:
-            for code, name, state, _, _, members, *_ in answer.groups:
-                if not code:
+        for name in sorted(listed & found.keys()):
+            # one at a time: aiokafka 0.14.0 reads an answer of version 3 as one of version 2, which
+            # lacks a field at the end of each group
+            for answer in await self._admin.describe_consumer_groups([name]):
+                for code, _, state, _, _, members, *_ in answer.groups:
+                    if code:
+                        raise for_code(code)(f"group {name} cannot be looked at")
                     found[name].state, found[name].members = state, len(members)
-        for name in known:
             offsets = await self._admin.list_consumer_group_offsets(name)
             found[name].committed = {tp: one.offset for tp, one in offsets.items()}
         return found

@@ -10,7 +10,7 @@ import msgspec
 from ampelstream.codecs import own
 from ampelstream.errors import ConfigError, DecodeError
 from ampelstream.model.display import printable
-from ampelstream.model.times import iso_from_jd, iso_from_unix, span, unix_from_jd
+from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, unix_from_jd
 from ampelstream.runtime.kafka.clients import open_admin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.groups import ClusterView, Reader, StepStatus, steps, viewed
@@ -104,8 +104,7 @@ def topology_line(status: TopologyStatus) -> str:
 def _event_time_text(status: TopologyStatus) -> str:
     if status.event_time_jd is None:
         return "event time not known: no detection yet"
-    behind = status.time - unix_from_jd(status.event_time_jd)
-    return f"event time {iso_from_jd(status.event_time_jd)}, {span(behind)} behind the clock"
+    return reached(status.event_time_jd, status.time)
 
 
 def topology_row(status: TopologyStatus) -> dict[str, Any]:
