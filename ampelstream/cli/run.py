@@ -34,7 +34,8 @@ def run(settings: WorkerSettings) -> None:
 
     In one process, from directories: write files under another name and rename them into the
     directory when they are whole; names that begin with a dot are left alone. Without --alerts, in
-    one process from the topics of --broker.
+    one process from the topics of --broker. A line a minute says how it goes (--report); from
+    another terminal, `ampelstream status --state DIR` does.
 
     With --engine faust, on Kafka: make the topics first with `ampelstream topics create`. Workers
     share the work; start as many as you like, on as many machines.
@@ -84,9 +85,7 @@ def _follow(settings: WorkerSettings) -> None:
         embedded = Embedded(topology, backend, deliverer=dispatcher, letter_file=files.dead_letters)
         before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
-        reporter = Reporter(
-            *(embedded, inputs, files, _say), every=settings.report, once=settings.once
-        )
+        reporter = Reporter(embedded, files, _say, every=settings.report, once=settings.once)
         beat = open_things.enter_context(reporter).beat
         unsent = follow(
             *(embedded, inputs, stop), poll_seconds=settings.poll, once=settings.once, beat=beat

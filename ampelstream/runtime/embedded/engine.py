@@ -86,6 +86,8 @@ class Engine:
         self.ingest = Ingest(topology, tally(), now)
         self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs)
         self.react = React(topology, self.tables, tally(), clock, deliverer)
+        self.on_commit: Callable[[], None] = _nothing
+        """Called after each commit."""
         self.event_time: float | None = None
         """How far event time has come since the start [JD, UTC]; None before the first alert."""
         self.letters = None
@@ -161,6 +163,7 @@ class Engine:
             self.letters.write()
         # what a sink took is noted in the next batch; a sink refuses what it took before
         self.react.advance()
+        self.on_commit()
 
     def finish(self) -> int:
         """Commit what is open, and what the sinks took of it.
@@ -178,6 +181,10 @@ class Engine:
         """Note that a replay came to its end: its state is not to be gone on with."""
         finish(self.tables)
         self.tables.commit()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _record(output: Output) -> Record:

@@ -1,29 +1,43 @@
 """Following inputs: what is new is handled as it appears, until somebody says stop."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
 from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.sources import Source, merge
+from ampelstream.sources.merge import After
 
-__all__ = ["Beat", "follow"]
+__all__ = ["Beat", "Left", "follow"]
 
 _IDLE_SECONDS = 1.0
 """Longest time without a beat while nothing comes [s]."""
 
+Left = Callable[[], Mapping[str, int | None]]
+"""Says, where it is asked, what the inputs have that is not handled yet: how many ``files`` and
+``records``, None where that cannot be known."""
+
 
 class Beat(Protocol):
-    """Called after every batch and pass, and while nothing comes."""
+    """Called before and after each pass, and while nothing comes."""
 
-    def __call__(self, offsets: Mapping[tuple[str, int], int], *, pass_done: bool = False) -> None:
-        """Take note of how far it has come, and whether a pass is done."""
+    def __call__(self, left: Left, *, pass_done: bool = False) -> None:
+        """Take note that the work goes on, and whether a pass is done."""
         ...
 
 
-def _silent(offsets: Mapping[tuple[str, int], int], *, pass_done: bool = False) -> None:
+def _silent(left: Left, *, pass_done: bool = False) -> None:
     pass
+
+
+def _left(sources: Iterable[Source], after: After) -> dict[str, int | None]:
+    """What lies behind the offsets, summed over sources that count the same."""
+    found: dict[str, int | None] = {}
+    for what, number in (source.waiting(after) for source in sources):
+        before = found.get(what, 0)
+        found[what] = None if before is None or number is None else before + number
+    return found
 
 
 def follow(
@@ -54,7 +68,7 @@ def follow(
     once
         End when there is nothing new, instead of waiting.
     beat
-        Told how far it has come, such as `ampelstream.runtime.embedded.reporter.Reporter.beat`.
+        Told that it goes on, such as `ampelstream.runtime.embedded.reporter.Reporter.beat`.
 
     Returns
     -------
@@ -62,8 +76,13 @@ def follow(
         Messages that a sink has not taken.
     """
     offsets = engine.progress.offsets()
+
+    def left() -> dict[str, int | None]:
+        return _left(sources, offsets)
+
     while not stop.is_set():
         count = 0
+        beat(left)
         records = iter(merge(sources, offsets))
         while batch := list(islice(records, BATCH)):
             engine.process(batch)
@@ -71,15 +90,14 @@ def follow(
                 position = record.read_at
                 offsets[(position.source, position.partition)] = position.offset
             count += len(batch)
-            beat(offsets)
             if stop.is_set():
                 break
         engine.commit()
-        beat(offsets, pass_done=True)
+        beat(left, pass_done=True)
         if once and not count:
             break
-        left = 0.0 if count else poll_seconds
-        while left > 0 and not stop.wait(min(left, _IDLE_SECONDS)):
-            left -= _IDLE_SECONDS
-            beat(offsets)
+        idle = 0.0 if count else poll_seconds
+        while idle > 0 and not stop.wait(min(idle, _IDLE_SECONDS)):
+            idle -= _IDLE_SECONDS
+            beat(left)
     return engine.finish()

@@ -3,16 +3,16 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.live import Left
 from ampelstream.runtime.embedded.runstatus import Counts, RunStatus
 from ampelstream.runtime.embedded.statefiles import StateFiles
-from ampelstream.sources import Source
 
 __all__ = ["BEAT_SECONDS", "Reporter", "counts_of"]
 
@@ -48,8 +48,6 @@ class Reporter:
     ----------
     engine
         Topology and state; nobody else uses its database.
-    sources
-        What is followed.
     files
         Where the status file is.
     say
@@ -72,7 +70,6 @@ class Reporter:
     def __init__(
         self,
         engine: Engine,
-        sources: Sequence[Source],
         files: StateFiles,
         say: Callable[[RunStatus], None],
         *,
@@ -82,7 +79,6 @@ class Reporter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
-        self._sources = sources
         self._files = files
         self._say = say
         self._every = every
@@ -92,6 +88,7 @@ class Reporter:
         self._started = self._since = now()
         self._before = counts_of(engine.accounting)
         self._waiting: Mapping[str, int | None] = {}
+        self._left: Left = dict
         self._first = True
         self._line_at = clock() + every
         self._beat_at = clock()
@@ -101,6 +98,7 @@ class Reporter:
     def __enter__(self) -> Self:
         self._held.enter_context(self._files.hold())
         self._write(self.status())
+        self._engine.on_commit = self._committed
         return self
 
     def __exit__(
@@ -113,27 +111,32 @@ class Reporter:
         self._write(self.status(ended=True, error=said))
         self._held.close()
 
-    def beat(self, offsets: Mapping[tuple[str, int], int], *, pass_done: bool = False) -> None:
-        """Say and write what is due; called after each batch, and while nothing comes.
+    def beat(self, left: Left, *, pass_done: bool = False) -> None:
+        """Say and write what is due; called while inputs are followed, whatever comes of them.
 
         Parameters
         ----------
-        offsets
-            Last offset handled, for each (source, partition).
+        left
+            Gives what is not handled yet.
         pass_done
             Whether a pass over the inputs is done.
         """
+        self._left = left
         at = self._clock()
         if at >= self._line_at or (self._first and pass_done):
             self._first = False
             self._line_at = at + self._every
-            self._waiting = self._ask(offsets)
+            self._waiting = left()
             status = self.status()
             self._say(status)
             self._write(status)
             self._before, self._since = status.total, status.heartbeat
         elif at >= self._beat_at:
             self._write(self.status())
+
+    def _committed(self) -> None:
+        """A commit is a sign of life, too: a pass may take hours."""
+        self.beat(self._left)
 
     def status(self, *, ended: bool = False, error: str = "") -> RunStatus:
         """What there is to say at this moment."""
@@ -159,14 +162,6 @@ class Reporter:
             waiting=self._waiting,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
         )
-
-    def _ask(self, offsets: Mapping[tuple[str, int], int]) -> dict[str, int | None]:
-        """What the inputs have that is not handled, summed by what it is."""
-        found: dict[str, int | None] = {}
-        for what, number in (source.waiting(offsets) for source in self._sources):
-            before = found.get(what, 0)
-            found[what] = None if before is None or number is None else before + number
-        return found
 
     def _write(self, status: RunStatus) -> None:
         """Replace the status file. The work does not end where that fails: the heartbeat does."""

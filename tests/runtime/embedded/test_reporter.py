@@ -12,7 +12,7 @@ from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.runtime.embedded.live import follow
+from ampelstream.runtime.embedded.live import Left, follow
 from ampelstream.runtime.embedded.reporter import BEAT_SECONDS, Reporter
 from ampelstream.runtime.embedded.runstatus import RunStatus, read_status
 from ampelstream.runtime.embedded.statefiles import StateFiles
@@ -50,7 +50,14 @@ class Inbox:
 
     def waiting(self, after: After) -> Waiting:
         left = len(self.values) - after.get(("inbox", 0), -1) - 1
-        return Waiting("records", left if self.readable else None)
+        return Waiting("records", left)
+
+
+class Silent(Inbox):
+    """A source that does not say how much it has."""
+
+    def waiting(self, _after: After) -> Waiting:
+        return Waiting("records", None)
 
 
 class Desk:
@@ -64,7 +71,7 @@ class Desk:
         self.said: list[RunStatus] = []
         self.time = 1_000_000.0
         self.reporter = Reporter(
-            *(self.engine, [self.inbox], self.files, self.said.append),
+            *(self.engine, self.files, self.said.append),
             now=lambda: self.time,
             clock=lambda: self.time,
         )
@@ -108,7 +115,7 @@ def test_a_line_after_the_first_pass_and_then_in_time(
         assert len(desk.said) == 1
         desk.time += 1.0
         desk.inbox.values.append(b"more")
-        desk.reporter.beat({("inbox", 0): 6})
+        desk.reporter.beat(lambda: {"records": 1})
         [_, second] = desk.said
         assert (second.new.alerts, second.total.alerts) == (3, 7)
         assert (second.since, second.heartbeat) == (1_000_000.0, 1_000_060.0)
@@ -120,20 +127,39 @@ def test_a_heartbeat_between_the_lines(desk: Desk) -> None:
         desk.run()
         for passed, beaten in ((BEAT_SECONDS - 1, 0.0), (1.0, BEAT_SECONDS), (3.0, BEAT_SECONDS)):
             desk.time += passed
-            desk.reporter.beat({})
+            desk.reporter.beat(dict)
             assert desk.written.heartbeat == 1_000_000.0 + beaten
         assert len(desk.said) == 1
 
 
 def test_a_pass_that_takes_long_is_reported_all_the_same(desk: Desk) -> None:
     with desk.reporter:
-        desk.reporter.beat({})
+        desk.reporter.beat(dict)
         assert desk.said == []
         desk.time += 60.0
-        desk.reporter.beat({})
+        desk.reporter.beat(dict)
         assert len(desk.said) == 1
-        desk.reporter.beat({}, pass_done=True)
+        desk.reporter.beat(dict, pass_done=True)
         assert len(desk.said) == 1
+
+
+def test_every_commit_of_a_long_pass_is_a_sign_of_life(desk: Desk) -> None:
+    desk.inbox.values = [b"junk"] * 1200
+    handled = desk.engine.process
+
+    def slowly(batch: Sequence[SourceRecord]) -> Any:
+        desk.time += 59.0
+        return handled(batch)
+
+    desk.engine.process = slowly  # type: ignore[method-assign]  # (time passes while it works)
+    with desk.reporter:
+        desk.run()
+        desk.time += 5.0
+        desk.engine.commit()
+        assert desk.written.heartbeat == desk.time
+    # after 118 s, in the middle of the pass, and after 182 s
+    assert [one.total.alerts for one in desk.said] == [1000, 1200]
+    assert desk.said[0].waiting == {"records": 700}
 
 
 def test_it_beats_while_nothing_comes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,14 +167,14 @@ def test_it_beats_while_nothing_comes(desk: Desk, monkeypatch: pytest.MonkeyPatc
     stop = threading.Event()
     beats: list[bool] = []
 
-    def beat(offsets: After, *, pass_done: bool = False) -> None:
-        assert not offsets
+    def beat(left: Left, *, pass_done: bool = False) -> None:
+        assert left() == {"records": 0}
         beats.append(pass_done)
-        if len(beats) == 5:
+        if len(beats) == 6:
             stop.set()
 
     follow(desk.engine, [desk.inbox], stop, poll_seconds=3600.0, beat=beat)
-    assert beats == [True, False, False, False, False]
+    assert beats == [False, True, False, False, False, False]
 
 
 def test_the_end_is_written_down(desk: Desk) -> None:
@@ -165,8 +191,11 @@ def test_the_end_is_written_down(desk: Desk) -> None:
 
 def test_what_no_input_says_is_not_known(desk: Desk) -> None:
     with desk.reporter:
-        desk.inbox.readable = False
-        desk.reporter.beat({}, pass_done=True)
+        follow(
+            *(desk.engine, [desk.inbox, Silent()], threading.Event()),
+            once=True,
+            beat=desk.reporter.beat,
+        )
         assert desk.said[0].waiting == {"records": None}
 
 
@@ -182,10 +211,10 @@ def test_a_disk_that_is_full_ends_the_heartbeat_and_not_the_work(
             broken.setattr("ampelstream.runtime.embedded.runstatus.write_json", full)
             for _ in range(3):
                 desk.time += 60.0
-                desk.reporter.beat({})
+                desk.reporter.beat(dict)
         assert caplog.text.count("cannot be written: No space left on device") == 1
         assert desk.written == before
         assert len(desk.said) == 3
         desk.time += 60.0
-        desk.reporter.beat({})
+        desk.reporter.beat(dict)
         assert desk.written == desk.said[-1]
