@@ -160,6 +160,7 @@ class Reporter:
             unsent=engine.react.pending,
             event_time_jd=engine.event_time,
             waiting=self._waiting,
+            sweeps=engine.objects.pending,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
         )
 

@@ -89,6 +89,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     waiting
         What the inputs have that is not handled yet, ``files`` and ``records``; None where it
         cannot be known. As of ``since``.
+    sweeps
+        Revisions of events whose objects have yet to be matched.
     kinds
         Of the dead letters, most frequent first.
     """
@@ -110,6 +112,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     unsent: int = 0
     event_time_jd: float | None = None
     waiting: Mapping[str, int | None] = {}
+    sweeps: int = 0
     kinds: tuple[LetterKind, ...] = ()
 
     def write(self, path: Path) -> None:
@@ -258,6 +261,8 @@ def _event_time(status: RunStatus) -> str:
 
 def _waiting(status: RunStatus) -> str:
     known = [f"{n} {what}" for what, n in sorted(status.waiting.items()) if n]
+    if status.sweeps:
+        known.append(f"{status.sweeps} sweeps of events")
     unknown = [what for what, n in sorted(status.waiting.items()) if n is None]
     if unknown:
         known.append(f"an unknown number of {' and '.join(unknown)}")
@@ -286,6 +291,7 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
         "event_time": None if jd is None else iso_from_jd(jd),
         "event_time_behind_seconds": None if jd is None else round(now - unix_from_jd(jd), 3),
         "waiting": dict(status.waiting),
+        "sweeps": status.sweeps,
         "events": status.events,
         "unsent": status.unsent,
         **msgspec.to_builtins(status.total),

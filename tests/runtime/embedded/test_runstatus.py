@@ -107,6 +107,7 @@ def test_the_whole_line() -> None:
             {"waiting": {"records": None, "files": 3}},
             "; 3 files and an unknown number of records waiting",
         ),
+        ({"waiting": {"files": 3}, "sweeps": 2}, "; 3 files and 2 sweeps of events waiting"),
         ({"new": Counts(alerts=1, rejected={"bad\x1b[2J\nreason": 1})}, r"bad\x1b[2J\x0areason"),
     ],
 )
