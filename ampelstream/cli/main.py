@@ -24,6 +24,7 @@ from ampelstream.cli import (
     replay,
     run,
     skymaps,
+    status,
     topics,
     topology,
     units,
@@ -68,6 +69,7 @@ app = typer.Typer(
 )
 app.command("replay")(replay.replay)
 app.command("run")(run.run)
+app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.add_typer(topology.app, name="topology")
 app.add_typer(topics.app, name="topics")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BrokerOption",
+    "OptionalBroker",
     "TopologyArgument",
     "connect",
     "create_command",
@@ -123,6 +124,7 @@ def takes(model: type[M]) -> Callable[[Callable[[M], None]], Callable[..., None]
 
 _FIELDS = WorkerSettings.model_fields
 BrokerOption = Annotated[str, _shown("broker", _FIELDS["broker"], panel=False)]
+OptionalBroker = Annotated[str | None, _shown("broker", _FIELDS["broker"], panel=False)]
 TopologyArgument = Annotated[str, _shown("topology", _FIELDS["topology"])]
 
 

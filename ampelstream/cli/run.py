@@ -6,18 +6,20 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
-from ampelstream.model.display import printable_lines
+from ampelstream.model.display import LINE, printable, printable_lines
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
 
 __all__ = ["run"]
@@ -33,7 +35,8 @@ def run(settings: WorkerSettings) -> None:
 
     In one process, from directories: write files under another name and rename them into the
     directory when they are whole; names that begin with a dot are left alone. Without --alerts, in
-    one process from the topics of --broker.
+    one process from the topics of --broker. A line a minute says how it goes (--report); from
+    another terminal, `ampelstream status --state DIR` does.
 
     With --engine faust, on Kafka: make the topics first with `ampelstream topics create`. Workers
     share the work; start as many as you like, on as many machines.
@@ -66,6 +69,8 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
+    from ampelstream.runtime.embedded.reporter import Reporter
+    from ampelstream.runtime.embedded.statefiles import StateFiles
     from ampelstream.runtime.embedded.summary import skipped_rows
     from ampelstream.state.rocks import RocksBackend
     from ampelstream.topology.differences import in_words
@@ -80,19 +85,26 @@ def _follow(settings: WorkerSettings) -> None:
         backend = RocksBackend(settings.state / topology.name / "rocks")
         open_things.callback(backend.close)
         dispatcher = Dispatcher(open_sinks(topology, settings.state))
+        files = StateFiles(settings.state, topology.name)
         embedded = Embedded(
-            topology, backend, deliverer=dispatcher, word=settings.word, eager=False
+            topology,
+            backend,
+            deliverer=dispatcher,
+            word=settings.word,
+            eager=False,
+            letter_file=files.dead_letters,
         )
         for line in in_words(embedded.objects.changes):
             typer.echo(f"changed: {line}", err=True)
         before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
+        reporter = Reporter(embedded, files, _say, every=settings.report, once=settings.once)
+        beat = open_things.enter_context(reporter).beat
         unsent = follow(
-            embedded,
-            inputs,
-            stop,
+            *(embedded, inputs, stop),
             poll_seconds=settings.poll,
             once=settings.once,
+            beat=beat,
             reopen=reopen,
         )
     count = embedded.accounting.total
@@ -111,8 +123,17 @@ def _follow(settings: WorkerSettings) -> None:
         raise typer.Exit(1)
     fresh = count("dead_letters") - before
     if fresh:
-        typer.echo(f"{fresh} dead letters are of this run", err=True)
+        where = printable(files.dead_letters, LINE)
+        typer.echo(f"{fresh} dead letters are of this run; they are in {where}", err=True)
         raise typer.Exit(3)
+
+
+def _say(status: "RunStatus") -> None:
+    """Say how it goes; where nobody reads it any more, the work goes on."""
+    from ampelstream.runtime.embedded.runstatus import status_line
+
+    with suppress(OSError):
+        typer.echo(status_line(status), err=True)
 
 
 def _inputs(

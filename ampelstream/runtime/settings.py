@@ -157,6 +157,12 @@ class WorkerSettings(BaseModel):
         bool, Field(description="End when nothing new is there."), Option(panel=DIRECTORIES)
     ] = False
 
+    report: Annotated[
+        float,
+        Field(ge=0.1, description="Time between two lines that say how it goes."),
+        Option(panel=DIRECTORIES, unit="s"),
+    ] = 60.0
+
     broker: Annotated[
         str | None,
         Field(

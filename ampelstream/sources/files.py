@@ -17,7 +17,7 @@ from ampelstream.sources.formats import (
     suffix_of,
     why_not,
 )
-from ampelstream.sources.merge import After, Source, created_time
+from ampelstream.sources.merge import After, Source, Waiting, created_time
 from ampelstream.sources.window import Skipped
 
 __all__ = ["FileSource", "open_source"]
@@ -91,12 +91,23 @@ class FileSource:
         for name, path in self.files():
             done = after.get((name, 0), -1)
             stamp = _stamp(path)
-            if done >= 0 and (
-                plain_name(path.name).endswith(ONE_RECORD) or self._read.get(name) == (stamp, done)
-            ):
+            if self._is_read(name, path, stamp, done):
                 continue
             last = yield from self._file(name, path, done)
             self._read[name] = (stamp, last)
+
+    def _is_read(self, name: str, path: Path, stamp: tuple[int, int], done: int) -> bool:
+        """Whether nothing can lie behind the offset in this file."""
+        one = plain_name(path.name).endswith(ONE_RECORD)
+        return done >= 0 and (one or self._read.get(name) == (stamp, done))
+
+    def waiting(self, after: After) -> Waiting:
+        """Files that were not read to their end yet, or have changed since."""
+        left = sum(
+            not self._is_read(name, path, _stamp(path), after.get((name, 0), -1))
+            for name, path in self.files()
+        )
+        return Waiting("files", left)
 
     def _file(self, name: str, path: Path, done: int) -> Generator[SourceRecord, None, int]:
         """Give the records behind an offset; returns the last one's offset."""

@@ -3,7 +3,7 @@
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ampelstream.codecs.alerts import decode
 from ampelstream.errors import DecodeError
@@ -11,12 +11,27 @@ from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_iso
 from ampelstream.sources.window import Skipped
 
-__all__ = ["After", "Source", "created_time", "event_time", "merge"]
+__all__ = ["After", "Source", "Waiting", "created_time", "event_time", "merge"]
 
 After = Mapping[tuple[str, int], int]
 """(source, partition) -> last offset that has been handled."""
 
 _CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
+
+
+class Waiting(NamedTuple):
+    """What an input has that was not handled yet.
+
+    Attributes
+    ----------
+    what
+        Of what there are so many: ``files`` or ``records``.
+    number
+        How many; None where that cannot be known now.
+    """
+
+    what: str
+    number: int | None
 
 
 class Source(Protocol):
@@ -42,6 +57,10 @@ class Source(Protocol):
 
     def estimate(self) -> int | None:
         """Number of records, where that is cheaply known."""
+        ...
+
+    def waiting(self, after: After) -> Waiting:
+        """How much lies behind the offsets in ``after``; asked about once a minute."""
         ...
 
 

@@ -56,5 +56,5 @@ def test_every_command_runs(
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     assert worker is not None
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert (tmp_path / "candidates.ndjson").read_text().count("\n") >= 1

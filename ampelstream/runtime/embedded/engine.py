@@ -5,9 +5,11 @@ and the messages to send go into the store in one WriteBatch. A process killed a
 when started again, a state that holds exactly the records up to its offsets, and goes on there.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
@@ -16,11 +18,13 @@ from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word, finish
 from ampelstream.core.react import Deliverer, React
-from ampelstream.model.announcement import Announcement, Backfilled
+from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Record
+from ampelstream.runtime.embedded.letterfile import LetterFile
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
 
@@ -54,6 +58,8 @@ class Engine:
     eager
         Whether all that an event concerns is done before the next record, as a replay must to be
         deterministic; otherwise `advance` does it, in slices.
+    letter_file
+        Where dead letters are written as they come; without it they are in the state only.
     now
         Unix time [s].
     clock
@@ -75,6 +81,7 @@ class Engine:
         inputs: str = "",
         word: Word | None = None,
         eager: bool = True,
+        letter_file: Path | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,6 +98,14 @@ class Engine:
         again = self.accounting.backfill_tally()
         self._refilter = Ingest(topology, again, now, backfill=True)
         self._eager = eager
+        self.on_commit: Callable[[], None] = _nothing
+        """Called after each commit."""
+        self.event_time: float | None = None
+        """How far event time has come since the start [JD, UTC]; None before the first alert."""
+        self.letters = None
+        if letter_file is not None:
+            stored = self.progress.letter_keys
+            self.letters = LetterFile(letter_file, self.tables, self.progress.letter, stored)
         self._commit_every = commit_every
         self._since_commit = 0
 
@@ -124,6 +139,7 @@ class Engine:
                 found.append(output)
                 continue
             waiting.append(_record(output))
+            self._note_time(output.value)
             if self._eager and isinstance(output.value, Announcement):
                 # its objects are matched before the next record: a replay is deterministic
                 found.extend(self.objects.process(waiting))
@@ -138,7 +154,9 @@ class Engine:
         found.extend(self.react.process(candidates))
         for one in found:
             if isinstance(one.value, DeadLetter):
-                self.progress.add_letter(one.value)
+                key = self.progress.add_letter(one.value)
+                if key is not None and self.letters is not None:
+                    self.letters.add(key, one.value)
         return found
 
     def advance(self, budget_seconds: float) -> list[Output]:
@@ -161,6 +179,15 @@ class Engine:
         self.objects.process([Record(_NOWHERE, "detections", mark)])
         self.commit()
 
+    def _note_time(self, value: object) -> None:
+        """Let event time go on: by day with the ticks, and within their day with detections."""
+        if isinstance(value, Tick):
+            self.event_time = max(value.jd, self.event_time or value.jd)
+        elif isinstance(value, Detection) and self.event_time is not None:
+            reached = self.event_time
+            if reached < value.jd < math.floor(reached) + 1:
+                self.event_time = value.jd
+
     def commit(self) -> None:
         """Write everything since the last commit as one batch, then send what was decided."""
         for processor in (self.ingest, self._refilter, self.objects, self.react):
@@ -168,8 +195,11 @@ class Engine:
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
         self._since_commit = 0
+        if self.letters is not None:
+            self.letters.write()
         # what a sink took is noted in the next batch; a sink refuses what it took before
         self.react.advance()
+        self.on_commit()
 
     def finish(self) -> int:
         """Commit what is open, and what the sinks took of it.
@@ -187,6 +217,10 @@ class Engine:
         """Note that a replay came to its end: its state is not to be gone on with."""
         finish(self.tables)
         self.tables.commit()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _record(output: Output) -> Record:
@@ -231,10 +265,30 @@ class Progress:
         )
         self._tables.put(key, str(where.offset).encode())
 
-    def add_letter(self, letter: DeadLetter) -> None:
-        """Keep a dead letter, under its coordinates and reason: a record may have several."""
+    def add_letter(self, letter: DeadLetter) -> bytes | None:
+        """Keep a dead letter, under its coordinates and reason: a record may have several.
+
+        Returns
+        -------
+        bytes or None
+            Its key; None where it is known.
+        """
         key = self._LETTER + self._encode((letter.where, letter.step, letter.reason))
+        known = self._tables.get(key) is not None
         self._tables.put(key, self._encode(letter))
+        return None if known else key
+
+    def letter(self, key: bytes) -> DeadLetter:
+        """A dead letter by its key; KeyError where there is none."""
+        value = self._tables.get(key)
+        if value is None:
+            raise KeyError(key)
+        return self._letter.decode(value)
+
+    def letter_keys(self) -> Iterator[bytes]:
+        """Keys of all dead letters."""
+        for key, _ in self._tables.scan(self._LETTER, b"e"):
+            yield key
 
     def letters(self) -> Iterator[DeadLetter]:
         """Dead letters, in the order of their keys."""

@@ -1,14 +1,45 @@
 """Following inputs: what is new is handled as it appears, until somebody says stop."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Protocol
 
 from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.runtime.embedded.rereading import Rereading
 from ampelstream.sources import Source, merge
+from ampelstream.sources.merge import After
 
-__all__ = ["follow"]
+__all__ = ["Beat", "Left", "follow"]
+
+_IDLE_SECONDS = 1.0
+"""Longest time without a beat while nothing comes [s]."""
+
+Left = Callable[[], Mapping[str, int | None]]
+"""Says, where it is asked, what the inputs have that is not handled yet: how many ``files`` and
+``records``, None where that cannot be known."""
+
+
+class Beat(Protocol):
+    """Called before and after each pass, and while nothing comes."""
+
+    def __call__(self, left: Left, *, pass_done: bool = False) -> None:
+        """Take note that the work goes on, and whether a pass is done."""
+        ...
+
+
+def _silent(left: Left, *, pass_done: bool = False) -> None:
+    pass
+
+
+def _left(sources: Iterable[Source], after: After) -> dict[str, int | None]:
+    """What lies behind the offsets, summed over sources that count the same."""
+    found: dict[str, int | None] = {}
+    for what, number in (source.waiting(after) for source in sources):
+        before = found.get(what, 0)
+        found[what] = None if before is None or number is None else before + number
+    return found
+
 
 _SLICE_SECONDS = 0.2
 """How long background work goes on at a time [s]: new records wait for it."""
@@ -22,7 +53,7 @@ def follow(
     poll_seconds: float = 1.0,
     once: bool = False,
     reopen: Callable[[], Sequence[Source]] | None = None,
-    handled: Callable[[int], None] = lambda _count: None,
+    beat: Beat = _silent,
 ) -> int:
     """Handle what is there, then what comes.
 
@@ -45,8 +76,8 @@ def follow(
         End when there is nothing new, instead of waiting.
     reopen
         Opens the inputs anew, for a backfill; by default ``sources`` serve once more.
-    handled
-        Given the number of records of each pass.
+    beat
+        Told that it goes on, such as `ampelstream.runtime.embedded.reporter.Reporter.beat`.
 
     Returns
     -------
@@ -55,8 +86,13 @@ def follow(
     """
     offsets = engine.progress.offsets()
     rereading = Rereading(engine, reopen or (lambda: sources), batch=BATCH)
+
+    def left() -> dict[str, int | None]:
+        return _left(sources, offsets)
+
     while not stop.is_set():
         count = 0
+        beat(left)
         records = iter(merge(sources, offsets))
         while batch := list(islice(records, BATCH)):
             engine.process(batch)
@@ -68,12 +104,15 @@ def follow(
                 break
             _background(engine, rereading)
         engine.commit()
-        handled(count)
+        beat(left, pass_done=True)
         if _background(engine, rereading) or count:
             continue
         if once:
             break
-        stop.wait(poll_seconds)
+        idle = poll_seconds
+        while idle > 0 and not stop.wait(min(idle, _IDLE_SECONDS)):
+            idle -= _IDLE_SECONDS
+            beat(left)
     return engine.finish()
 
 

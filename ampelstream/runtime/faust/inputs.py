@@ -145,7 +145,7 @@ def inputs_of(names: TopicNames, context: WorkerContext) -> list[Input]:
             found.append(
                 Input(
                     name=f"ingest-{part}",
-                    group=f"{where.group_prefix}{names.ingest_group}.{part}",
+                    group=f"{where.group_prefix}{names.ingest_group_of(stream, cluster)}",
                     stream=stream,
                     connection=where,
                     topics=() if pattern else tuple(one for spec in inputs for one in spec.topics),
@@ -159,7 +159,7 @@ def inputs_of(names: TopicNames, context: WorkerContext) -> list[Input]:
     if registry is not None:
         parked = Input(
             name=PARKED,
-            group=f"{context.connection.group_prefix}{names.ingest_group}.parked",
+            group=f"{context.connection.group_prefix}{names.ingest_group_of('parked')}",
             stream="alerts",
             connection=context.connection,
             topics=(names.parked,),

@@ -75,6 +75,19 @@ class TopicNames:
         """Consumer group of the ingest step."""
         return self._of("ingest")
 
+    def ingest_group_of(self, stream: str, cluster: str | None = None) -> str:
+        """Group of what reads a stream, without the prefix that the cluster may ask for.
+
+        Parameters
+        ----------
+        stream
+            ``alerts``, ``notices`` or ``parked``.
+        cluster
+            Name of the cluster among the sources; None for our own.
+        """
+        part = stream if cluster is None else f"{stream}-{cluster}"
+        return f"{self.ingest_group}.{part}"
+
     def app(self, step: str) -> str:
         """Id of a step's Faust application, which is its consumer group too."""
         return self._of(step)

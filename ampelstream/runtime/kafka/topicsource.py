@@ -24,7 +24,7 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.sources import Skipped
-from ampelstream.sources.merge import After
+from ampelstream.sources.merge import After, Waiting
 
 __all__ = ["TopicSource", "open_topics"]
 
@@ -36,6 +36,9 @@ _FETCH_BYTES = 16 << 20
 _PATIENCE_SECONDS = 30.0
 """A pass ends where nothing came for so long [s]: a topic that was deleted never reaches its end.
 The next pass asks the cluster anew, and says what is wrong."""
+
+_ANSWER_SECONDS = 5.0
+"""For how long an answer is waited for that is only told to people [s]."""
 
 
 class TopicSource:
@@ -92,6 +95,22 @@ class TopicSource:
                     since = time.monotonic()
                 elif time.monotonic() - since > _PATIENCE_SECONDS:
                     return
+
+    def waiting(self, after: After) -> Waiting:
+        """Records behind the offsets in ``after``, as the cluster says now.
+
+        The marks of transactions count as records. Not known before the first pass, and while no
+        broker answers.
+        """
+        if self._clients is None:
+            return Waiting("records", None)
+        asked = asyncio.run_coroutine_threadsafe(self._left(after), self._loop)
+        try:
+            with reaching(self._connection):
+                return Waiting("records", asked.result(_ANSWER_SECONDS))
+        except (SourceError, CancelledError):
+            asked.cancel()
+            return Waiting("records", None)
 
     def close(self) -> None:
         """Disconnect."""
@@ -174,6 +193,17 @@ class TopicSource:
                 *(tp.topic, self.name, known + 1, first - 1, tp.partition),
             )
         return max(first, known + 1)
+
+    async def _left(self, after: After) -> int:
+        """Records between the offsets and the ends of the partitions."""
+        client, _ = await self._connected()
+        partitions = sorted(client.assignment())
+        if not partitions:
+            return 0
+        first = await client.beginning_offsets(partitions)
+        last = await client.end_offsets(partitions)
+        known = {tp: after.get((self._named(tp.topic), tp.partition), -1) for tp in partitions}
+        return sum(max(0, last[tp] - max(first[tp], known[tp] + 1)) for tp in partitions)
 
     async def _fetch(
         self, ends: Mapping[TopicPartition, int]

@@ -18,7 +18,7 @@ from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import follow
 from ampelstream.runtime.embedded.rereading import Rereading
-from ampelstream.sources.merge import After
+from ampelstream.sources.merge import After, Waiting
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import Topology
 from tests.runtime.embedded.conftest import alert_row
@@ -105,6 +105,9 @@ class Records:
 
     def estimate(self) -> int:
         return len(self.records)
+
+    def waiting(self, _after: After) -> Waiting:
+        return Waiting("records", 0)
 
 
 class Running:

@@ -162,3 +162,30 @@ def test_a_killed_run_sends_every_reaction_once(
         process.wait()
     subprocess.run([*start, str(state)], capture_output=True, check=True)
     assert sent(state) == expected
+
+
+@pytest.mark.slow
+def test_a_killed_run_writes_every_dead_letter_once(tmp_path: Path) -> None:
+    alerts = tmp_path / "alerts.ndjson"
+    count = 20_000
+    alerts.write_text("".join(f'{{"odd": {n}, "filler": "{"x" * 500}"}}\n' for n in range(count)))
+    (tmp_path / "reacting.yml").write_text(REACTING)
+    start = [sys.executable, "-m", "ampelstream", "run", str(tmp_path / "reacting.yml"), "--once"]
+    start += ["--alerts", str(alerts), "--state", str(tmp_path / "state")]
+    path = tmp_path / "state" / "reacting" / "dead-letters.ndjson"
+    whole = count * 800
+    dice = random.Random(7)  # noqa: S311  (a reproducible test, not a secret)
+    killed = 0
+    for part in range(1, 6):
+        aim = (part - dice.random()) / 6 * whole
+        process = subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and (path.stat().st_size if path.exists() else 0) < aim:
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        killed += process.returncode == -signal.SIGKILL
+    done = subprocess.run(start, capture_output=True, check=False)
+    assert done.returncode == 3, done.stderr.decode()
+    assert killed >= 3
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(row["offset"] for row in rows) == list(range(count))

@@ -42,6 +42,9 @@ class Cluster:
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         return {place: self.logs[(place.topic, place.partition)][2] for place in places}
 
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(*place) for place in self.logs} if self.positions else set()
+
     def seek(self, place: TopicPartition, offset: int) -> None:
         self.positions[place] = offset
 
@@ -103,6 +106,25 @@ def test_each_pass_reads_up_to_the_ends(cluster: Cluster, source: TopicSource) -
     cluster.logs = {}
     assert list(source.read({})) == []
     assert cluster.connected == 2  # the clients stay
+
+
+def test_what_waits_is_asked_of_the_cluster(
+    cluster: Cluster, source: TopicSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert source.waiting({}) == ("records", None)  # before the first pass
+    list(source.read({}))
+    assert source.waiting({}) == ("records", 3 + 0 + 2)
+    assert source.waiting({("a", 0): 1}) == ("records", 5)  # older than the topic is
+    assert source.waiting({("a", 0): 5, ("b", 0): 0}) == ("records", 1)
+    cluster.logs[("a", 1)] = (0, [], 7)
+    assert source.waiting({("a", 0): 5, ("b", 0): 1}) == ("records", 7)
+
+    async def silent(_places: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(topicsource, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(cluster, "end_offsets", silent)
+    assert source.waiting({}) == ("records", None)
 
 
 def test_topics_of_one_name_on_two_clusters_are_not_mixed_up(cluster: Cluster) -> None:

@@ -1,0 +1,177 @@
+"""Says a line a minute while inputs are followed, and keeps the status file up to date."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from ampelstream.core.accounting import Accounting
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.live import Left
+from ampelstream.runtime.embedded.runstatus import Counts, RunStatus
+from ampelstream.runtime.embedded.statefiles import StateFiles
+
+__all__ = ["BEAT_SECONDS", "Reporter", "counts_of"]
+
+BEAT_SECONDS = 5.0
+"""Time between two heartbeats [s]."""
+_LOG = logging.getLogger(__name__)
+
+
+def counts_of(accounting: Accounting) -> Counts:
+    """What people are told of the counts."""
+    total = accounting.total
+    rules = [rule for rule, _ in accounting.by("reactions")]
+    return Counts(
+        alerts=total("received", "alerts"),
+        notices=total("received", "notices"),
+        failed=total("failed", "alerts"),
+        passed=total("passed"),
+        rejected=dict(accounting.by("rejected_by_all")),
+        accepted=total("accepted"),
+        candidates=total("candidates"),
+        sent=sum(total("reactions", rule, "sent") for rule in rules),
+        dead_letters=total("dead_letters"),
+    )
+
+
+class Reporter:
+    """Tells people and monitoring how a followed topology is doing.
+
+    A context: the files of the topology are held as long as it lasts, and at its end the status
+    file says when and why the process ended.
+
+    Parameters
+    ----------
+    engine
+        Topology and state; nobody else uses its database.
+    files
+        Where the status file is.
+    say
+        Given the status when a line is due.
+    every
+        Time between two lines [s]; the first comes when the first pass is done.
+    once
+        Whether the process ends by itself when nothing new is there.
+    now
+        Unix time [s].
+    clock
+        Seconds that never go back.
+
+    Raises
+    ------
+    StateError
+        The directory cannot be written.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        files: StateFiles,
+        say: Callable[[RunStatus], None],
+        *,
+        every: float = 60.0,
+        once: bool = False,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._files = files
+        self._say = say
+        self._every = every
+        self._once = once
+        self._now = now
+        self._clock = clock
+        self._started = self._since = now()
+        self._before = counts_of(engine.accounting)
+        self._waiting: Mapping[str, int | None] = {}
+        self._left: Left = dict
+        self._first = True
+        self._line_at = clock() + every
+        self._beat_at = clock()
+        self._unwritten = False
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._held.enter_context(self._files.hold())
+        self._write(self.status())
+        self._engine.on_commit = self._committed
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        said = "" if error is None else str(error) or type(error).__name__
+        self._write(self.status(ended=True, error=said))
+        self._held.close()
+
+    def beat(self, left: Left, *, pass_done: bool = False) -> None:
+        """Say and write what is due; called while inputs are followed, whatever comes of them.
+
+        Parameters
+        ----------
+        left
+            Gives what is not handled yet.
+        pass_done
+            Whether a pass over the inputs is done.
+        """
+        self._left = left
+        at = self._clock()
+        if at >= self._line_at or (self._first and pass_done):
+            self._first = False
+            self._line_at = at + self._every
+            self._waiting = left()
+            status = self.status()
+            self._say(status)
+            self._write(status)
+            self._before, self._since = status.total, status.heartbeat
+        elif at >= self._beat_at:
+            self._write(self.status())
+
+    def _committed(self) -> None:
+        """A commit is a sign of life, too: a pass may take hours."""
+        self.beat(self._left)
+
+    def status(self, *, ended: bool = False, error: str = "") -> RunStatus:
+        """What there is to say at this moment."""
+        engine, now = self._engine, self._now()
+        total = counts_of(engine.accounting)
+        return RunStatus(
+            topology=engine.topology.name,
+            version=engine.topology.version,
+            hash=engine.topology.hash,
+            pid=os.getpid(),
+            started=self._started,
+            heartbeat=now,
+            once=self._once,
+            ended=now if ended else None,
+            error=error,
+            total=total,
+            new=total.since(self._before),
+            since=self._since,
+            events=len(engine.objects.events),
+            rules=len(engine.topology.reactions),
+            unsent=engine.react.pending,
+            event_time_jd=engine.event_time,
+            waiting=self._waiting,
+            sweeps=engine.objects.pending,
+            kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
+        )
+
+    def _write(self, status: RunStatus) -> None:
+        """Replace the status file. The work does not end where that fails: the heartbeat does."""
+        self._beat_at = self._clock() + BEAT_SECONDS
+        try:
+            status.write(self._files.status)
+        except OSError as error:
+            if not self._unwritten:
+                _LOG.warning("%s cannot be written: %s", self._files.status, error.strerror)
+            self._unwritten = True
+        else:
+            self._unwritten = False

@@ -1,0 +1,300 @@
+"""What a process of the embedded runtime says of itself: as a file, as a line, as plain data.
+
+The process replaces the file every few seconds, which is its heartbeat; whoever watches it reads
+the file and need not open the database, which the process has to itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ampelstream.errors import StateError
+from ampelstream.model.display import printable
+from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, span, unix_from_jd
+from ampelstream.runtime.embedded.letterfile import LetterKind
+from ampelstream.runtime.outputs import write_json
+
+__all__ = ["Counts", "RunStatus", "faults", "read_status", "status_line", "status_row"]
+
+_SHOWN_REASONS = 3
+_SHOWN_KINDS = 5
+_REASON = 100
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What was counted; names as in `ampelstream.core.accounting`, unless said otherwise.
+
+    Attributes
+    ----------
+    alerts, notices
+        Received.
+    failed
+        Alerts that could not be handled.
+    rejected
+        By all channels, by reason.
+    sent
+        Reactions that all sinks of their rule have.
+    """
+
+    alerts: int = 0
+    notices: int = 0
+    failed: int = 0
+    passed: int = 0
+    rejected: Mapping[str, int] = {}
+    accepted: int = 0
+    candidates: int = 0
+    sent: int = 0
+    dead_letters: int = 0
+
+    def since(self, before: "Counts") -> "Counts":
+        """What was counted after ``before``."""
+        gone = {reason: n - before.rejected.get(reason, 0) for reason, n in self.rejected.items()}
+        others = {
+            name: getattr(self, name) - getattr(before, name)
+            for name in self.__struct_fields__
+            if name != "rejected"
+        }
+        return Counts(rejected={reason: n for reason, n in gone.items() if n}, **others)
+
+
+class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A process and its state at one moment; times are Unix times [s].
+
+    Attributes
+    ----------
+    topology, version, hash
+        Of the topology.
+    pid
+        Of the process.
+    started, heartbeat
+        When the process began, and when it wrote this.
+    once
+        Whether it ends by itself when nothing new is there.
+    ended, error
+        When it ended; and with what error, empty where it was asked to end. None while it runs.
+    total
+        Counts in the whole life of the state.
+    new, since
+        Counts since the last line that the process said, and when that was.
+    events
+        How many are known.
+    rules
+        How many the topology has for reactions.
+    unsent
+        Reactions that a sink has yet to take.
+    event_time_jd
+        How far event time has come [JD, UTC]; None where no alert has said it.
+    waiting
+        What the inputs have that is not handled yet, ``files`` and ``records``; None where it
+        cannot be known. As of ``since``.
+    sweeps
+        Revisions of events whose objects have yet to be matched.
+    kinds
+        Of the dead letters, most frequent first.
+    """
+
+    topology: str
+    version: str
+    hash: str
+    pid: int
+    started: float
+    heartbeat: float
+    once: bool
+    ended: float | None = None
+    error: str = ""
+    total: Counts = Counts()
+    new: Counts = Counts()
+    since: float
+    events: int = 0
+    rules: int = 0
+    unsent: int = 0
+    event_time_jd: float | None = None
+    waiting: Mapping[str, int | None] = {}
+    sweeps: int = 0
+    kinds: tuple[LetterKind, ...] = ()
+
+    def write(self, path: Path) -> None:
+        """Replace the file; a reader sees the old or the new one whole. OSError where it fails."""
+        write_json(path, msgspec.to_builtins(self))
+
+
+_decode = msgspec.json.Decoder(RunStatus).decode
+
+
+def read_status(path: Path) -> RunStatus:
+    """Read what a process wrote.
+
+    Raises
+    ------
+    StateError
+        The file cannot be read, or is of another version.
+    """
+    try:
+        return _decode(path.read_bytes())
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {error.strerror or error}") from error
+    except msgspec.DecodeError as error:
+        raise StateError(
+            f"{path} is not what this version writes: {error}. Start `ampelstream run` with this "
+            "version once"
+        ) from error
+
+
+def faults(status: RunStatus, *, running: bool, now: float, max_age: float) -> Iterator[str]:
+    """What is wrong with a process, each in a sentence; nothing where all is well.
+
+    Parameters
+    ----------
+    status
+        What it wrote.
+    running
+        Whether it lives.
+    now
+        Unix time [s].
+    max_age
+        Longest time since its last heartbeat [s].
+    """
+    age = now - status.heartbeat
+    if status.ended is not None and status.error:
+        yield f"the process ended {span(age)} ago: {status.error}"
+    elif status.ended is not None and not status.once:
+        yield f"the process was stopped {span(age)} ago; start it again"
+    elif status.ended is None and not running:
+        yield f"process {status.pid} is gone without a word, {span(age)} after its last heartbeat"
+    elif age > max_age:
+        what = "the last run ended" if status.once and not running else "its last heartbeat was"
+        yield f"{what} {span(age)} ago, more than {span(max_age)}"
+    if status.unsent and not running:
+        yield f"{status.unsent} reactions are unsent, and no process tries"
+
+
+# --- for people ---------------------------------------------------------------------------------
+
+
+def status_line(status: RunStatus) -> str:
+    """All of it in one line; a zero says why where that is known."""
+    parts = (
+        _received(status),
+        _passed(status),
+        _candidates(status),
+        _reactions(status),
+        _letters(status),
+        _event_time(status),
+        _waiting(status),
+    )
+    when = iso_from_unix(status.heartbeat)
+    return f"{when} {printable(status.topology)}: {'; '.join(parts)}"
+
+
+def _received(status: RunStatus) -> str:
+    total, new = status.total, status.new
+    text = f"{total.alerts} alerts (+{new.alerts}) and {total.notices} notices (+{new.notices})"
+    return f"{text} in" + ("" if total.alerts or total.notices else ": nothing has come yet")
+
+
+def _reasons(rejected: Mapping[str, int]) -> str:
+    """Most frequent reasons, and how many others there are."""
+    order = sorted(rejected.items(), key=lambda one: (-one[1], one[0]))
+    texts = [f"{n} by {printable(reason, _REASON)}" for reason, n in order[:_SHOWN_REASONS]]
+    others = sum(n for _, n in order[_SHOWN_REASONS:])
+    return ", ".join([*texts, *([f"{others} for other reasons"] if others else [])])
+
+
+def _passed(status: RunStatus) -> str:
+    total, new = status.total, status.new
+    text = f"{total.passed} passed (+{new.passed})"
+    # without a new alert the total may be the question, and then nothing else is
+    of = new if new.alerts else total
+    if of.passed or not of.alerts:
+        return text
+    why = []
+    if of.rejected:
+        gone = sum(of.rejected.values())
+        every = "all " if gone == of.alerts else ""
+        why.append(f"{every}{gone} rejected, {_reasons(of.rejected)}")
+    if of.failed:
+        why.append(f"{of.failed} could not be handled")
+    return f"{text}: {' and '.join(why)}" if why else text
+
+
+def _candidates(status: RunStatus) -> str:
+    total, new = status.total, status.new
+    text = f"{total.candidates} revisions of candidates (+{new.candidates})"
+    of = new if new.passed else total
+    if of.candidates or not of.passed:
+        return text
+    if not of.accepted:
+        why = "the alerts that passed were all known"
+    elif not status.events:
+        why = "no event is known"
+    else:
+        why = (
+            f"no object fits one of the {status.events} events known: region, window and match "
+            "filters"
+        )
+    return f"{text}: {why}"
+
+
+def _reactions(status: RunStatus) -> str:
+    if not status.rules:
+        return "no reactions: the topology has no rules"
+    text = f"{status.total.sent} reactions sent (+{status.new.sent}), {status.unsent} unsent"
+    return text + (": a sink does not take them" if status.unsent else "")
+
+
+def _letters(status: RunStatus) -> str:
+    text = f"{status.total.dead_letters} dead letters (+{status.new.dead_letters})"
+    if not status.kinds or not status.new.dead_letters:
+        return text
+    kinds = [f"{one.count} {one.step} {printable(one.error)}" for one in status.kinds]
+    more = ["..."] if len(kinds) > _SHOWN_REASONS else []
+    return f"{text}, in all {', '.join([*kinds[:_SHOWN_REASONS], *more])}"
+
+
+def _event_time(status: RunStatus) -> str:
+    if status.event_time_jd is None:
+        return "event time not known: no alert since the start"
+    return reached(status.event_time_jd, status.heartbeat)
+
+
+def _waiting(status: RunStatus) -> str:
+    known = [f"{n} {what}" for what, n in sorted(status.waiting.items()) if n]
+    if status.sweeps:
+        known.append(f"{status.sweeps} sweeps of events")
+    unknown = [what for what, n in sorted(status.waiting.items()) if n is None]
+    if unknown:
+        known.append(f"an unknown number of {' and '.join(unknown)}")
+    return f"{' and '.join(known) or 'nothing'} waiting"
+
+
+# --- for programs -------------------------------------------------------------------------------
+
+
+def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any]:
+    """Everything as plain data; times in ISO 8601 (UTC), time spans in seconds."""
+    jd = status.event_time_jd
+    new = msgspec.to_builtins(status.new)
+    return {
+        "topology": status.topology,
+        "version": status.version,
+        "hash": status.hash,
+        "engine": "embedded",
+        "running": running,
+        "pid": status.pid,
+        "started": iso_from_unix(status.started),
+        "ended": None if status.ended is None else iso_from_unix(status.ended),
+        "error": status.error,
+        "heartbeat": iso_from_unix(status.heartbeat),
+        "heartbeat_age_seconds": round(now - status.heartbeat, 3),
+        "event_time": None if jd is None else iso_from_jd(jd),
+        "event_time_behind_seconds": None if jd is None else round(now - unix_from_jd(jd), 3),
+        "waiting": dict(status.waiting),
+        "sweeps": status.sweeps,
+        "events": status.events,
+        "unsent": status.unsent,
+        **msgspec.to_builtins(status.total),
+        "dead_letter_kinds": [msgspec.to_builtins(one) for one in status.kinds[:_SHOWN_KINDS]],
+        "new": {"since": iso_from_unix(status.since), **new},
+    }

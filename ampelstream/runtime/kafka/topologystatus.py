@@ -1,0 +1,254 @@
+"""How a topology on Kafka is doing, from what its topics and consumer groups say."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from ampelstream.codecs import own
+from ampelstream.errors import ConfigError, DecodeError
+from ampelstream.model.display import printable
+from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, unix_from_jd
+from ampelstream.runtime.kafka.clients import open_admin
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.groups import ClusterView, Reader, StepStatus, steps, viewed
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.plan import all_names
+from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec, default_sources
+
+__all__ = [
+    "TopicStatus",
+    "TopologyStatus",
+    "broker_faults",
+    "found_topologies",
+    "look_at",
+    "topology_line",
+    "topology_row",
+]
+
+_TOLERANCE_SECONDS = 86400.0
+"""An event time that lies farther in the future [s] is a mistake of whoever wrote it."""
+_PARKED = "ingest parked"
+
+
+class TopicStatus(msgspec.Struct, frozen=True):
+    """One topic: records that it holds (end less beginning), and the time of the last [Unix, s]."""
+
+    topic: str
+    partitions: int
+    records: int
+    last: float | None
+
+
+class TopologyStatus(msgspec.Struct, frozen=True):
+    """A topology on a cluster at one moment.
+
+    Attributes
+    ----------
+    topology
+        Its name.
+    cluster
+        Our own cluster, for people.
+    time
+        When this was so [Unix, s].
+    steps, topics
+        Its consumer groups, and its topics by what they hold.
+    missing
+        Topics that do not exist.
+    event_time_jd
+        The latest that the last records of detections speak of [JD, UTC].
+    """
+
+    topology: str
+    cluster: str
+    time: float
+    steps: tuple[StepStatus, ...]
+    topics: Mapping[str, TopicStatus]
+    missing: tuple[str, ...]
+    event_time_jd: float | None
+
+
+def broker_faults(status: TopologyStatus) -> Iterator[str]:
+    """What is wrong, each in a sentence; nothing where all is well."""
+    if status.missing:
+        yield f"topics do not exist: {', '.join(status.missing)}"
+    for one in status.steps:
+        if one.lag and not one.members:
+            yield f"{one.step}: {one.lag} records wait, and no worker reads them"
+
+
+def topology_line(status: TopologyStatus) -> str:
+    """All of it in one line."""
+
+    def held(part: str) -> str:
+        topic = status.topics.get(part)
+        return f"{topic.records if topic else 'no topic of'} {part.replace('_', ' ')}"
+
+    waiting = [f"{one.lag} of {one.step}" for one in status.steps if one.lag]
+    workers = [f"{one.step} {one.members}" for one in status.steps if one.members]
+    parts = (
+        f"{held('alerts')} and {held('notices')} on their topics",
+        f"{held('detections')} (alerts that passed)",
+        f"{held('candidates')} (revisions)",
+        held("reactions"),
+        held("dead_letters"),
+        _event_time_text(status),
+        f"waiting: {', '.join(waiting) or 'nothing'}",
+        f"workers: {', '.join(workers) or 'none'}",
+    )
+    return f"{iso_from_unix(status.time)} {printable(status.topology)}: {'; '.join(parts)}"
+
+
+def _event_time_text(status: TopologyStatus) -> str:
+    if status.event_time_jd is None:
+        return "event time not known: no detection yet"
+    return reached(status.event_time_jd, status.time)
+
+
+def topology_row(status: TopologyStatus) -> dict[str, Any]:
+    """Everything as plain data; times in ISO 8601 (UTC), time spans in seconds."""
+    jd = status.event_time_jd
+    return {
+        "topology": status.topology,
+        "engine": "faust",
+        "cluster": status.cluster,
+        "time": iso_from_unix(status.time),
+        "event_time": None if jd is None else iso_from_jd(jd),
+        "event_time_behind_seconds": (
+            None if jd is None else round(status.time - unix_from_jd(jd), 3)
+        ),
+        "steps": [msgspec.to_builtins(one) for one in status.steps],
+        "parked": sum(one.lag for one in status.steps if one.step == _PARKED),
+        "missing": list(status.missing),
+        "topics": {
+            part: msgspec.to_builtins(one)
+            | {"last": None if one.last is None else iso_from_unix(one.last)}
+            for part, one in status.topics.items()
+        },
+    }
+
+
+# --- what is looked at ----------------------------------------------------------------------------
+
+
+def _readers(names: TopicNames, ours: Connection, given: SourcesSpec | None) -> list[Reader]:
+    """Groups of the topology: what its workers read is known for certain where it is given."""
+    sources = given or default_sources(names)
+    found: list[Reader] = []
+    for stream, inputs in (("alerts", sources.alerts), ("notices", sources.notices)):
+        for cluster in dict.fromkeys(one.cluster for one in inputs):
+            where = ours if cluster is None else sources.clusters[cluster]
+            group = f"{where.group_prefix}{names.ingest_group_of(stream, cluster)}"
+            of = tuple(one for one in inputs if one.cluster == cluster)
+            name = stream if cluster is None else f"{stream} of {cluster}"
+            found.append(Reader(f"ingest {name}", group, of, cluster, others=given is None))
+    parked = f"{ours.group_prefix}{names.ingest_group_of('parked')}"
+    return [
+        *found,
+        Reader(_PARKED, parked, (InputSpec(topics=(names.parked,)),)),
+        Reader(OBJECTS, names.app(OBJECTS), (InputSpec(topics=(names.detections, names.events)),)),
+        Reader(REACT, names.app(REACT), (InputSpec(topics=(names.candidates,)),)),
+    ]
+
+
+_HELD = ("alerts", "notices", "detections", "events", "candidates", "reactions", "dead_letters")
+_SMALL = ("alerts", "detections", "candidates", "reactions", "dead_letters")
+"""Topics whose last record is looked at: those of others may hold sky maps."""
+
+
+async def look_at(
+    connection: Connection,
+    names: TopicNames,
+    sources: SourcesSpec | None = None,
+    *,
+    now: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
+) -> TopologyStatus:
+    """Look at a topology.
+
+    Parameters
+    ----------
+    connection
+        Our own cluster.
+    names
+        Of the topology.
+    sources
+        What its workers read, as `ampelstream run` is given it: groups on other clusters are looked
+        at too.
+    now
+        Unix time [s].
+    clock
+        Seconds that never go back.
+
+    Raises
+    ------
+    ConfigError
+        The cluster has no topic of the topology.
+    SourceError
+        A cluster cannot be reached.
+    """
+    readers = _readers(names, connection, sources)
+    derived = set(all_names(names)) - {names.alerts, names.notices}
+    async with viewed(connection) as cluster:
+        if not derived & cluster.topics.keys():
+            raise ConfigError(
+                f"{connection.describe()} has no topics of topology {names.topology}; look at the "
+                "name, or make them with `ampelstream topics create`"
+            )
+        of_all = await steps(cluster, [one for one in readers if one.cluster is None])
+        topics, event_time = await _topics(cluster, names, now(), clock)
+        missing = tuple(sorted(derived - cluster.topics.keys()))
+    for name, other in (sources.clusters if sources is not None else {}).items():
+        of = [one for one in readers if one.cluster == name]
+        async with viewed(other) as cluster:
+            of_all = [*await steps(cluster, of), *of_all]
+    return TopologyStatus(
+        *(names.topology, connection.describe(), now()),
+        steps=tuple(of_all),
+        topics=topics,
+        missing=missing,
+        event_time_jd=event_time,
+    )
+
+
+async def _topics(
+    cluster: ClusterView, names: TopicNames, now: float, clock: Callable[[], float]
+) -> tuple[dict[str, TopicStatus], float | None]:
+    """The topics of the topology, and how far event time has come."""
+    held = {part: getattr(names, part) for part in _HELD}
+    ends = await cluster.ends(cluster.partitions(held.values()))
+    small = {held[part] for part in _SMALL}
+    records = await cluster.last_records({tp: ends[tp] for tp in ends if tp.topic in small}, clock)
+    found = {}
+    for part, topic in held.items():
+        if topic not in cluster.topics:
+            continue
+        times = [one.timestamp / 1000 for one in records if one.topic == topic]
+        count = sum(last - first for tp, (first, last) in ends.items() if tp.topic == topic)
+        found[part] = TopicStatus(
+            topic, cluster.topics[topic], count, max(times) if times else None
+        )
+    spoken = (_event_time(one.value) for one in records if one.topic == names.detections)
+    known = [jd for jd in spoken if jd and unix_from_jd(jd) < now + _TOLERANCE_SECONDS]
+    return found, max(known, default=None)
+
+
+def _event_time(value: bytes | None) -> float | None:
+    """What a record of detections says of event time [JD]."""
+    try:
+        if own.is_tick(value or b""):
+            return own.decode_tick(value or b"").jd
+        return own.decode_detection(value or b"").jd
+    except DecodeError:
+        return None  # whoever handles it will say so
+
+
+async def found_topologies(connection: Connection) -> list[str]:
+    """Names of the topologies that have topics on a cluster; SourceError where it is away."""
+    async with open_admin(connection) as admin:
+        topics = {one["topic"] for one in await admin.describe_topics()}
+    found = (re.fullmatch(r"ampel\.(.+)\.candidates", topic) for topic in topics)
+    names = sorted(match[1] for match in found if match)
+    return [name for name in names if TopicNames(name).detections in topics]

@@ -1,0 +1,220 @@
+"""When a line is said and the status file is written, while inputs are followed."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ampelstream.errors import SourceError
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.record import SourceRecord
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.live import Left, follow
+from ampelstream.runtime.embedded.reporter import BEAT_SECONDS, Reporter
+from ampelstream.runtime.embedded.runstatus import RunStatus, read_status
+from ampelstream.runtime.embedded.statefiles import StateFiles
+from ampelstream.sources import Skipped, Waiting
+from ampelstream.sources.merge import After
+from ampelstream.state.memory import MemoryBackend
+
+TOPOLOGY = """
+name: simple
+version: "7"
+channels: {all: {alerts: {where: "drb > 0.5"}, window: [0, 10]}}
+react: [{name: r, when: rank > 0, sinks: [console]}]
+"""
+T0 = 2460000.0
+
+
+class Inbox:
+    """A source that a test puts alerts into."""
+
+    name = "inbox"
+    skipped: Sequence[Skipped] = ()
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.readable = True
+
+    def read(self, after: After) -> Iterator[SourceRecord]:
+        if not self.readable:
+            raise SourceError("the disk is gone")
+        for offset in range(after.get(("inbox", 0), -1) + 1, len(self.values)):
+            yield SourceRecord(Coordinates("inbox", 0, offset), "alerts", self.values[offset])
+
+    def estimate(self) -> int | None:
+        return None
+
+    def waiting(self, after: After) -> Waiting:
+        left = len(self.values) - after.get(("inbox", 0), -1) - 1
+        return Waiting("records", left)
+
+
+class Silent(Inbox):
+    """A source that does not say how much it has."""
+
+    def waiting(self, _after: After) -> Waiting:
+        return Waiting("records", None)
+
+
+class Desk:
+    """A reporter with a clock of the test's, and what it said."""
+
+    def __init__(self, topology: Any, directory: Path) -> None:
+        self.inbox = Inbox()
+        self.files = StateFiles(directory, "simple")
+        path = self.files.dead_letters
+        self.engine = Engine(topology, MemoryBackend(), letter_file=path)
+        self.said: list[RunStatus] = []
+        self.time = 1_000_000.0
+        self.reporter = Reporter(
+            *(self.engine, self.files, self.said.append),
+            now=lambda: self.time,
+            clock=lambda: self.time,
+        )
+
+    def run(self) -> int:
+        """Follow until nothing is left."""
+        stop = threading.Event()
+        beat = self.reporter.beat
+        return follow(self.engine, [self.inbox], stop, once=True, beat=beat)
+
+    @property
+    def written(self) -> RunStatus:
+        return read_status(self.files.status)
+
+
+@pytest.fixture
+def desk(make_topology: Callable[[str], Any], tmp_path: Path) -> Desk:
+    return Desk(make_topology(TOPOLOGY), tmp_path)
+
+
+def test_a_line_after_the_first_pass_and_then_in_time(
+    desk: Desk, make_row: Callable[..., Any]
+) -> None:
+    rows = [make_row(f"ZTF{n}", n, T0 + n, 40.0, 0.0) for n in range(1, 4)]
+    for row in rows[1:]:
+        row["candidate"]["drb"] = 0.1
+    desk.inbox.values = [*rows, b"junk"]
+    with desk.reporter:
+        assert desk.written.total.alerts == 0
+        desk.run()
+        [first] = desk.said
+        assert (first.total.alerts, first.new.alerts, first.new.dead_letters) == (4, 4, 1)
+        assert (first.total.passed, first.total.rejected) == (1, {"where": 2})
+        assert (first.version, first.rules, first.events) == ("7", 1, 0)
+        assert [(one.step, one.count) for one in first.kinds] == [("decode", 1)]
+        assert first.event_time_jd == T0 + 3
+        assert desk.written == first
+        desk.inbox.values += [rows[0]] * 3
+        desk.time += 59.0
+        desk.run()
+        assert len(desk.said) == 1
+        desk.time += 1.0
+        desk.inbox.values.append(b"more")
+        desk.reporter.beat(lambda: {"records": 1})
+        [_, second] = desk.said
+        assert (second.new.alerts, second.total.alerts) == (3, 7)
+        assert (second.since, second.heartbeat) == (1_000_000.0, 1_000_060.0)
+        assert second.waiting == {"records": 1}
+
+
+def test_a_heartbeat_between_the_lines(desk: Desk) -> None:
+    with desk.reporter:
+        desk.run()
+        for passed, beaten in ((BEAT_SECONDS - 1, 0.0), (1.0, BEAT_SECONDS), (3.0, BEAT_SECONDS)):
+            desk.time += passed
+            desk.reporter.beat(dict)
+            assert desk.written.heartbeat == 1_000_000.0 + beaten
+        assert len(desk.said) == 1
+
+
+def test_a_pass_that_takes_long_is_reported_all_the_same(desk: Desk) -> None:
+    with desk.reporter:
+        desk.reporter.beat(dict)
+        assert desk.said == []
+        desk.time += 60.0
+        desk.reporter.beat(dict)
+        assert len(desk.said) == 1
+        desk.reporter.beat(dict, pass_done=True)
+        assert len(desk.said) == 1
+
+
+def test_every_commit_of_a_long_pass_is_a_sign_of_life(desk: Desk) -> None:
+    desk.inbox.values = [b"junk"] * 1200
+    handled = desk.engine.process
+
+    def slowly(batch: Sequence[SourceRecord]) -> Any:
+        desk.time += 59.0
+        return handled(batch)
+
+    desk.engine.process = slowly  # type: ignore[method-assign]  # (time passes while it works)
+    with desk.reporter:
+        desk.run()
+        desk.time += 5.0
+        desk.engine.commit()
+        assert desk.written.heartbeat == desk.time
+    # after 118 s, in the middle of the pass, and after 182 s
+    assert [one.total.alerts for one in desk.said] == [1000, 1200]
+    assert desk.said[0].waiting == {"records": 700}
+
+
+def test_it_beats_while_nothing_comes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ampelstream.runtime.embedded.live._IDLE_SECONDS", 0.01)
+    stop = threading.Event()
+    beats: list[bool] = []
+
+    def beat(left: Left, *, pass_done: bool = False) -> None:
+        assert left() == {"records": 0}
+        beats.append(pass_done)
+        if len(beats) == 6:
+            stop.set()
+
+    follow(desk.engine, [desk.inbox], stop, poll_seconds=3600.0, beat=beat)
+    assert beats == [False, True, False, False, False, False]
+
+
+def test_the_end_is_written_down(desk: Desk) -> None:
+    with desk.reporter:
+        running = desk.written
+        desk.time += 9.0
+    ended = desk.written
+    assert (running.ended, ended.ended, ended.error) == (None, 1_000_009.0, "")
+    desk.inbox.readable = False
+    with pytest.raises(SourceError), desk.reporter:
+        desk.run()
+    assert desk.written.error == "the disk is gone"
+
+
+def test_what_no_input_says_is_not_known(desk: Desk) -> None:
+    with desk.reporter:
+        follow(
+            *(desk.engine, [desk.inbox, Silent()], threading.Event()),
+            once=True,
+            beat=desk.reporter.beat,
+        )
+        assert desk.said[0].waiting == {"records": None}
+
+
+def test_a_disk_that_is_full_ends_the_heartbeat_and_not_the_work(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_path: Path, _content: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with desk.reporter:
+        before = desk.written
+        with monkeypatch.context() as broken, caplog.at_level(logging.WARNING):
+            broken.setattr("ampelstream.runtime.embedded.runstatus.write_json", full)
+            for _ in range(3):
+                desk.time += 60.0
+                desk.reporter.beat(dict)
+        assert caplog.text.count("cannot be written: No space left on device") == 1
+        assert desk.written == before
+        assert len(desk.said) == 3
+        desk.time += 60.0
+        desk.reporter.beat(dict)
+        assert desk.written == desk.said[-1]

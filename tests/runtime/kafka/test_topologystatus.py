@@ -1,0 +1,270 @@
+"""What is said of a topology on Kafka, from what a cluster in memory says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from ampelstream.codecs.own import encode_detection, encode_tick
+from ampelstream.errors import ConfigError
+from ampelstream.model.announcement import Tick
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.detection import Detection
+from ampelstream.model.times import jd_from_iso, unix_from_jd
+from ampelstream.runtime.kafka import groups, topologystatus
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.plan import all_names
+from ampelstream.runtime.kafka.sources import SourcesSpec
+from ampelstream.runtime.kafka.topologystatus import (
+    TopologyStatus,
+    broker_faults,
+    found_topologies,
+    look_at,
+    topology_line,
+    topology_row,
+)
+
+NAMES = TopicNames("mine")
+JD = jd_from_iso("2026-03-01T11:00:00")
+NOW = unix_from_jd(jd_from_iso("2026-03-01T12:00:00"))
+
+
+def detection(jd: float) -> bytes:
+    where = Coordinates("a", 0, 1)
+    return encode_detection(Detection("ZTF1", "ztf", 1, jd, 1.0, 2.0, ("all",), where, ()))
+
+
+@dataclass
+class Cluster:
+    """Admin and consumer in one: topics with (first offset, values), groups with offsets."""
+
+    topics: dict[str, dict[int, tuple[int, list[bytes]]]]
+    committed: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)
+    members: dict[str, int] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    at: dict[TopicPartition, int] = field(default_factory=dict)
+
+    async def describe_topics(self) -> list[dict[str, Any]]:
+        return [{"topic": one, "partitions": list(parts)} for one, parts in self.topics.items()]
+
+    async def list_consumer_groups(self) -> list[tuple[str, str]]:
+        return [(one, "consumer") for one in self.committed]
+
+    async def describe_consumer_groups(self, names: list[str]) -> list[Any]:
+        assert len(names) == 1
+        self.asked += names
+        states = {one: "Stable" if self.members.get(one) else "Empty" for one in names}
+        return [
+            SimpleNamespace(
+                groups=[(0, one, states[one], "consumer", "p", [()] * self.members.get(one, 0), -1)]
+            )
+            for one in names
+        ]
+
+    async def list_consumer_group_offsets(self, name: str) -> Mapping[TopicPartition, Any]:
+        return {
+            TopicPartition(*tp): SimpleNamespace(offset=offset)
+            for tp, offset in self.committed[name].items()
+        }
+
+    def log(self, tp: TopicPartition) -> tuple[int, list[bytes]]:
+        return self.topics[tp.topic][tp.partition]
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: self.log(tp)[0] for tp in places}
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: sum((first, len(values))) for tp in places for first, values in [self.log(tp)]}
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.at = dict.fromkeys(places, 0)
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.at[place] = offset
+
+    def pause(self, place: TopicPartition) -> None:
+        del self.at[place]
+
+    async def getmany(self, *places: TopicPartition, **_more: Any) -> dict[TopicPartition, Any]:
+        found = {}
+        for place in places:
+            first, values = self.log(place)
+            offset = self.at[place]
+            value = values[offset - first]
+            found[place] = [
+                ConsumerRecord(
+                    *(place.topic, place.partition, offset, 1_000_000_000_000 + offset, 0, None),
+                    *(value, None, 0, len(value), ()),
+                )
+            ]
+        return found
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """A topology with two partitions that has done its work."""
+    topics: dict[str, dict[int, tuple[int, list[bytes]]]] = {
+        name: {0: (0, []), 1: (0, [])} for name in all_names(NAMES)
+    }
+    topics[NAMES.alerts] = {0: (100, [b"x"] * 5), 1: (0, [b"y"])}
+    topics[NAMES.detections] = {
+        0: (0, [detection(JD + 9), detection(JD)]),
+        1: (0, [encode_tick(Tick(JD - 1))]),
+    }
+    topics[NAMES.candidates][1] = (7, [b"c"] * 3)
+    topics[NAMES.dead_letters] = {0: (0, [b"d"] * 4)}
+    committed = {
+        NAMES.ingest_group_of("alerts"): {(NAMES.alerts, 0): 105, (NAMES.alerts, 1): 1},
+        NAMES.app("objects"): {(NAMES.detections, 0): 2, (NAMES.detections, 1): 1},
+        NAMES.app("react"): {(NAMES.candidates, 1): 10},
+        "somebody-else": {},
+    }
+    members = {NAMES.ingest_group_of("alerts"): 2, NAMES.app("objects"): 1, NAMES.app("react"): 1}
+    return Cluster(topics, committed, members)
+
+
+@pytest.fixture(autouse=True)
+def clusters(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> dict[str, Cluster]:
+    """Clusters by the address of their first broker."""
+    known = {"ours:9092": cluster}
+
+    @asynccontextmanager
+    async def opened(connection: Connection, **_options: Any) -> AsyncIterator[Cluster]:
+        yield known[connection.address]
+
+    for module, name in ((groups, "consumer"), (groups, "admin"), (topologystatus, "admin")):
+        monkeypatch.setattr(module, f"open_{name}", opened)
+    return known
+
+
+OURS = Connection(bootstrap=("ours:9092",))
+
+
+def look(names: TopicNames = NAMES, sources: SourcesSpec | None = None) -> TopologyStatus:
+    return asyncio.run(look_at(OURS, names, sources, now=lambda: NOW))
+
+
+def lags(status: TopologyStatus) -> dict[str, tuple[int, int]]:
+    return {one.step: (one.members, one.lag) for one in status.steps}
+
+
+def test_all_is_well(cluster: Cluster) -> None:
+    status = look()
+    assert lags(status) == {
+        "ingest alerts": (2, 0),
+        "ingest notices": (0, 0),
+        "ingest parked": (0, 0),
+        "objects": (1, 0),
+        "react": (1, 0),
+    }
+    assert list(broker_faults(status)) == []
+    assert sorted(cluster.asked) == sorted(set(cluster.committed) - {"somebody-else"})
+    assert topology_line(status) == (
+        "2026-03-01T12:00:00Z mine: 6 alerts and 0 notices on their topics; 3 detections (alerts "
+        "that passed); 3 candidates (revisions); 0 reactions; 4 dead letters; event time "
+        "2026-03-01T11:00:00.000Z, 60.0 min behind the clock; waiting: nothing; workers: ingest "
+        "alerts 2, objects 1, react 1"
+    )
+
+
+def test_the_row() -> None:
+    row = topology_row(look())
+    assert msgspec.json.decode(msgspec.json.encode(row)) == row
+    assert row["event_time"] == "2026-03-01T11:00:00.000Z"
+    assert row["event_time_behind_seconds"] == 3600.0
+    assert row["topics"]["dead_letters"]["records"] == 4
+    assert row["topics"]["alerts"]["last"] == "2001-09-09T01:46:40Z"
+    assert row["topics"]["notices"]["last"] is None
+    assert (row["topology"], row["parked"], row["missing"]) == ("mine", 0, [])
+    assert row["steps"][-1] == {
+        "step": "react",
+        "group": "ampel.mine.react",
+        "cluster": None,
+        "state": "Stable",
+        "members": 1,
+        "partitions": 2,
+        "lag": 0,
+    }
+
+
+def test_records_that_wait_for_nobody_are_wrong(cluster: Cluster) -> None:
+    cluster.committed[NAMES.app("objects")] = {(NAMES.detections, 0): 1}
+    assert lags(look())["objects"] == (1, 2)
+    assert list(broker_faults(look())) == []  # a worker is at it
+    cluster.members.clear()
+    assert list(broker_faults(look())) == ["objects: 2 records wait, and no worker reads them"]
+    # a group that never was has everything to read, of what is still there
+    del cluster.committed[NAMES.ingest_group_of("alerts")]
+    assert "ingest alerts: 6 records wait" in next(broker_faults(look()))
+    assert next(one.state for one in look().steps if one.step == "ingest alerts") == "absent"
+
+
+def test_parked_records(cluster: Cluster) -> None:
+    cluster.topics[NAMES.parked][0] = (10, [b"p"] * 5)
+    cluster.committed[NAMES.ingest_group_of("parked")] = {(NAMES.parked, 0): 12}
+    assert topology_row(look())["parked"] == 3
+
+
+def test_topics_that_a_group_has_committed_are_its_inputs_where_nobody_says(
+    cluster: Cluster,
+) -> None:
+    cluster.topics["survey"] = {0: (0, [b"x"] * 9)}
+    cluster.committed[NAMES.ingest_group_of("alerts")][("survey", 0)] = 4
+    cluster.committed[NAMES.ingest_group_of("alerts")][("gone", 0)] = 4
+    assert lags(look())["ingest alerts"] == (2, 5)
+    spec = SourcesSpec.model_validate({"alerts": [{"topics": [NAMES.alerts]}]})
+    found = look(sources=spec)
+    assert lags(found)["ingest alerts"] == (2, 0)
+    assert "ingest notices" not in lags(found)
+
+
+def test_groups_on_other_clusters(clusters: dict[str, Cluster]) -> None:
+    far = Cluster(
+        {"ztf_1": {0: (0, [b"x"] * 3)}, "ztf_2": {0: (0, [b"x"] * 4)}, "else": {0: (0, [b"x"])}},
+        {f"us.{NAMES.ingest_group_of('alerts', 'ztf')}": {("ztf_1", 0): 2}},
+    )
+    spec = SourcesSpec.model_validate(
+        {
+            "clusters": {"ztf": {"bootstrap": "far:9092", "group_prefix": "us."}},
+            "alerts": [{"cluster": "ztf", "pattern": "ztf_\\d"}],
+        }
+    )
+    clusters["far:9092"] = far
+    status = look(sources=spec)
+    first = status.steps[0]
+    assert (first.step, first.cluster, first.lag) == ("ingest alerts of ztf", "ztf", 1 + 4)
+    assert len(list(broker_faults(status))) == 1
+
+
+def test_event_times_that_cannot_be_are_passed_over(cluster: Cluster) -> None:
+    cluster.topics[NAMES.detections][0] = (0, [detection(JD + 9000)])
+    assert look().event_time_jd == JD - 1
+    cluster.topics[NAMES.detections][1] = (0, [b"junk"])
+    status = look()
+    assert status.event_time_jd is None
+    assert "event time not known: no detection yet" in topology_line(status)
+
+
+def test_topics_that_are_missing(cluster: Cluster) -> None:
+    del cluster.topics[NAMES.alerts]  # its workers may read others
+    assert list(broker_faults(look())) == []
+    del cluster.topics[NAMES.dead_letters]
+    assert list(broker_faults(look())) == ["topics do not exist: ampel.mine.dead-letters"]
+    assert "; no topic of dead letters; " in topology_line(look())
+    with pytest.raises(ConfigError, match="has no topics of topology other; look at the name"):
+        look(names=TopicNames("other"))
+
+
+def test_topologies_of_a_cluster_are_found_by_their_topics(cluster: Cluster) -> None:
+    for name in all_names(TopicNames("a.b")):
+        cluster.topics[name] = {0: (0, [])}
+    cluster.topics["ampel.half.candidates"] = {0: (0, [])}
+    assert asyncio.run(found_topologies(OURS)) == ["a.b", "mine"]
