@@ -76,7 +76,7 @@ def _follow(settings: WorkerSettings) -> None:
         backend = RocksBackend(settings.state / "rocks")
         open_things.callback(backend.close)
         dispatcher = Dispatcher(open_sinks(topology, settings.state))
-        embedded = Embedded(topology, backend, deliverer=dispatcher)
+        embedded = Embedded(topology, backend, deliverer=dispatcher, forget=True)
         before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
         unsent = follow(embedded, inputs, stop, poll_seconds=settings.poll, once=settings.once)

@@ -7,6 +7,7 @@ misreading it.
 
 import io
 import json
+import struct
 from collections.abc import Iterable
 from functools import cache
 from operator import itemgetter
@@ -164,13 +165,22 @@ def encode_tick(tick: Tick) -> bytes:
     return _encode("tick", _plain(tick))
 
 
+_FORMER_TICK = bytes.fromhex("c3012873846dc7b49ec7")
+"""Beginning of the ticks of an earlier version: one number, the time, and nothing of its source."""
+
+
 def is_tick(data: bytes) -> bool:
     """Whether a message is a tick of event time."""
-    return data.startswith(_schema("tick")[1])
+    return data.startswith((_schema("tick")[1], _FORMER_TICK))
 
 
 def decode_tick(data: bytes) -> Tick:
-    """Decode a tick of event time; DecodeError where it is none."""
+    """Decode a tick of event time; DecodeError where it is none.
+
+    Topics may hold some of an earlier version: they are read, and name no source.
+    """
+    if data.startswith(_FORMER_TICK) and len(data) == _HEAD + 8:
+        return Tick(*struct.unpack_from("<d", data, _HEAD))
     return _struct(_decode("tick", data), Tick)
 
 

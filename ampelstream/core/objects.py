@@ -85,6 +85,11 @@ class Objects:
         """Events whose objects have yet to be matched."""
         return len(self._sweeps)
 
+    @property
+    def watermark(self) -> float | None:
+        """Event time by which is forgotten [JD, UTC]; None before the first tick."""
+        return self._retention.watermark.jd
+
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
@@ -111,7 +116,7 @@ class Objects:
             return self._detection(value)
         if isinstance(value, Announcement):
             return self._announcement(value)
-        self._retention.advance(value.jd)
+        self._retention.advance(value)
         return []
 
     def _detection(self, detection: Detection) -> list[Output]:

@@ -49,6 +49,9 @@ class Engine:
         Sends messages after each commit; without one they are only decided and kept.
     inputs
         Digest of the inputs, for a replay.
+    forget
+        Whether objects and events are forgotten when event time says so, as whoever runs for ever
+        must; a replay ends, and what it was given may be of any time.
     now
         Unix time [s].
     clock
@@ -68,6 +71,7 @@ class Engine:
         commit_every: int = BATCH,
         deliverer: Deliverer | None = None,
         inputs: str = "",
+        forget: bool = False,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,7 +80,7 @@ class Engine:
         self.progress = Progress(self.tables)
         self.accounting = Accounting(self.progress.counts())
         tally = self.accounting.tally
-        self.ingest = Ingest(topology, tally(), now)
+        self.ingest = Ingest(topology, tally(), now, ticks=forget, tables=self.tables)
         self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs)
         self.react = React(topology, self.tables, tally(), clock, deliverer)
         self._commit_every = commit_every

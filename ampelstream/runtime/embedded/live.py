@@ -46,9 +46,10 @@ def follow(
         Messages that a sink has not taken.
     """
     offsets = engine.progress.offsets()
+    followed = [source.following() for source in sources]
     while not stop.is_set():
         count = 0
-        records = iter(merge(sources, offsets))
+        records = iter(merge(followed, offsets))
         while batch := list(islice(records, BATCH)):
             engine.process(batch)
             for record in batch:
