@@ -208,10 +208,8 @@ def test_what_has_gone_is_let_go_and_what_is_odd_is_listed(
     (tmp_path / "c.ndjson").write_text(line(1))
     (tmp_path / "x.txt").touch()
     reader = Reader(tmp_path)
-    passing = reader.source.read({})
-    next(passing)
+    next(iter(reader.source.read({})))  # stopped in the middle
     (tmp_path / "c.ndjson").unlink()
-    passing.close()  # stopped in the middle: what was not read to its end is read again
     reader.after[(f"{tmp_path.name}/a.avro", 0)] = 0
     assert reader.read() == []
     assert [one.name for one in reader.source.skipped] == [f"{tmp_path.name}/x.txt"]

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ampelstream.errors import SourceError
-from ampelstream.sources import listing
 from ampelstream.sources.listing import Listing
 
 
@@ -25,7 +24,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(Path(path).name)
         return scandir(path)
 
-    monkeypatch.setattr(listing.os, "scandir", counted)
+    monkeypatch.setattr(os, "scandir", counted)
     return found
 
 
@@ -113,7 +112,7 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr(listing.os, "scandir", guarded)
+    monkeypatch.setattr(os, "scandir", guarded)
     changes = Listing(tmp_path).look()
     assert names(tmp_path, changes.added) == ["a"]
     assert changes.odd == {
