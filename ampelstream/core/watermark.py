@@ -3,8 +3,9 @@
 *Within a source* (a partition of a topic, or a directory with all below it) event time is the
 median of what the last 200 alerts say of their own time, once there are 50. So one record, or any
 minority of them, does not move it, and it lags behind the stream by a hundred alerts. An alert that
-says it is younger than the clock of this machine does not count at all. `Ticker`, in ingest, finds
-this and gives a tick when a source has entered a new day, or has not given one for a day.
+says it is younger than the clock of this machine is refused: it does not count. `Ticker`, in
+ingest, finds this and gives a tick when a source has entered a new day, or has not given one for a
+day.
 
 *Of a topology* it is, first, that of the slowest partition of each source, and of the sources the
 lower middle one: of one that one, of two the slower, of three the middle one. A source with a clock
