@@ -100,13 +100,13 @@ class FileSource:
         if len(files) == 1:
             return list(files.items())
 
-        def turn(one: tuple[str, Path]) -> tuple[float, str]:
+        def begins(one: tuple[str, Path]) -> tuple[float, str]:
             name, path = one
             if (name, 0) in after:
                 return -math.inf, name
             return first_time(path, self._stream), name
 
-        return sorted(files.items(), key=turn)
+        return sorted(files.items(), key=begins)
 
     def read(self, after: After) -> Iterator[SourceRecord]:
         """Give the records, file after file; those up to the offsets in ``after`` are left out.

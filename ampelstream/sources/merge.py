@@ -20,8 +20,8 @@ After = Mapping[tuple[str, int], int]
 """(source, partition) -> last offset that has been handled."""
 
 _AHEAD = 8
-"""Records of a source that are looked at before it is the first one's turn: as many are in memory,
-and may be of some megabytes each."""
+"""Records of a source that are looked at before the first one goes on: as many are in memory, and
+may be of some megabytes each."""
 _CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
 
 
@@ -81,7 +81,7 @@ def event_time(record: SourceRecord) -> float | None:
 
 
 def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord]]:
-    """Give the records of one source with the times [JD] at which it is their turn.
+    """Give the records of one source with the times [JD] at which they are due.
 
     That is their own time, but no later than the second earliest of the `_AHEAD` records behind:
     one that says that it is a year younger than all that follows waits no longer than they do. It
@@ -89,21 +89,21 @@ def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord
     `_AHEAD` in a row to hold any back. A record that has no time goes with the one before it.
     """
     ahead: deque[tuple[float | None, SourceRecord]] = deque()
-    turn = -math.inf
+    due = -math.inf
     for record in records:
         ahead.append((event_time(record), record))
         if len(ahead) > _AHEAD:
-            turn, first = _turn(ahead, turn)
-            yield turn, first
+            due, first = _due(ahead, due)
+            yield due, first
     while ahead:
-        turn, first = _turn(ahead, turn)
-        yield turn, first
+        due, first = _due(ahead, due)
+        yield due, first
 
 
-def _turn(
+def _due(
     ahead: deque[tuple[float | None, SourceRecord]], before: float
 ) -> tuple[float, SourceRecord]:
-    """Take the first record, with its turn."""
+    """Take the first record, with the time at which it is due."""
     time, record = ahead.popleft()
     if time is None:
         return before, record

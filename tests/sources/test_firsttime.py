@@ -99,7 +99,9 @@ def test_packets_are_read_by_time_whatever_their_names(
         assert [event_time(record) for record in records] == [*times, None]
 
 
-def test_what_was_begun_is_gone_on_with_first(tmp_path: Path) -> None:
+def test_what_was_begun_is_gone_on_with_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "b.ndjson").write_text(lines(JD, JD + 1, JD + 2))
     (tmp_path / "a.ndjson").write_text(lines(JD + 5))
     source = open_source(tmp_path, "alerts")
@@ -108,3 +110,15 @@ def test_what_was_begun_is_gone_on_with_first(tmp_path: Path) -> None:
     for cut in range(len(whole)):
         after = {(where.source, 0): where.offset for where in whole[:cut]}
         assert [record.where for record in source.read(after)] == whole[cut:]
+    # and is not opened once more to see when it begins
+    asked: list[str] = []
+
+    def counted(path: Path, stream: Any) -> float:
+        asked.append(path.name)
+        return first_time(path, stream)
+
+    monkeypatch.setattr("ampelstream.sources.files.first_time", counted)
+    (tmp_path / "c.ndjson").write_text(lines(JD + 4))
+    rest = list(source.read({(where.source, 0): where.offset for where in whole}))
+    assert [record.where.source[-8:] for record in rest] == ["c.ndjson"]
+    assert asked == ["c.ndjson"]

@@ -39,8 +39,8 @@ class Given:
         return self
 
 
-def turns(times: Sequence[float | None]) -> list[float]:
-    return [turn for turn, _ in timed(Given("a", times).read({}))]
+def due(times: Sequence[float | None]) -> list[float]:
+    return [time for time, _ in timed(Given("a", times).read({}))]
 
 
 def merged(*sources: Sequence[float | None]) -> list[tuple[str, int]]:
@@ -50,17 +50,17 @@ def merged(*sources: Sequence[float | None]) -> list[tuple[str, int]]:
 
 def test_a_source_in_order_goes_by_its_own_times() -> None:
     times = [T0, T0, T0 + 1, T0 + 1.5, T0 + 30, T0 + 31]
-    assert turns(times) == times
-    assert turns([]) == []
+    assert due(times) == times
+    assert due([]) == []
 
 
 def test_what_has_no_time_goes_with_what_was_before_it() -> None:
-    assert turns([None, T0, None, T0 + 1, None]) == [-math.inf, T0, T0, T0 + 1, T0 + 1]
+    assert due([None, T0, None, T0 + 1, None]) == [-math.inf, T0, T0, T0 + 1, T0 + 1]
 
 
 def test_one_that_is_a_year_younger_waits_no_longer_than_those_behind_it() -> None:
     source = [T0 + 365.0, *(T0 + n for n in range(20))]
-    assert turns(source)[:3] == [T0 + 1, T0, T0 + 1]
+    assert due(source)[:3] == [T0 + 1, T0, T0 + 1]
     order = merged(source, [T0 + n + 0.5 for n in range(20)])
     assert order[:6] == [("b", 0), ("a", 0), ("a", 1), ("a", 2), ("b", 1), ("a", 3)]
 
