@@ -131,8 +131,8 @@ class Ticker:
         window.fresh = 0
         reached = min(median_low(times), now)
         day = math.floor(reached)
-        if day <= window.day and now - window.given < _TICK_DAYS:
-            return None
+        if day <= window.day and 0.0 <= now - window.given < _TICK_DAYS:
+            return None  # where the last one was given later than now, the clock was wrong then
         window.day, window.given = max(day, window.day), now
         return Tick(reached, *source, now)
 

@@ -125,8 +125,12 @@ class Listing:
 
 def _is_file(entry: os.DirEntry[str], changes: Changes) -> bool:
     """Whether it is a file, or a link to one; a link to a directory is passed over."""
-    if entry.is_file():
-        return True
-    if not entry.is_dir():
-        changes.odd[entry.path] = "not a file, or a link to nothing"
+    try:
+        if entry.is_file():
+            return True
+        if entry.is_dir():
+            return False
+    except OSError:  # a link that leads to itself, or to where we may not look
+        pass
+    changes.odd[entry.path] = "not a file, or a link to nothing"
     return False

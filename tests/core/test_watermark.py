@@ -54,6 +54,13 @@ def test_a_source_that_stands_still_is_heard_once_a_day_of_the_clock() -> None:
     assert said == [NOW, NOW + 1, NOW + 2]
 
 
+def test_a_clock_that_was_ahead_does_not_silence_a_source() -> None:
+    ticker = Ticker()
+    assert len(list(ticks(ticker, [T0 + 9000] * FEWEST, T0 + 9001))) == 1
+    assert [tick.jd for tick in ticks(ticker, [T0 + 99] * WINDOW)] == [NOW]
+    assert [tick.jd for tick in ticks(ticker, [T0 + 99] * FEWEST, NOW + 1)] == [T0 + 99]
+
+
 def test_it_never_passes_the_clock() -> None:
     ticker = Ticker()
     assert [tick.jd for tick in ticks(ticker, [NOW + TOLERANCE_DAYS] * FEWEST)] == [NOW]

@@ -96,10 +96,11 @@ def test_links_and_pipes(tmp_path: Path) -> None:
     (tmp_path / "to-file").symlink_to(tmp_path / "real" / "file")
     (tmp_path / "to-directory").symlink_to(tmp_path / "real")
     (tmp_path / "to-nothing").symlink_to(tmp_path / "nothing")
+    (tmp_path / "to-itself").symlink_to(tmp_path / "to-itself")
     os.mkfifo(tmp_path / "pipe")
     changes = Listing(tmp_path).look()
     assert names(tmp_path, changes.added) == ["real/file", "to-file"]
-    assert names(tmp_path, sorted(changes.odd)) == ["pipe", "to-nothing"]
+    assert names(tmp_path, sorted(changes.odd)) == ["pipe", "to-itself", "to-nothing"]
 
 
 def test_what_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
