@@ -49,6 +49,14 @@ def replay(
         typer.Option(min=0.0, help="Pace by event time: 1 is real time, 60 a minute a second."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Candidates shown in the table.")] = 20,
+    *,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget",
+            help="Forget what the topology's retention says, by event time, as a live run does.",
+        ),
+    ] = False,
 ) -> None:
     """Run archived alerts and notices through a topology and write a report.
 
@@ -58,7 +66,9 @@ def replay(
 
     spec, built = open_topology(topology, catalogs)
     sources = open_inputs(alerts, notices or [])
-    result = run_replay(built, sources, out, spec.description, speed=speed, simulated=False)
+    result = run_replay(
+        built, sources, out, spec.description, speed=speed, simulated=False, forget=forget
+    )
     finish(result.report, out, limit)
 
 
@@ -70,6 +80,7 @@ def run_replay(
     *,
     speed: float | None,
     simulated: bool,
+    forget: bool = False,
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
@@ -88,6 +99,7 @@ def run_replay(
         description=description,
         simulated=simulated,
         batch=1 if speed else BATCH,
+        forget=forget,
     )
     result = work.run(shown)
     if result.resumed:
@@ -181,6 +193,11 @@ def _numbers(report: "ReplayReport") -> str:
         f"{notices['duplicates']} known, {notices['dead_letters']} dead letters"
     )
     lines = [first, second]
+    if alerts["watermark_refused"]:
+        lines.append(
+            f"{alerts['watermark_refused']} alerts say that they are younger than this machine's "
+            "clock; event time does not follow them"
+        )
     for name, counts in report.summary["channels"].items():
         found = counts["candidates"]
         lines.append(

@@ -92,6 +92,7 @@ def _follow(settings: WorkerSettings) -> None:
             deliverer=dispatcher,
             word=settings.word,
             eager=False,
+            forget=True,
             letter_file=files.dead_letters,
         )
         for line in in_words(embedded.objects.changes):

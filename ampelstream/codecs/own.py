@@ -181,11 +181,14 @@ def encode_tick(tick: Tick) -> bytes:
 
 def is_tick(data: bytes) -> bool:
     """Whether a message is a tick of event time."""
-    return data.startswith(_schema("tick")[1])
+    return data.startswith((_schema("tick")[1], *_earlier("tick")))
 
 
 def decode_tick(data: bytes) -> Tick:
-    """Decode a tick of event time; DecodeError where it is none."""
+    """Decode a tick of event time; DecodeError where it is none.
+
+    Topics may hold some of an earlier version, which name no source.
+    """
     return _struct(_decode("tick", data), Tick)
 
 

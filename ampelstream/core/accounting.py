@@ -28,6 +28,7 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rejected": ("Alerts that a channel rejected, by reason.", ("channel", "reason")),
     "failed": ("Records that could not be handled, so that they are dead letters.", ("stream",)),
     "parked": ("Alerts that were put aside until their schema is known.", ()),
+    "watermark_refused": ("Alerts younger than the clock, which do not move event time.", ()),
     "accepted": ("Alerts that were new to their object.", ()),
     "known": ("Alerts and revisions of events that the state held already.", ("stream",)),
     "channel_accepted": ("Alerts new to a channel.", ("channel",)),

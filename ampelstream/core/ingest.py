@@ -9,8 +9,7 @@ Like the other two processors, it is called by the runtimes only (``runtime/faus
 gave is durable.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ampelstream.codecs import notices, own
 from ampelstream.codecs.alerts import Schemas, datapoints
@@ -18,20 +17,22 @@ from ampelstream.codecs.alerts import decode as decode_alert
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.events import skymap_of
+from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
-from ampelstream.model.announcement import Announcement, Tick
+from ampelstream.model.announcement import Announcement
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.model.streams import MAX_RECORD_BYTES, Output, Parked
+from ampelstream.model.times import jd_from_unix
+from ampelstream.state.store import KeyValue
 from ampelstream.topology import Channel, Topology
 
 __all__ = ["PATIENCE_SECONDS", "Ingest"]
 
 PATIENCE_SECONDS = 90 * 86_400.0
 """For how long an alert waits for its schema [s] before it becomes a dead letter."""
-_UNIX_EPOCH_JD = 2440587.5
-_DAY_SECONDS = 86400.0
 _MANY_POINTS = 10_000
 """A detection with fewer datapoints fits any stream, and need not be measured."""
 
@@ -54,6 +55,15 @@ class Ingest:
         whoever runs this brings it back; otherwise it is a dead letter.
     backfill
         Whether the records were read before, by other filters: what passes is marked.
+    ticks
+        Whether the objects are told of event time, so that they forget (``watermark.py``).
+    tables
+        Where the times of the last alerts are kept between two runs; None: nowhere.
+
+    Attributes
+    ----------
+    first_refused
+        Record and time [JD] of the first alert that was younger than the clock, for people.
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class Ingest:
         schemas: Schemas | None = None,
         parks: bool = False,
         backfill: bool = False,
+        ticks: bool = True,
+        tables: KeyValue | None = None,
     ) -> None:
         self._topology = topology
         self._tally = tally
@@ -72,7 +84,8 @@ class Ingest:
         self._schemas = schemas
         self._parks = parks
         self._backfill = backfill
-        self._day = 0
+        self._ticker = Ticker(tables) if ticks else None
+        self.first_refused: tuple[Coordinates, float] | None = None
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -89,6 +102,8 @@ class Ingest:
                 outputs.extend(self._alert(record))
             else:
                 outputs.append(self._notice(record))
+        if self._ticker is not None:
+            self._ticker.save()
         return outputs
 
     # --- alerts ---------------------------------------------------------------------------------
@@ -107,9 +122,7 @@ class Ingest:
         outputs = self._filtered(record, alert)
         # event time goes on with every alert, whether or not a channel accepts it: by it the
         # objects step knows what to forget
-        tick = self._tick(alert.jd)
-        if tick is not None:
-            outputs.append(tick)
+        outputs.extend(self._ticks(record, alert.jd))
         return outputs
 
     def _may_wait(self, record: SourceRecord) -> bool:
@@ -170,21 +183,22 @@ class Ingest:
                 raise ValueError(_too_large(size).reason)
         return detection
 
-    def _tick(self, jd: float) -> Output | None:
-        """Say so when event time has entered a new day.
+    def _ticks(self, record: SourceRecord, jd: float) -> Iterator[Output]:
+        """Event time of the record's source, where that has come further.
 
-        A time that lies in the future would make the state forget the present, and is not passed
-        on.
+        An alert that is younger than the clock says nothing of it, nor does one that was parked:
+        it is late by the time that it waited.
         """
-        day = math.floor(jd)
-        if (
-            self._backfill
-            or day <= self._day
-            or jd > self._now() / _DAY_SECONDS + _UNIX_EPOCH_JD + 1.0
-        ):
-            return None
-        self._day = day
-        return Output("detections", "tick", Tick(jd))
+        if self._backfill:
+            return
+        now = jd_from_unix(self._now())
+        if jd > now + TOLERANCE_DAYS:
+            self._tally.count("watermark_refused")
+            self.first_refused = self.first_refused or (record.where, jd)
+        elif self._ticker is not None and not record.since:
+            tick = self._ticker.add(record.source, jd, now)
+            if tick is not None:
+                yield Output("detections", "tick", tick)
 
     # --- notices --------------------------------------------------------------------------------
 

@@ -113,6 +113,11 @@ class Objects:
         filters = self._topology.filters
         return self._refiltering.filters == filters and not self._refiltering.pending
 
+    @property
+    def watermark(self) -> float | None:
+        """Event time by which is forgotten [JD, UTC]; None before the first tick."""
+        return self._retention.watermark.jd
+
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
@@ -142,7 +147,7 @@ class Objects:
         if isinstance(value, Backfilled):
             self._refiltering.read(value)
             return []
-        self._retention.advance(value.jd)
+        self._retention.advance(value)
         return []
 
     def _detection(self, detection: Detection) -> list[Output]:

@@ -14,6 +14,8 @@ from ampelstream.core.census import census
 from ampelstream.core.events import EventStore
 from ampelstream.core.objectstore import ObjectStore
 from ampelstream.core.state import encode, keys
+from ampelstream.core.watermark import Watermark
+from ampelstream.model.announcement import Tick
 from ampelstream.model.candidate import Candidate
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Topology
@@ -30,6 +32,11 @@ class Retention:
         Says for how long [d of event time].
     tables, events, objects
         The state.
+
+    Attributes
+    ----------
+    watermark
+        How far event time has come.
     """
 
     def __init__(
@@ -40,13 +47,20 @@ class Retention:
         self._events = events
         self._objects = objects
         self._topology = topology
+        self.watermark = Watermark(tables)
         stored = tables.get(keys.FORGOTTEN)
         self._last_day = int(stored) if stored is not None else None
 
-    def advance(self, watermark_jd: float) -> None:
-        """Forget when the watermark [JD] has entered a new day."""
-        day = math.floor(watermark_jd)
-        if self._last_day is not None and day <= self._last_day:
+    def advance(self, tick: Tick) -> None:
+        """Forget when, by what a source says, the watermark has entered a new day.
+
+        A last day that the clock of the tick has not reached yet was never one: an earlier version
+        took any alert's word for it, and would now forget nothing until that day has come.
+        """
+        if not tick.source:  # of an earlier version: what it is the time of is not known
+            return
+        day = math.floor(self.watermark.take(tick))
+        if self._last_day is not None and day <= self._last_day <= tick.at:
             return
         self._last_day = day
         self._tables.put(keys.FORGOTTEN, str(day).encode())
@@ -61,7 +75,7 @@ class Retention:
             self._events.forget(event.event_id)
 
     def _forget_objects(self, day: int) -> None:
-        limit = math.floor(day - self._keep.objects)
+        limit = math.floor(max(day - self._keep.objects, 0.0))
         for entry, _ in list(self._tables.scan(keys.TIME, keys.day(limit))):
             object_id = keys.split_day(entry)
             last = self._objects.last_day(object_id)

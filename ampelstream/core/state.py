@@ -214,6 +214,7 @@ class decode:  # noqa: N801  (reads as decode.object(...))
 _SEPARATOR = b"\x00"
 _CELL = struct.Struct(">I")
 _DAY = struct.Struct(">I")
+_LAST_DAY = (1 << 32) - 1
 _SPAN = struct.Struct(">dd")
 
 
@@ -241,6 +242,10 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     FORGOTTEN = b"w"
     """Day of event time when the retention was applied last: a restart must not forget at other
     times than an undisturbed run."""
+    WATERMARK = b"y"
+    """Source and partition -> event time that it has reached, and when it said so."""
+    TIMES = b"k"
+    """Source and partition -> times of its last alerts; only where ingest has a state."""
     LEDGER = b"r"
     """Reaction id -> LedgerEntry."""
     MATTER = b"j"
@@ -318,8 +323,22 @@ class keys:  # noqa: N801  (reads as keys.object(...))
 
     @staticmethod
     def day(day: int, object_id: str = "") -> bytes:
-        """Of an object's entry under a day; without the object, before all entries of the day."""
-        return keys.TIME + _DAY.pack(day) + object_id.encode()
+        """Of an object's entry under a day; without the object, before all entries of the day.
+
+        A day before the first Julian day, or some million years hence, is taken for the first or
+        last one: codecs let none pass, and a retention may be longer than time.
+        """
+        return keys.TIME + _DAY.pack(min(max(day, 0), _LAST_DAY)) + object_id.encode()
+
+    @staticmethod
+    def mark(source: tuple[str, int]) -> bytes:
+        """Of what a source and partition says of event time."""
+        return keys.WATERMARK + encode(source)
+
+    @staticmethod
+    def times(source: tuple[str, int]) -> bytes:
+        """Of the times of a source and partition."""
+        return keys.TIMES + encode(source)
 
     @staticmethod
     def split_day(entry: bytes) -> str:
@@ -328,7 +347,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
 
 
 _STATES = (keys.OBJECT[0], keys.EVENT[0], keys.MATTER[0])
-_MARKS = (keys.SWEEP[0], keys.FORGOTTEN[0], keys.BACKFILL[0])
+_MARKS = (keys.SWEEP[0], keys.FORGOTTEN[0], keys.WATERMARK[0], keys.BACKFILL[0])
 
 
 def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:

@@ -28,15 +28,22 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """How far event time has come.
+    """How far event time has come in one source.
 
     Attributes
     ----------
     jd
         Julian date [d, UTC].
+    source, partition
+        Topic, or directory, that it is the time of; empty in what an earlier version wrote.
+    at
+        When ingest said so, by the clock of its machine: Julian date [d, UTC].
     """
 
     jd: float
+    source: str = ""
+    partition: int = 0
+    at: float = 0.0
 
 
 class Backfilled(msgspec.Struct, frozen=True):

@@ -53,6 +53,16 @@ class SourceRecord:
     alert: Alert | None = field(default=None, compare=False, repr=False)
 
     @property
+    def source(self) -> tuple[str, int]:
+        """What has one clock: the topic and partition that it was read from, or the directory.
+
+        The first part of a file's name is the directory that the user named, or the file itself.
+        """
+        if self.position is not None:
+            return self.position.source, self.position.partition
+        return self.where.source.partition("/")[0], self.where.partition
+
+    @property
     def read_at(self) -> Coordinates:
         """Where its source goes on behind: ``position``, or else ``where``."""
         return self.position or self.where

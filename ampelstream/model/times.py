@@ -31,15 +31,15 @@ def jd_from_iso(text: str) -> float:
     return _EPOCH_JD + (when - _EPOCH) / timedelta(days=1)
 
 
+def jd_from_unix(seconds: float) -> float:
+    """Julian date [d, UTC] of a Unix time [s]."""
+    return _UNIX_EPOCH_JD + seconds / _DAY_SECONDS
+
+
 def iso_from_jd(jd: float) -> str:
     """ISO 8601 time of a Julian date [d, UTC], to the millisecond (a double holds 0.04 ms)."""
     when = _EPOCH + timedelta(milliseconds=round((jd - _EPOCH_JD) * _DAY_SECONDS * 1000))
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def jd_from_unix(seconds: float) -> float:
-    """Julian date [d, UTC] of a Unix time [s]."""
-    return _UNIX_EPOCH_JD + seconds / _DAY_SECONDS
 
 
 def unix_from_jd(jd: float) -> float:

@@ -8,6 +8,7 @@ position.
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ampelstream.codecs.avrocontainer import (
@@ -31,6 +32,7 @@ BLOCK_LIMIT = 256 << 20
 
 _HEADER_LIMIT = 16 << 20
 _HEADER_STEP = 1 << 16
+_SCHEMAS_KEPT = 64
 _KEPT = 1 << 20
 """So much of a damaged region is kept with its dead letter [bytes]."""
 
@@ -65,6 +67,15 @@ class _Block(NamedTuple):
     end: int
 
 
+@lru_cache(_SCHEMAS_KEPT)
+def _skip_of(schema: bytes) -> tuple[Skip | None, str]:
+    """What walks over a record of a schema, or what is wrong with that: once for many files."""
+    try:
+        return compile_skip(json.loads(schema), {}), ""
+    except (DecodeError, *GARBAGE) as error:
+        return None, f"the container's schema is corrupt: {error}"
+
+
 def _read_head(window: Window, at: int) -> tuple[_Head, int]:
     """Header of the container that begins at a position, and where it ends.
 
@@ -89,11 +100,7 @@ def _read_head(window: Window, at: int) -> tuple[_Head, int]:
     if "avro.schema" not in meta:
         raise DecodeError("the header of the Avro container holds no schema")
     codec = meta.get("avro.codec", b"null").decode("utf-8", "replace")
-    skip, fault = None, ""
-    try:
-        skip = compile_skip(json.loads(meta["avro.schema"]), {})
-    except (DecodeError, *GARBAGE) as error:
-        fault = f"the container's schema is corrupt: {error}"
+    skip, fault = _skip_of(meta["avro.schema"])
     packet = data[: header.body]
     if codec not in {"", "null"}:
         packet = write_header(meta | {"avro.codec": b"null"}, marker)

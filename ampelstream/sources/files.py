@@ -1,7 +1,9 @@
 """Files and directories as sources."""
 
-from collections.abc import Generator, Iterator, Sequence
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +11,8 @@ import pyarrow.parquet as pq
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.sources.firsttime import first_time
+from ampelstream.sources.follower import Follower
 from ampelstream.sources.formats import (
     ONE_RECORD,
     known_suffixes,
@@ -17,10 +21,18 @@ from ampelstream.sources.formats import (
     suffix_of,
     why_not,
 )
-from ampelstream.sources.merge import After, Source, Waiting, created_time
+from ampelstream.sources.listing import Listing
+from ampelstream.sources.merge import After, Source, Waiting
 from ampelstream.sources.window import Skipped
 
-__all__ = ["FileSource", "open_source"]
+__all__ = ["Changed", "FileSource", "open_source"]
+
+
+class Changed(NamedTuple):
+    """Files by their names in coordinates: those that came, and the names of those that went."""
+
+    added: dict[str, Path]
+    removed: set[str]
 
 
 class FileSource:
@@ -37,10 +49,8 @@ class FileSource:
     def __init__(self, path: Path, stream: Stream) -> None:
         self._path = path
         self._stream: Stream = stream
+        self._root = path.resolve().name
         self._skipped: dict[str, Skipped] = {}
-        self._read: dict[str, tuple[tuple[int, int], int]] = {}
-        """Size and time of change [ns] of each file that was read to its end, and its last offset:
-        whoever follows a directory need not read again what has not changed."""
 
     @property
     def name(self) -> str:
@@ -56,29 +66,47 @@ class FileSource:
         name = _unicode(one.name)
         self._skipped[name] = Skipped(name, one.reason)
 
-    def files(self) -> list[tuple[str, Path]]:
-        """Files and their names in coordinates, in the order of reading; listed anew each time.
+    def listing(self) -> Listing | None:
+        """What lists the files; None where there is one, which the user named."""
+        return Listing(self._path) if self._path.is_dir() else None
+
+    def files(self, listing: Listing | None, *, whole: bool = False) -> Changed:
+        """Files that have come and gone since the last look, by their names in coordinates.
 
         Hidden files are left alone; files of other formats too, but those are ``skipped``.
         """
-        if not self._path.is_dir():
-            return [(_unicode(self._path.name), self._path)]
-        root = self._path.resolve().name
-        found: list[tuple[str, Path]] = []
-        for path in sorted(self._path.rglob("*")):
-            inner = path.relative_to(self._path)
-            if any(part.startswith(".") for part in inner.parts) or path.is_dir():
-                continue
-            name = _unicode(f"{root}/{inner.as_posix()}")
-            if not path.is_file():
-                self._skip(Skipped(name, "not a file, or a link to nothing"))
-            elif suffix_of(path.name, self._stream):
-                found.append((name, path))
+        if listing is None:
+            return Changed({_unicode(self._path.name): self._path}, set())
+        changes = listing.look(whole=whole)
+        for path, reason in sorted(changes.odd.items()):
+            self._skip(Skipped(self._named(path), reason))
+        added: dict[str, Path] = {}
+        for path in changes.added:
+            if suffix_of(path, self._stream):
+                added[self._named(path)] = Path(path)
             else:
-                self._skip(Skipped(name, why_not(self._stream)))
-        if self._stream == "notices":
-            found.sort(key=lambda one: (_created(one[1]), one[0]))
-        return found
+                self._skip(Skipped(self._named(path), why_not(self._stream)))
+        return Changed(added, {self._named(path) for path in changes.removed})
+
+    def _named(self, path: str) -> str:
+        inner = Path(path).relative_to(self._path).as_posix()
+        return _unicode(f"{self._root}/{inner}")
+
+    def in_order(self, files: Mapping[str, Path], after: After) -> list[tuple[str, Path]]:
+        """Files in the order of reading: by the time of what they hold, then by name.
+
+        What was begun comes first, as it did when it was begun.
+        """
+        if len(files) == 1:
+            return list(files.items())
+
+        def begins(one: tuple[str, Path]) -> tuple[float, str]:
+            name, path = one
+            if (name, 0) in after:
+                return -math.inf, name
+            return first_time(path, self._stream), name
+
+        return sorted(files.items(), key=begins)
 
     def read(self, after: After) -> Iterator[SourceRecord]:
         """Give the records, file after file; those up to the offsets in ``after`` are left out.
@@ -88,29 +116,22 @@ class FileSource:
         SourceError
             A file cannot be read.
         """
-        for name, path in self.files():
-            done = after.get((name, 0), -1)
-            stamp = _stamp(path)
-            if self._is_read(name, path, stamp, done):
-                continue
-            last = yield from self._file(name, path, done)
-            self._read[name] = (stamp, last)
-
-    def _is_read(self, name: str, path: Path, stamp: tuple[int, int], done: int) -> bool:
-        """Whether nothing can lie behind the offset in this file."""
-        one = plain_name(path.name).endswith(ONE_RECORD)
-        return done >= 0 and (one or self._read.get(name) == (stamp, done))
+        for name, path in self.in_order(self.files(self.listing()).added, after):
+            yield from self.rest(name, path, after.get((name, 0), -1))
 
     def waiting(self, after: After) -> Waiting:
-        """Files that were not read to their end yet, or have changed since."""
-        left = sum(
-            not self._is_read(name, path, _stamp(path), after.get((name, 0), -1))
-            for name, path in self.files()
-        )
-        return Waiting("files", left)
+        """How many files there are more cannot be known: that they were read is not kept."""
+        del after
+        return Waiting("files", None)
 
-    def _file(self, name: str, path: Path, done: int) -> Generator[SourceRecord, None, int]:
-        """Give the records behind an offset; returns the last one's offset."""
+    def following(self) -> Source:
+        """Give the same records to whoever asks again and again."""
+        return Follower(self)
+
+    def rest(self, name: str, path: Path, done: int) -> Generator[SourceRecord, None, int]:
+        """Give the records of a file behind an offset; returns the last one's offset."""
+        if done >= 0 and plain_name(path.name).endswith(ONE_RECORD):
+            return done
         offset = -1
         try:
             for piece in read_file(path, self._stream):
@@ -135,7 +156,7 @@ class FileSource:
     def estimate(self) -> int | None:
         """Number of records where every file holds one or says how many; None otherwise."""
         total = 0
-        for _, path in self.files():
+        for path in self.files(self.listing()).added.values():
             lower = plain_name(path.name)
             if lower.endswith((".avro", *ONE_RECORD)):
                 total += 1
@@ -144,14 +165,6 @@ class FileSource:
             else:
                 return None
         return total
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return -1, -1  # whoever opens it says what is wrong
-    return found.st_size, found.st_mtime_ns
 
 
 def _unicode(text: str) -> str:
@@ -166,16 +179,6 @@ def _parquet_rows(path: Path) -> int:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException):
         return 0
-
-
-def _created(path: Path) -> float:
-    """Time at which a notice was made; files that do not say go last."""
-    try:
-        with path.open("rb") as file:
-            found = created_time(file.read(1 << 16))
-    except OSError:
-        found = None
-    return float("inf") if found is None else found
 
 
 def open_source(path: Path, stream: Stream) -> Source:

@@ -1,8 +1,11 @@
 """What a source is, when its records happened, and several sources as one stream."""
 
 import heapq
+import math
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from ampelstream.codecs.alerts import decode
@@ -11,11 +14,14 @@ from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_iso
 from ampelstream.sources.window import Skipped
 
-__all__ = ["After", "Source", "Waiting", "created_time", "event_time", "merge"]
+__all__ = ["After", "Source", "Waiting", "created_time", "event_time", "merge", "timed"]
 
 After = Mapping[tuple[str, int], int]
 """(source, partition) -> last offset that has been handled."""
 
+_AHEAD = 8
+"""Records of a source that are looked at before the first one goes on: as many are in memory, and
+may be of some megabytes each."""
 _CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
 
 
@@ -63,6 +69,10 @@ class Source(Protocol):
         """How much lies behind the offsets in ``after``; asked about once a minute."""
         ...
 
+    def following(self) -> "Source":
+        """Give the same records to one reader who asks again and again: each time what is new."""
+        ...
+
 
 def created_time(value: bytes) -> float | None:
     """Time of creation [JD, UTC] of a notice; None where it does not say."""
@@ -89,20 +99,39 @@ def event_time(record: SourceRecord) -> float | None:
     return record.alert.jd
 
 
-def _timed(
-    number: int, records: Iterator[SourceRecord]
-) -> Iterator[tuple[float, int, int, SourceRecord]]:
-    """Records of one source with rising times: one that is early waits for nobody."""
-    latest = float("-inf")
-    for count, record in enumerate(records):
-        time = event_time(record)
-        if time is not None and time > latest:
-            latest = time
-        yield latest, number, count, record
+def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord]]:
+    """Give the records of one source with the times [JD] at which they are due.
+
+    That is their own time, but no later than the second earliest of the `_AHEAD` records behind:
+    one that says that it is a year younger than all that follows waits no longer than they do. It
+    takes two that are wrong, close to each other, to bring some records forward, and more than
+    `_AHEAD` in a row to hold any back. A record that has no time goes with the one before it.
+    """
+    ahead: deque[tuple[float | None, SourceRecord]] = deque()
+    due = -math.inf
+    for record in records:
+        ahead.append((event_time(record), record))
+        if len(ahead) > _AHEAD:
+            due, first = _due(ahead, due)
+            yield due, first
+    while ahead:
+        due, first = _due(ahead, due)
+        yield due, first
+
+
+def _due(
+    ahead: deque[tuple[float | None, SourceRecord]], before: float
+) -> tuple[float, SourceRecord]:
+    """Take the first record, with the time at which it is due."""
+    time, record = ahead.popleft()
+    if time is None:
+        return before, record
+    behind = sorted(other for other, _ in ahead if other is not None)
+    return (min(time, behind[1]) if len(behind) > 1 else time), record
 
 
 def merge(sources: Iterable[Source], after: After) -> Iterator[SourceRecord]:
-    """Merge sources by the event time of their next records.
+    """Merge sources by the event time of their next records (see `timed`).
 
     Within a source the order stays. The same sources give the same order, always; at equal times
     the earlier source goes first.
@@ -118,6 +147,6 @@ def merge(sources: Iterable[Source], after: After) -> Iterator[SourceRecord]:
     if len(inputs) == 1:  # nothing to compare with: spare the look at the time
         yield from inputs[0].read(after)
         return
-    streams = [_timed(number, source.read(after)) for number, source in enumerate(inputs)]
-    for *_, record in heapq.merge(*streams):
+    streams = [timed(source.read(after)) for source in inputs]
+    for _, record in heapq.merge(*streams, key=itemgetter(0)):  # which is stable
         yield record

@@ -7,6 +7,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -84,7 +86,7 @@ class ChannelSpec(_Strict):
     alerts: AlertsSpec = AlertsSpec()
     filters: tuple[UnitSpec, ...] = ()
     region: Annotated[float, Field(gt=0, le=1)] = 0.9
-    window: tuple[float, float] = (0.0, 3.0)
+    window: tuple[FiniteFloat, FiniteFloat] = (0.0, 3.0)
     match: tuple[UnitSpec, ...] = ()
     lightcurve: LightCurveSpec = LightCurveSpec()
     units: tuple[UnitSpec, ...] = ()
@@ -123,7 +125,15 @@ class ReactionSpec(_Strict):
 
 
 class RetentionSpec(_Strict):
-    """For how long state is kept [d of event time]."""
+    """For how long state is kept [d of event time].
+
+    Attributes
+    ----------
+    objects
+        Since an object's last alert.
+    events
+        Since the widest window of a channel closed.
+    """
 
     objects: Annotated[float, Field(gt=0)] = 100.0
     events: Annotated[float, Field(gt=0)] = 60.0
@@ -173,6 +183,25 @@ class TopologySpec(_Strict):
     events: EventsSpec = EventsSpec()
     channels: Annotated[dict[str, ChannelSpec], Field(min_length=1)]
     react: tuple[ReactionSpec, ...] = ()
-    retention: RetentionSpec = RetentionSpec()
+    retention: Annotated[RetentionSpec, Field(validate_default=True)] = RetentionSpec()
     catalogs: str | None = None
     kafka: KafkaSpec = KafkaSpec()
+
+    @field_validator("retention")
+    @classmethod
+    def _objects_outlive_events(cls, kept: RetentionSpec, info: ValidationInfo) -> RetentionSpec:
+        """An event is matched until it is forgotten: its objects must still be there then.
+
+        The earliest alert that a window reaches is older than the end of the widest one by all that
+        lies between the two.
+        """
+        windows = [one.window for one in info.data.get("channels", {}).values()]
+        if windows:
+            span = max(last for _, last in windows) - min(first for first, _ in windows)
+            if kept.objects < kept.events + span:
+                raise ValueError(
+                    f"objects are kept for {kept.objects:g} d, and events for {kept.events:g} d "
+                    f"after windows that span {span:g} d: an alert would be forgotten before its "
+                    f"event. Set retention.objects to {kept.events + span:g} or more"
+                )
+        return kept

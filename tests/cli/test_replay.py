@@ -84,6 +84,32 @@ def test_outputs_are_deterministic_and_add_up(night: Night, tmp_path: Path) -> N
     assert sorted(row["object_id"] for row in shown) == sorted(r["object_id"] for r in candidates)
 
 
+def test_an_alert_of_2050_changes_nothing_but_its_own_count(night: Night, tmp_path: Path) -> None:
+    row = {"jd": 2469812.5, "fid": 1, "candid": 1, "ra": 197.45, "dec": -23.38, "magpsf": 18.0}
+    late = {"objectId": "ZTF50aaaaaaa", "candid": 1, "candidate": row, "prv_candidates": []}
+    (tmp_path / "late.ndjson").write_text(json.dumps(late) + "\n")
+    for name, more in (("plain", []), ("late", [tmp_path / "late.ndjson"])):
+        options = ("--forget",) if name == "late" else ()
+        alerts = [*more, night.alerts]
+        done = replay("skymap-only", alerts, [night.notices], tmp_path / name, *options)
+        assert done.returncode == 0, done.stderr
+    said = "1 alerts say that they are younger than this machine's clock"
+    assert said in done.stderr
+    plain, odd = (rows(tmp_path / name / "candidates.ndjson") for name in ("plain", "late"))
+    assert plain == odd
+    plain, odd = (
+        json.loads((tmp_path / name / "summary.json").read_text())["alerts"]
+        for name in ("plain", "late")
+    )
+    assert odd == plain | {
+        "records_in": 301,
+        "decoded": 301,
+        "accepted": plain["accepted"] + 1,
+        "watermark_refused": 1,
+    }
+    assert plain["watermark_refused"] == 0
+
+
 def test_bad_input_ends_as_dead_letters_and_exit_code_three(night: Night, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
@@ -323,6 +349,26 @@ def test_the_real_night_equals_the_oracle_for_all_thirty_notices(
         for key in ("event", "alert_type", "time_created", "alerts_inside", "objects_inside"):
             assert mine[key] == row[key], (row["notice"], key)
         assert mine["t0_jd"] == pytest.approx(row["t0_jd"], abs=1e-6)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("forget", [(), ("--forget",)])
+def test_the_real_night_among_all_ztf_data_gives_the_same_candidates(
+    data_dir: Path, tmp_path: Path, forget: tuple[str, ...]
+) -> None:
+    """Of seven years, in no order; only the directory stands before the names of its files."""
+    notices = [data_dir / "notices" / "lvk-2024-01"]
+    found = {}
+    for name in ("ztf/night-20240115", "ztf"):
+        out = tmp_path / Path(name).name
+        done = replay("skymap-only", [data_dir / name], notices, out, *forget)
+        assert done.returncode == 0, done.stderr
+        text = (out / "candidates.ndjson").read_text()
+        found[name] = text.replace('"ztf/night-20240115/', '"night-20240115/')
+    assert found["ztf"] == found["ztf/night-20240115"]
+    assert len(found["ztf"].splitlines()) == 811
+    summary = json.loads((tmp_path / "ztf" / "summary.json").read_text())
+    assert summary["alerts"]["records_in"] == 1597
 
 
 @pytest.mark.realdata

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ampelstream.codecs import own
 from ampelstream.errors import DecodeError
+from ampelstream.model.announcement import Tick
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -21,7 +22,7 @@ from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.reaction import Reaction
 from ampelstream.shipped import earlier_schemas, schema_path
 
-SCHEMAS = ("detection", "event", "candidate", "dead_letter", "reaction")
+SCHEMAS = ("detection", "event", "candidate", "dead_letter", "reaction", "tick")
 text = st.text(max_size=8)
 number = st.floats(allow_nan=False, allow_infinity=False)
 longs = st.integers(-(2**63), 2**63 - 1)
@@ -118,6 +119,7 @@ messages: dict[str, st.SearchStrategy[Any]] = {
         member=text,
         value=st.binary(max_size=20),
     ),
+    "tick": st.builds(Tick, jd=number, source=text, partition=small, at=number),
     "reaction": st.builds(
         Reaction,
         id=text,
@@ -169,6 +171,15 @@ def test_a_later_reader_reads_an_earlier_message(name: str, data: st.DataObject)
     record = fastavro.schemaless_reader(io.BytesIO(body), written, later)
     assert isinstance(record, dict)
     assert record["more"] is None
+
+
+def test_ticks_of_an_earlier_version_are_read_and_name_no_source() -> None:
+    former = bytes.fromhex("c3012873846dc7b49ec700000020b0c44241")
+    assert own.is_tick(former)
+    assert own.decode_tick(former) == Tick(2460000.25)
+    with pytest.raises(DecodeError, match="tick"):
+        own.decode_tick(former[:-1])
+    assert own.is_tick(own.encode_tick(Tick(1.0, "a", 0, 2.0)))
 
 
 def fields_of(schema: Any) -> Iterator[dict[str, Any]]:

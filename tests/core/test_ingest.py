@@ -2,6 +2,7 @@
 
 from collections import UserDict
 from collections.abc import Callable, Mapping
+from math import floor
 from typing import Any
 
 import pytest
@@ -104,14 +105,14 @@ def test_an_alert_that_no_channel_takes_and_one_fails_on_is_a_dead_letter(
     two: Callable[..., Topology],
 ) -> None:
     outputs, accounting = ingest(two("reject", "other"), row(breaks="other"))
-    assert [type(one.value) for one in outputs] == [DeadLetter, Tick]
+    assert [type(one.value) for one in outputs] == [DeadLetter]
     assert accounting.total("failed", "alerts") == 1
     assert adds_up(accounting)
 
 
 def test_rejected_by_all_is_counted_by_the_first_reason(two: Callable[..., Topology]) -> None:
     outputs, accounting = ingest(two("reject", "reject"), row(), row())
-    assert [type(one.value) for one in outputs] == [Tick]
+    assert outputs == []
     assert list(accounting.by("rejected_by_all")) == [("dull", 2)]
     assert accounting.total("rejected") == 4
     assert adds_up(accounting)
@@ -167,11 +168,51 @@ def test_an_unknown_schema_is_parked_until_patience_ends(
     assert [type(one.value) for one in outputs] == [DeadLetter]
 
 
-def test_event_time_ticks_once_a_day_and_never_from_the_future(wide: Topology) -> None:
-    rows = [row(T0 - 3), row(T0 - 2.6), row(T0 - 1.4), row(T0 - 2), row(T0 + 9000)]
-    outputs, _ = ingest(wide, *rows)
-    kinds = [one.value.jd if isinstance(one.value, Tick) else "d" for one in outputs]
-    assert kinds == ["d", T0 - 3, "d", "d", T0 - 1.4, "d", "d"]
+def said(outputs: list[Output]) -> list[Tick]:
+    return [one.value for one in outputs if isinstance(one.value, Tick)]
+
+
+def test_event_time_goes_on_with_every_alert_also_one_that_all_channels_reject(
+    two: Callable[..., Topology],
+) -> None:
+    rows = [row(T0 - 5 + at / 100) for at in range(450)]
+    outputs, _ = ingest(two("reject", "reject"), *rows)
+    assert [floor(tick.jd) for tick in said(outputs)] == [T0 - 5, T0 - 4, T0 - 3, T0 - 2]
+    assert {(tick.source, tick.partition, tick.at) for tick in said(outputs)} == {("a", 0, T0)}
+    assert said(ingest(two("reject", "reject"), *rows, ticks=False)[0]) == []
+
+
+def test_an_alert_from_the_future_is_refused_counted_and_named_once(wide: Topology) -> None:
+    honest = [row(T0 - 3)] * 100
+    mixed = [one for pair in zip(honest, [row(T0 + 9000)] * 100, strict=True) for one in pair]
+    outputs, accounting = ingest(wide, *mixed)
+    assert said(outputs) == said(ingest(wide, *honest)[0])
+    assert (accounting.total("watermark_refused"), accounting.total("passed")) == (100, 200)
+    assert adds_up(accounting)
+    processor = Ingest(wide, Accounting().tally(), lambda: NOW, ticks=False)
+    records = [SourceRecord(Coordinates("a", 0, n), "alerts", one) for n, one in enumerate(mixed)]
+    processor.process(records[:1])
+    assert processor.first_refused is None
+    processor.process(records[1:])
+    assert processor.first_refused == (Coordinates("a", 0, 1), T0 + 9000)
+
+
+def test_sources_have_their_own_event_time_and_parked_alerts_none(wide: Topology) -> None:
+    records = [
+        SourceRecord(Coordinates(name, 0, 1), "alerts", row(jd), since=since, position=position)
+        for _ in range(50)
+        for name, jd, since, position in (
+            ("night/a.avro", T0 - 1, 0.0, None),
+            ("night/deep/b.avro", T0 - 1, 0.0, None),
+            ("night/a.avro", T0 - 9, 0.0, Coordinates("ztf", 3, 7)),  # loaded from that file
+            ("lsst", T0 - 30, 77.0, Coordinates("parked", 0, 7)),
+        )
+    ]
+    outputs, _ = ingest(wide, *records)
+    assert {(one.source, one.partition, one.jd) for one in said(outputs)} == {
+        ("night", 0, T0 - 1),
+        ("ztf", 3, T0 - 9),
+    }
 
 
 def test_notices(wide: Topology, make_notice: Callable[..., bytes]) -> None:

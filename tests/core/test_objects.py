@@ -26,6 +26,12 @@ from ampelstream.topology import Topology
 T0 = 2460000.0
 CREATED = ["2023-02-25T00:05:00Z", "2023-02-25T01:05:00Z", "2023-02-25T02:05:00Z"]
 
+
+def tick(jd: float) -> Tick:
+    """All that is read has come so far."""
+    return Tick(jd, "alerts", 0, T0 + 2000.0)
+
+
 alerts: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     candid=st.integers(1, 2),
@@ -166,10 +172,73 @@ def test_an_event_known_only_by_a_retraction_expires(
     partition = make_partition(wide)
     partition.take(make_notice(kind="RETRACTION"))
     assert len(partition.objects.events) == 1
-    partition.take(Tick(T0 + 60))
+    partition.take(tick(T0 + 60))
     assert len(partition.objects.events) == 1
-    partition.take(Tick(T0 + 80))
+    partition.take(tick(T0 + 80))
     assert len(partition.objects.events) == 0
+
+
+def test_a_day_of_the_future_that_an_earlier_version_left_does_not_stop_forgetting(
+    wide: Topology, make_partition: Any, make_detection: Any
+) -> None:
+    partition = make_partition(wide)
+    partition.take(make_detection())
+    partition.state.put(keys.FORGOTTEN, str(int(T0 + 9000)).encode())  # of one alert of 2050
+    partition.commit()
+    partition.reopen()
+    partition.take(tick(T0 + 200))
+    assert list(partition.objects.store) == []
+    assert partition.objects.watermark == T0 + 200
+    assert partition.state.get(keys.FORGOTTEN) == str(int(T0 + 200)).encode()
+
+
+def test_event_time_forgets_once_a_day_and_not_backwards(
+    wide: Topology, make_partition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def expired(_store: Any, day: float) -> list[Any]:
+        asked.append(day)
+        return []
+
+    monkeypatch.setattr("ampelstream.core.events.EventStore.expired", expired)
+    partition = make_partition(wide)
+    for days in (5.0, 5.5, 4.0, 6.0):
+        partition.take(tick(T0 + days))
+    assert partition.take(Tick(T0 + 50.0)) == []  # of an earlier version: it names no source
+    assert asked == [T0 + 5, T0 + 6]
+
+
+@pytest.mark.parametrize("keep", [1e9, float("inf")])
+def test_what_is_kept_for_ever_is_kept(
+    make_topology: Any, make_partition: Any, make_detection: Any, make_notice: Any, keep: float
+) -> None:
+    text = "name: long\nversion: 1\nchannels: {all: {window: [0, 10]}}\nretention: "
+    named = {1e9: "{objects: 1.0e+9, events: 1.0e+8}"}.get(keep, "{objects: .inf, events: .inf}")
+    partition = make_partition(make_topology(text + named + "\n"))
+    partition.take(make_notice(), make_detection())
+    assert partition.take(tick(T0 + 1000)) == []
+    assert len(list(partition.objects.store)) == len(partition.objects.events) == 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    jd=st.sampled_from([0.0, -1.0, -1e300, 1e300, 60000.0, 1e10]) | st.floats(-1e12, 1e12),
+    more=st.sampled_from([0.0, -1e9, T0, 1e300]),
+)
+def test_objects_of_odd_times_are_kept_whole_and_forgotten_by_the_first_that_can(
+    wide: Topology, make_partition: Any, make_detection: Any, jd: float, more: float
+) -> None:
+    """Codecs let no such time pass; but no half of an object may be left of one that came in."""
+    partition = make_partition(wide)
+    assert partition.take(make_detection(jd=jd), make_detection(candid=2, jd=more)) == []
+    assert partition.take(make_detection("ZTF02", 3)) == []
+    partition.take(tick(T0 + 1000))
+    left = list(partition.objects.store)
+    assert [one.object_id for one in left] == (["ZTF01"] if max(jd, more) >= T0 + 900 else [])
+    partition.commit()
+    entries = {key[:1] for key, _ in partition.backend.scan(b"\x01", b"\xff")}
+    assert bool(entries & {keys.OBJECT, keys.TIME, keys.INDEX}) == bool(left)
 
 
 def test_candidates_are_made_anew_from_their_keys(
@@ -181,7 +250,7 @@ def test_candidates_are_made_anew_from_their_keys(
     gone = KEY_SEPARATOR.join(("E", "ZTF99", "all"))
     found = {one.key: one.value for one in partition.objects.again([key, gone])}
     assert found == {key: candidate, gone: None}
-    partition.take(Tick(T0 + 1000))  # the object is forgotten, and its candidate archived
+    partition.take(tick(T0 + 1000))  # the object is forgotten, and its candidate archived
     assert list(partition.objects.store) == []
     found = {one.key: one.value for one in partition.objects.again([key, gone])}
     assert found == {key: candidate, gone: None}
@@ -190,12 +259,16 @@ def test_candidates_are_made_anew_from_their_keys(
 def test_an_object_that_comes_back_has_each_candidate_once(
     make_topology: Any, make_partition: Any, make_detection: Any, make_notice: Any
 ) -> None:
-    text = "name: long\nversion: 1\nchannels: {all: {window: [0, 100]}}\nretention: {objects: 20}\n"
-    partition = make_partition(make_topology(text))
+    text = "name: long\nversion: 1\nchannels: {all: {window: [0, 100]}}\n"
+    partition = make_partition(make_topology(text + "retention: {objects: 110, events: 10}\n"))
+    # a later revision corrects the time: the event stays, and its window reaches further
+    late = make_notice("2023-02-26T00:05:00Z", "UPDATE", t0_jd=T0 + 30)
     [first] = partition.take(make_notice(), make_detection())
-    partition.take(Tick(T0 + 40))
+    [first] = partition.take(late)
+    partition.take(tick(T0 + 115))
+    assert list(partition.objects.store) == []
     assert partition.objects.candidates() == [first]
-    [again] = partition.take(make_detection(candid=2, jd=T0 + 41))
+    [again] = partition.take(make_detection(candid=2, jd=T0 + 116))
     assert partition.objects.candidates() == [again]
     assert list(partition.objects.store.candidates_for(first.event_id)) == [again]
 
@@ -204,7 +277,7 @@ def test_a_forgetting_that_a_kill_cut_short_is_done_again_and_archives_the_same(
     make_topology: Any, make_partition: Any, make_detection: Any, make_notice: Any
 ) -> None:
     text = "name: two\nversion: 1\nchannels: {all: {window: [0, 10]}}\n"
-    topology = make_topology(text + "retention: {objects: 20, events: 20}\n")
+    topology = make_topology(text + "retention: {objects: 30, events: 20}\n")
 
     def before() -> Any:
         partition = make_partition(topology)
@@ -213,7 +286,7 @@ def test_a_forgetting_that_a_kill_cut_short_is_done_again_and_archives_the_same(
         return partition
 
     whole = before()
-    whole.take(Tick(T0 + 100))
+    whole.take(tick(T0 + 100))
     changes = sorted(whole.state.changes().items(), key=lambda change: commit_order(*change))
     kept = whole.objects.candidates(), whole.objects.censuses()
     assert [len(one.lightcurve) for one in kept[0]] == [1, 1]
@@ -221,7 +294,7 @@ def test_a_forgetting_that_a_kill_cut_short_is_done_again_and_archives_the_same(
         partition = before()
         partition.backend.write(dict(changes[:written]))
         partition.reopen()
-        partition.take(Tick(T0 + 100))
+        partition.take(tick(T0 + 100))
         assert (partition.objects.candidates(), partition.objects.censuses()) == kept
 
 
@@ -233,7 +306,7 @@ def test_a_tick_that_fails_is_no_alert_that_failed(
 
     monkeypatch.setattr("ampelstream.core.retention.Retention.advance", broken)
     partition = make_partition(wide)
-    assert [one.reason.partition(" (")[0] for one in partition.take(Tick(T0))] == ["not today"]
+    assert [one.reason.partition(" (")[0] for one in partition.take(tick(T0))] == ["not today"]
     partition.commit()
     assert partition.accounting.counts() == {("dead_letters", "detections", "objects"): 1}
 

@@ -29,6 +29,14 @@ MISTAKES = [
     ("window: [0, 5]", "window: [5, 0]", ["channels.one", "must rise"]),
     ("window: [0, 5]", "region: 1.5", ["channels.one.region", "less than or equal to 1"]),
     ("window: [0, 5]", "window: soon", ["channels.one.window", "soon"]),
+    ("window: [0, 5]", "window: [0, .inf]", ["mine.yml:6", "channels.one.window.1", "finite"]),
+    (
+        "\nchannels:",
+        "\nretention:\n  objects: 50\n  events: 46\nchannels:",
+        ["mine.yml:4: retention: ", "50 d", "46 d", "span 5 d", "retention.objects to 51 or more"],
+    ),
+    ("window: [0, 5]", "window: [-30, 20]", ["retention: ", "span 50 d", "objects to 110 or more"]),
+    ("\nchannels:", "\nretention: {events: .inf}\nchannels:", ["retention.objects to inf"]),
     ("\nchannels:", "\nkafka: {partitions: 0}\nchannels:", ["kafka.partitions", "equal to 1"]),
     ("\nchannels:", "\nkafka: {partition: 4}\nchannels:", ["did you mean partitions"]),
     ("name: mine\n", "", ["name", "is missing"]),
@@ -65,6 +73,13 @@ MISTAKES = [
 
 def test_the_good_one_is_good(make: Callable[[str], Any]) -> None:
     assert make(GOOD).version == "1"
+
+
+def test_the_widest_window_of_all_channels_counts(make: Callable[[str], Any]) -> None:
+    two = GOOD + "  two: {window: [-5, 1]}\nretention: {objects: 30, events: KEEP}\n"
+    assert make(two.replace("KEEP", "20")).retention.events == 20
+    with pytest.raises(ConfigError, match=r"span 10 d.* retention\.objects to 31"):
+        make(two.replace("KEEP", "21"))
 
 
 @pytest.mark.parametrize(("before", "after", "words"), MISTAKES)

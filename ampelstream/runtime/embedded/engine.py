@@ -5,7 +5,6 @@ and the messages to send go into the store in one WriteBatch. A process killed a
 when started again, a state that holds exactly the records up to its offsets, and goes on there.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -18,12 +17,13 @@ from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word, finish
 from ampelstream.core.react import Deliverer, React
-from ampelstream.model.announcement import Announcement, Backfilled, Tick
+from ampelstream.model.announcement import Announcement, Backfilled
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Record
+from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.embedded.letterfile import LetterFile
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
@@ -60,6 +60,9 @@ class Engine:
         deterministic; otherwise `advance` does it, in slices.
     letter_file
         Where dead letters are written as they come; without it they are in the state only.
+    forget
+        Whether objects and events are forgotten when event time says so, as whoever runs for ever
+        must; a replay ends, and what it was given may be of any time.
     now
         Unix time [s].
     clock
@@ -82,6 +85,7 @@ class Engine:
         word: Word | None = None,
         eager: bool = True,
         letter_file: Path | None = None,
+        forget: bool = False,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,7 +94,7 @@ class Engine:
         self.progress = Progress(self.tables)
         self.accounting = Accounting(self.progress.counts())
         tally = self.accounting.tally
-        self.ingest = Ingest(topology, tally(), now)
+        self.ingest = Ingest(topology, tally(), now, ticks=forget, tables=self.tables)
         self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs, word=word)
         if self.objects.changes:
             self.progress.forget_again()  # a backfill, if there is to be one, begins anew
@@ -100,8 +104,8 @@ class Engine:
         self._eager = eager
         self.on_commit: Callable[[], None] = _nothing
         """Called after each commit."""
-        self.event_time: float | None = None
-        """How far event time has come since the start [JD, UTC]; None before the first alert."""
+        self._now = now
+        self._latest: float | None = None
         self.letters = None
         if letter_file is not None:
             stored = self.progress.letter_keys
@@ -179,14 +183,19 @@ class Engine:
         self.objects.process([Record(_NOWHERE, "detections", mark)])
         self.commit()
 
+    @property
+    def event_time(self) -> float | None:
+        """How far event time has come [JD, UTC].
+
+        As the bulk of the alerts says, once there are enough; else the latest time of an alert that
+        was accepted since the start; None before the first.
+        """
+        watermark = self.objects.watermark
+        return self._latest if watermark is None else watermark
+
     def _note_time(self, value: object) -> None:
-        """Let event time go on: by day with the ticks, and within their day with detections."""
-        if isinstance(value, Tick):
-            self.event_time = max(value.jd, self.event_time or value.jd)
-        elif isinstance(value, Detection) and self.event_time is not None:
-            reached = self.event_time
-            if reached < value.jd < math.floor(reached) + 1:
-                self.event_time = value.jd
+        if isinstance(value, Detection) and value.jd <= jd_from_unix(self._now()):
+            self._latest = max(value.jd, self._latest or value.jd)
 
     def commit(self) -> None:
         """Write everything since the last commit as one batch, then send what was decided."""

@@ -85,15 +85,16 @@ def follow(
         Messages that a sink has not taken.
     """
     offsets = engine.progress.offsets()
+    followed = [source.following() for source in sources]
     rereading = Rereading(engine, reopen or (lambda: sources), batch=BATCH)
 
     def left() -> dict[str, int | None]:
-        return _left(sources, offsets)
+        return _left(followed, offsets)
 
     while not stop.is_set():
         count = 0
         beat(left)
-        records = iter(merge(sources, offsets))
+        records = iter(merge(followed, offsets))
         while batch := list(islice(records, BATCH)):
             engine.process(batch)
             for record in batch:

@@ -5,6 +5,7 @@ those of an undisturbed run.
 """
 
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,13 @@ from pathlib import Path
 from ampelstream.errors import ConfigError, StateError
 from ampelstream.model.digest import digest
 from ampelstream.model.record import SourceRecord
+from ampelstream.model.times import jd_from_unix
 from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
-from ampelstream.sources import Source, event_time, merge
+from ampelstream.sources import Source, merge, timed
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.topology import Topology
 
@@ -69,6 +71,8 @@ class Replay:
         Whether the report must say that the data is made up.
     batch
         Records that are handled together.
+    forget
+        Whether objects and events are forgotten when event time says so, as they are live.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Replay:
         description: str = "",
         simulated: bool = False,
         batch: int = BATCH,
+        forget: bool = False,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -87,6 +92,7 @@ class Replay:
         self._description = description
         self._simulated = simulated
         self._batch = batch
+        self._forget = forget
 
     def _open(self) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
@@ -113,8 +119,9 @@ class Replay:
         return backend, engine, resumed
 
     def _engine(self, backend: RocksBackend) -> Engine:
-        inputs = digest([source.name for source in self._sources])
-        return Engine(self._topology, backend, inputs=inputs)
+        how = ["forget"] if self._forget else []
+        inputs = digest([*(source.name for source in self._sources), *how])
+        return Engine(self._topology, backend, inputs=inputs, forget=self._forget)
 
     @staticmethod
     def _claim(path: Path) -> None:
@@ -174,8 +181,11 @@ def paced(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.time,
 ) -> Iterator[SourceRecord]:
     """Hold each record back until its time has come.
+
+    One that says that it is younger than all behind it, or than the present, is not waited for.
 
     Parameters
     ----------
@@ -185,12 +195,13 @@ def paced(
         Seconds of event time per second of ours.
     clock, sleep
         Ours [s].
+    now
+        Unix time [s].
     """
     began = clock()
     first: float | None = None
-    for record in records:
-        jd = event_time(record)
-        if jd is not None:
+    for jd, record in timed(records):
+        if -math.inf < jd <= jd_from_unix(now()):
             first = jd if first is None else first
             wait = (jd - first) * _DAY_SECONDS / speed - (clock() - began)
             if wait > 0:

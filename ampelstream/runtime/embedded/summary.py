@@ -64,7 +64,8 @@ def _row(event: EventCensus, one: RevisionCensus) -> dict[str, Any]:
 def _alerts(accounting: Accounting) -> dict[str, Any]:
     """Alerts; in = decoded + dead letters, decoded = accepted + duplicates + rejected.
 
-    ``rejected`` says of those that every channel rejected what the first one had against them.
+    ``rejected`` says of those that every channel rejected what the first one had against them;
+    ``watermark_refused`` are those of any kind that say that they are from the future.
     """
     accepted, known = accounting.total("accepted"), accounting.total("known", "alerts")
     rejected = dict(accounting.by("rejected_by_all"))
@@ -77,6 +78,7 @@ def _alerts(accounting: Accounting) -> dict[str, Any]:
         "rejected": rejected,
         "rejected_by_all": sum(rejected.values()),
         "dead_letters": failed,
+        "watermark_refused": accounting.total("watermark_refused"),
     }
 
 

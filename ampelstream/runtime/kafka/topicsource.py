@@ -73,6 +73,10 @@ class TopicSource:
         """How many records there are is not asked for."""
         return None
 
+    def following(self) -> "TopicSource":
+        """Itself: a pass asks for what lies behind the offsets only."""
+        return self
+
     def read(self, after: After) -> Iterator[SourceRecord]:
         """Give what lies behind the offsets in ``after``, up to where the topics end now.
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ampelstream.core.watermark import FEWEST
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
@@ -81,9 +82,9 @@ def make_topology(tmp_path: Path) -> Callable[[str], Topology]:
 class Driver:
     """An engine on an in-memory store, fed by hand."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, forget: bool = False) -> None:
         self.backend = MemoryBackend()
-        self.engine = Engine(topology, self.backend, commit_every=3)
+        self.engine = Engine(topology, self.backend, commit_every=3, forget=forget)
         self._offset = 0
 
     def feed(self, stream: Stream, value: Value, member: str = "") -> list[Any]:
@@ -92,6 +93,11 @@ class Driver:
         where = Coordinates(stream, 0, self._offset)
         outputs = self.engine.process([SourceRecord(where, stream, value, member)])
         return [output.value for output in outputs]
+
+    def pass_time(self, jd: float) -> None:
+        """As many alerts of that time as event time asks for; they are far from everything."""
+        for number in range(FEWEST):
+            self.feed("alerts", alert_row("ZTF99", 10_000 + number, jd, 220.0, -60.0))
 
     def count(self, name: str, *labels: str) -> int:
         """How much was counted."""
@@ -109,5 +115,5 @@ class Driver:
 
 
 @pytest.fixture
-def make_driver() -> Callable[[Topology], Driver]:
+def make_driver() -> Callable[..., Driver]:
     return Driver

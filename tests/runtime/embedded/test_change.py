@@ -106,6 +106,9 @@ class Records:
     def estimate(self) -> int:
         return len(self.records)
 
+    def following(self) -> "Records":
+        return self
+
     def waiting(self, _after: After) -> Waiting:
         return Waiting("records", 0)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ampelstream.core.state import keys
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import SourceRecord, Stream
@@ -16,6 +17,8 @@ from ampelstream.simulate import simulate_notice
 from ampelstream.state.memory import MemoryBackend
 
 T0 = 2460000.0
+CLOCK_OF_THE_MACHINE = (keys.WATERMARK, keys.TIMES)
+"""What is kept with the time at which it was."""
 SIMPLE = """
 name: simple
 version: 1
@@ -151,18 +154,61 @@ def test_a_kill_within_a_batch_with_a_notice_loses_and_counts_nothing_twice(
 
 
 def test_retention_forgets_by_event_time_and_keeps_the_candidates(
-    driver: Any, make_row: Callable[..., Any]
+    make_topology: Callable[[str], Any], make_driver: Any, make_row: Callable[..., Any]
 ) -> None:
+    driver = make_driver(make_topology(SIMPLE), forget=True)
     driver.feed("notices", notice())
     driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
     before = driver.candidates()
     driver.feed("alerts", make_row("ZTF02", 2, T0 + 40, 140.0, 0.0))
     objects = driver.engine.objects
-    assert [state.object_id for state in objects.store] == ["ZTF02"]
+    # one alert does not move event time
+    assert [state.object_id for state in objects.store] == ["ZTF01", "ZTF02"]
+    driver.pass_time(T0 + 40)
+    assert [state.object_id for state in objects.store] == ["ZTF02", "ZTF99"]
     assert len(objects.events) == 0
     assert driver.candidates() == before
     past = objects.censuses()
     assert [(one.event_id, one.revisions[0].alerts) for one in past] == [("MS230225a", 1)]
+
+
+def test_a_replay_forgets_nothing_unless_it_is_asked_to(
+    driver: Any, make_row: Callable[..., Any]
+) -> None:
+    driver.feed("notices", notice())
+    driver.pass_time(T0 + 400)
+    driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
+    assert [key[1] for key in driver.candidates()] == ["ZTF01"]
+    assert len(driver.engine.objects.events) == 1
+    assert driver.engine.objects.watermark is None
+
+
+@pytest.mark.parametrize("every", [1, 7, 60])
+def test_a_kill_does_not_change_when_something_is_forgotten(
+    make_topology: Callable[[str], Any], make_row: Callable[..., Any], every: int
+) -> None:
+    """The times of the last alerts are part of the state: a restart counts on."""
+    rows = [make_row(f"ZTF{n % 40:02d}", n, T0 + n / 3, 40.0 + n % 40, 0.0) for n in range(1, 200)]
+    records = [
+        SourceRecord(Coordinates("a", 0, offset), "alerts", row) for offset, row in enumerate(rows)
+    ]
+    records.insert(40, SourceRecord(Coordinates("n", 0, 0), "notices", notice()))
+    topology = make_topology(SIMPLE)
+    ends = []
+    for killed in (False, True):
+        backend = MemoryBackend()
+        engine = Engine(topology, backend, commit_every=1, forget=True)
+        for number, record in enumerate(records):
+            engine.process([record])
+            if killed and number % every == 0:
+                engine = Engine(topology, backend, commit_every=1, forget=True)
+        engine.commit()
+        assert engine.objects.watermark is not None
+        assert len(engine.objects.events) == 0
+        ends.append(
+            [(k, v) for k, v in backend.scan(b"\x01", b"\xff") if k[:1] not in CLOCK_OF_THE_MACHINE]
+        )
+    assert ends[0] == ends[1]
 
 
 def test_reactions_fire_once_and_are_withdrawn(

@@ -17,13 +17,13 @@ TOPOLOGY = """
 name: mishaps
 version: 1
 channels: {all: {window: [0, 10], units: [{unit: SkyMapProbability}]}}
-retention: {objects: 20, events: 100}
+retention: {objects: 20, events: 10}
 """
 
 
 @pytest.fixture
-def driver(make_topology: Callable[[str], Any], make_driver: Callable[[Any], Any]) -> Any:
-    return make_driver(make_topology(TOPOLOGY))
+def driver(make_topology: Callable[[str], Any], make_driver: Callable[..., Any]) -> Any:
+    return make_driver(make_topology(TOPOLOGY), forget=True)
 
 
 def notice(created: str = "2023-02-25T00:05:00Z") -> bytes:
@@ -47,7 +47,8 @@ def test_a_day_entry_that_was_left_behind_does_not_take_the_object_with_it(
     # a store that was killed in the middle of a batch still has the entry of the first day
     driver.engine.tables.put(keys.day(math.floor(T0), "ZTF01"), b"")
     driver.feed("alerts", make_row("ZTF02", 3, T0 + 30, 140.0, 0.0))
-    assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01", "ZTF02"]
+    driver.pass_time(T0 + 30)
+    assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01", "ZTF02", "ZTF99"]
     stale = keys.day(math.floor(T0), "ZTF01")
     assert driver.engine.tables.get(stale) is None
 
@@ -57,7 +58,8 @@ def test_a_notice_from_the_future_makes_nothing_forgotten(
 ) -> None:
     driver.feed("alerts", make_row("ZTF01", 1, T0 + 1, 40.0, 0.0))
     driver.feed("notices", notice("2062-01-01T00:00:00Z"))
-    assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01"]
+    driver.pass_time(T0 + 1)
+    assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01", "ZTF99"]
     assert len(driver.candidates()) == 1
 
 

@@ -1,14 +1,24 @@
 """The order of arrival does not matter, nor does repetition."""
 
+import io
 import random
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import fastavro
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ampelstream.simulate import simulate_notice
+from ampelstream.cli.workflow import open_inputs
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.shipped import topology_path
+from ampelstream.simulate import Night, simulate_notice
+from ampelstream.sources import merge
+from ampelstream.state.memory import MemoryBackend
 
 T0 = 2460000.0
 TEXT = """
@@ -113,6 +123,50 @@ def test_every_interleaving_gives_the_same_candidates(
     assert driver.candidates() == expected
     assert driver.count("dead_letters") == 0
     assert driver.count("known") == repeats
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_names_of_files_do_not_matter(
+    make_topology: Callable[[str], Any],
+    make_night: Callable[..., Night],
+    tmp_path: Path,
+    *,
+    forget: bool,
+) -> None:
+    """But for the coordinates, in which they stand; also those of an alert of 2050."""
+    night = make_night()
+    with tarfile.open(night.alerts) as archive:
+        members = [archive.extractfile(name) for name in archive.getnames()]
+        packets = [member.read() for member in members if member]
+    late = fastavro.reader(io.BytesIO(packets[150]))
+    packet: Any = next(late)
+    packet["candidate"]["jd"], packet["objectId"] = 2470000.5, "ZTF50aaaaaaa"
+    out = io.BytesIO()
+    fastavro.writer(out, late.writer_schema or {}, [packet])
+    packets.append(out.getvalue())
+    topology = make_topology(topology_path("skymap-only").read_text())
+    dice = random.Random(11)  # noqa: S311  (a reproducible test, not a secret)
+    results = []
+    for turn in range(3):
+        incoming = tmp_path / str(turn) / "incoming"
+        incoming.mkdir(parents=True)
+        for name, value in zip(dice.sample(range(1000), len(packets)), packets, strict=True):
+            (incoming / f"{name:04d}.avro").write_bytes(value)
+        engine = Engine(topology, MemoryBackend(), forget=forget)
+        records = merge(open_inputs([incoming], [night.notices]), {})
+        engine.process(list(records))
+        engine.finish()
+        assert engine.accounting.total("watermark_refused") == 1
+        results.append(
+            [
+                msgspec.structs.replace(
+                    one, provenance=msgspec.structs.replace(one.provenance, records=())
+                )
+                for one in engine.objects.candidates()
+            ]
+        )
+    assert len(results[0]) > 10
+    assert results[0] == results[1] == results[2]
 
 
 def test_what_a_filter_takes_back_is_sent_and_not_listed(

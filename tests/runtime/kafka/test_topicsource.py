@@ -166,3 +166,7 @@ def test_records_that_were_removed_unread_are_said(
 def test_a_topic_that_was_made_anew_is_an_error(source: TopicSource) -> None:
     with pytest.raises(SourceError, match="ends at offset 2 in partition 0, and 2 has been read"):
         list(source.read({("b", 0): 2}))
+
+
+def test_it_follows_by_its_offsets(source: TopicSource) -> None:
+    assert source.following() is source
