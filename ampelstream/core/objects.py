@@ -97,9 +97,12 @@ class Objects:
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
-        if word is Word.BACKFILL and (claimed.refilters or not claimed.used):
+        # one that is under way for other filters: a channel went, which asks for no word
+        stale = self._refiltering.filters not in {"", topology.filters}
+        wanted = word is Word.BACKFILL and (claimed.refilters or not claimed.used)
+        if wanted or (stale and word is not Word.FROM_NOW_ON):
             self._refiltering.begin(backfill, topology.filters, since_jd)
-        elif claimed.refilters:
+        elif stale or claimed.refilters:
             self._refiltering.end()
 
     @property

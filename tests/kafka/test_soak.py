@@ -51,6 +51,7 @@ SHORT = [
     ["restart", "pause", "refuse"],
     ["ingest"],  # these two need workers of their own
     ["away"],
+    ["rollout"],
 ]
 """Each fault once. Those that go together share a broker and its workers."""
 

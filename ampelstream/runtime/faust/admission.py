@@ -186,7 +186,8 @@ class Admission:
             return None  # nothing was read before
         if current.content.filters == self._content.filters:
             return current.backfill
-        if word is not Word.BACKFILL:
+        under_way = current.backfill is not None and not current.backfill.done
+        if word is Word.FROM_NOW_ON or (word is None and not under_way):
             return None
         if self.alerts is None:
             raise ConfigError(

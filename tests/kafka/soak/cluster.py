@@ -122,6 +122,12 @@ class Workers:
         """Start once more what has ended."""
         self.process = self._start()
 
+    def roll(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start another command beside the one that runs, which is given, and has to end itself."""
+        before, self._command = self.process, list(command)
+        self.process = self._start()
+        return before
+
     def wait_started(self, count: int, timeout: float = 90.0) -> None:
         """Wait until workers have begun to work that often."""
         end = time.monotonic() + timeout

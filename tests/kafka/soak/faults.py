@@ -49,6 +49,8 @@ class Scene:
         Our own cluster.
     workers
         A supervisor and its workers.
+    count
+        How many workers.
     ingest
         The one process that runs the ingest step; None where all workers run all steps.
     survey
@@ -61,6 +63,7 @@ class Scene:
     topology: Path
     state: Path
     dice: random.Random
+    count: int = 3
     lengths: Lengths = field(default_factory=Lengths)
     ingest: Workers | None = None
     survey: Broker | None = None
@@ -199,6 +202,38 @@ async def _altered(
         await alter(own)
 
 
+async def _rollout(scene: Scene) -> None:
+    """Another topology file is rolled out, and the first one again, while alerts go on.
+
+    Either a rule and a region change, or a channel comes, with a backfill.
+    """
+    text = scene.topology.read_text()
+    name, change = scene.dice.choice(list(ROLLOUTS.items()))
+    other = scene.topology.with_name(f"{name}.yml")
+    for old, new in change:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    other.write_text(text)
+    for file in (other, scene.topology):
+        options = ("--roll-back", "--backfill")
+        command = run_command(file, scene.broker.address, scene.state, scene.count, *options)
+        started = scene.workers.started()
+        before = scene.workers.roll(command)
+        code = await asyncio.to_thread(before.wait, 90.0)
+        assert code == 78, f"workers with the file before ended with {code}"
+        await asyncio.to_thread(scene.workers.wait_started, started + scene.count)
+        await scene.a_while(1.0, 4.0)
+
+
+ROLLOUTS = {
+    "rule-and-region": (("cumprob < 0.9", "cumprob < 0.4"), ("region: 0.9", "region: 0.7")),
+    "channel": (
+        ("react:\n", "  more: {region: 0.5, window: [0, 9]}\nreact:\n"),
+        ("name: near, when", "name: near, channel: all, when"),
+    ),
+}
+
+
 FAULTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "none": _nothing,
     "kill": _kill,
@@ -211,4 +246,5 @@ FAULTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "freeze": _freeze,
     "ingest": _ingest,
     "away": _away,
+    "rollout": _rollout,
 }

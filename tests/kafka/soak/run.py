@@ -141,6 +141,7 @@ class Soak:
             self.topology,
             self.state,
             self.dice,
+            WORKERS,
             self.lengths,
             ingest,
             None if self.survey is None else self.survey.broker,

@@ -252,7 +252,7 @@ def test_from_now_on_leaves_what_was(
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(order=st.permutations(range(3)), actions=st.lists(st.sampled_from("rrrbbcs"), max_size=60))
+@given(order=st.permutations(range(4)), actions=st.lists(st.sampled_from("rrrbbcs"), max_size=60))
 def test_changes_records_slices_and_restarts_in_any_order(
     order: Sequence[int],
     actions: Sequence[str],
@@ -260,6 +260,7 @@ def test_changes_records_slices_and_restarts_in_any_order(
     records: list[SourceRecord],
 ) -> None:
     steps = [OLD, changed(*REFILTERED["other filter"]), changed(*CHANGES["narrower region"])]
+    steps.append(changed(*CHANGES["no channel"]))
     last = changed(*REFILTERED["new channel"])
     steps = [steps[number] for number in order]
     running = Running(make_topology(steps[0]))
@@ -290,3 +291,18 @@ def test_changes_records_slices_and_restarts_in_any_order(
     assert running.outcome()[0] == fresh(current, records).outcome()[0]
     sent = [one.id for one in running.sinks.took]
     assert len(sent) == len(set(sent))
+
+
+def test_a_channel_that_goes_does_not_end_a_backfill(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    filtered = changed(*REFILTERED["other filter"])
+    running.change(make_topology(filtered), Word.BACKFILL)
+    Rereading(running.engine, lambda: [Records(records)], batch=2).step()
+    last = make_topology(filtered.replace(CHANGES["no channel"][0], ""))
+    running.change(last)
+    assert running.engine.objects.awaits_backfill
+    running.work(records)
+    assert running.outcome()[0] == fresh(last, records).outcome()[0]
