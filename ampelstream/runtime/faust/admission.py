@@ -37,6 +37,7 @@ __all__ = ["LOOK_SECONDS", "Admission", "client_id", "open_admission"]
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Time between two looks at the log, or for others [s]."""
+_SAY_AGAIN_SECONDS = 30.0
 _CLIENT = "ampelstream-"
 
 
@@ -87,6 +88,16 @@ class Admission:
         current = self._log.current
         return current is not None and current.content.digest != self._content.digest
 
+    def until_all_stop(self) -> float:
+        """How long a worker goes on whose topology is in force no longer [s].
+
+        By then all have seen it, and they stop at the same moment as far as their clocks agree.
+        """
+        current, longest = self._log.current, 2 * LOOK_SECONDS
+        if current is None:
+            return 0.0
+        return min(max(current.at + longest - self._now(), 0.0), longest)
+
     async def is_superseded(self) -> bool:
         """Look whether another topology has come into force; no, where that cannot be seen now."""
         try:
@@ -126,13 +137,13 @@ class Admission:
         SourceError
             A cluster cannot be reached.
         """
-        said = ""
+        said = 0.0
         while others := await self._others():
-            text = f"waiting for {len(others)} members with another topology file to stop"
-            if text != said:
+            if self._now() - said > _SAY_AGAIN_SECONDS:
+                text = "waiting for members with another topology file to stop"
                 incident(_LOG, logging.INFO, "waiting", text, members=sorted(others))
-                said = text
-            await asyncio.sleep(LOOK_SECONDS)
+                said = self._now()
+            await asyncio.sleep(LOOK_SECONDS / 2)
         accepted = await self._log.read()
         if accepted is None or self.superseded:
             raise self._replaced()
