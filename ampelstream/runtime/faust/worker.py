@@ -158,7 +158,7 @@ class Worker:
         """Stop when another topology comes into force."""
         while not await self._admission.is_superseded():  # noqa: ASYNC110  (brokers are asked)
             await asyncio.sleep(LOOK_SECONDS)
-        # all at once: who stops while the groups are rebalanced for others is missed by the brokers,
+        # all at once: who stops while groups are rebalanced for others is missed by the brokers,
         # and counts as a member until its session is over
         await asyncio.sleep(self._admission.until_all_stop())
         text = "another topology file is in force now: this worker stops"
