@@ -10,7 +10,7 @@ gave is durable.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ampelstream.codecs import notices, own
 from ampelstream.codecs.alerts import Schemas, datapoints
@@ -18,6 +18,7 @@ from ampelstream.codecs.alerts import decode as decode_alert
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.events import skymap_of
+from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
 from ampelstream.model.announcement import Announcement, Tick
@@ -52,6 +53,8 @@ class Ingest:
     parks
         Whether an alert whose schema is not at hand is put aside (stream ``parked``), because
         whoever runs this brings it back; otherwise it is a dead letter.
+    in_hand
+        Is told which record is about to be handled.
     """
 
     def __init__(
@@ -62,29 +65,37 @@ class Ingest:
         *,
         schemas: Schemas | None = None,
         parks: bool = False,
+        in_hand: InHand | None = None,
     ) -> None:
         self._topology = topology
         self._tally = tally
         self._now = now
         self._schemas = schemas
         self._parks = parks
+        self._in_hand = in_hand or Unwatched()
         self._day = 0
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
+        self._in_hand.committed()
 
-    def process(self, batch: Sequence[SourceRecord]) -> list[Output]:
+    def process(self, batch: Iterable[SourceRecord]) -> list[Output]:
         """Work on records of the inputs, in order."""
         outputs: list[Output] = []
         for record in batch:
+            where = record.read_at
+            died = self._in_hand.begin(where)
             self._tally.count("received", "parked" if record.since else record.stream)
-            if record.fault:
+            if died:
+                outputs.append(self._failed(record, "ingest", Failure(WORKER_DIED, died)))
+            elif record.fault:
                 outputs.append(self._failed(record, "read", Failure("SourceError", record.fault)))
             elif record.stream == "alerts":
                 outputs.extend(self._alert(record))
             else:
                 outputs.append(self._notice(record))
+            self._in_hand.end(where)
         return outputs
 
     # --- alerts ---------------------------------------------------------------------------------

@@ -7,17 +7,21 @@ new revision of an event concerns many objects: they are matched in slices, by `
 which the runtime calls while `Objects.pending` says that something is left, so that alerts need not
 wait for them all. What is left to do is part of the state: a sweep that a kill interrupted goes on
 where its last commit was.
+
+Where units are heavy, several objects are evaluated at the same time (``evaluation.py``).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from ampelstream.codecs import own
 from ampelstream.core.accounting import Tally
-from ampelstream.core.boundary import Failure, attempt, dead_letter
+from ampelstream.core.boundary import Failure, attempt, attempting, dead_letter
 from ampelstream.core.census import EventCensus, census
-from ampelstream.core.events import EventStore, MapCache
+from ampelstream.core.evaluation import ALONE, Evaluation, Task, nothing, side_by_side
+from ampelstream.core.events import Event, EventStore, MapCache
+from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.objectstore import Matched, ObjectStore
 from ampelstream.core.retention import Retention
 from ampelstream.core.state import claim, keys
@@ -32,8 +36,8 @@ from ampelstream.topology import Topology
 
 __all__ = ["Objects", "Sweeps"]
 
-_LOOK_EVERY = 25
-"""Objects between two looks at the time."""
+
+Value = Detection | Announcement | Tick
 
 
 class Objects:
@@ -53,6 +57,10 @@ class Objects:
         Seconds that never go back.
     inputs
         Digest of the inputs, for a replay (see `claim`).
+    in_hand
+        Is told which record or object is about to be handled.
+    at_once
+        How many objects are evaluated at the same time, where units are heavy.
 
     Raises
     ------
@@ -69,6 +77,8 @@ class Objects:
         *,
         maps: MapCache | None = None,
         inputs: str = "",
+        in_hand: InHand | None = None,
+        at_once: int = 1,
     ) -> None:
         claim(state, topology, inputs)
         self.events = EventStore(topology, state, maps)
@@ -79,6 +89,8 @@ class Objects:
         self._sweeps = Sweeps(state)
         self._tally = tally
         self._clock = clock
+        self._in_hand = in_hand or Unwatched()
+        self._at_once = at_once
 
     @property
     def pending(self) -> int:
@@ -88,34 +100,46 @@ class Objects:
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
+        self._in_hand.committed()
 
     # --- records --------------------------------------------------------------------------------
 
-    def process(self, batch: Sequence[Record]) -> list[Output]:
+    def process(self, batch: Iterable[Record]) -> list[Output]:
         """Take in detections, events and ticks of event time, in order."""
         outputs: list[Output] = []
-        for record in batch:
-            value = attempt(_decoded, record)
-            if not isinstance(value, Failure):
-                done = attempt(self._take, value)
-                if not isinstance(done, Failure):
-                    outputs.extend(done)
-                    continue
-                outputs.append(self._failed(record, value, done))
-            else:
-                outputs.append(self._failed(record, None, value))
+        for done in side_by_side(self._records(batch), self._at_once):
+            outputs.extend(done)
         return outputs
 
-    def _take(self, value: Detection | Announcement | Tick) -> list[Output]:
+    def _records(self, batch: Iterable[Record]) -> Iterator[Task[list[Output]]]:
+        for record in batch:
+            doubtful = self._in_hand.doubtful(record.where)
+            if doubtful:
+                yield ALONE, nothing([])  # nothing else is to be in hand from here on
+            fault = self._in_hand.begin(record.where)
+            value = Failure(WORKER_DIED, fault) if fault else attempt(_decoded, record)
+            key = value.object_id if isinstance(value, Detection) and not doubtful else ALONE
+            yield key, self._handled(record, value)
+
+    def _handled(self, record: Record, value: Value | Failure) -> Evaluation[list[Output]]:
+        if isinstance(value, Failure):
+            done = [self._failed(record, None, value)]
+        else:
+            taken = yield from attempting(self._take, value)
+            done = [self._failed(record, value, taken)] if isinstance(taken, Failure) else taken
+        self._in_hand.end(record.where)
+        return done
+
+    def _take(self, value: Value) -> Evaluation[list[Output]]:
         if isinstance(value, Detection):
-            return self._detection(value)
+            return (yield from self._detection(value))
         if isinstance(value, Announcement):
             return self._announcement(value)
         self._retention.advance(value.jd)
         return []
 
-    def _detection(self, detection: Detection) -> list[Output]:
-        merged = self.store.add(detection)
+    def _detection(self, detection: Detection) -> Evaluation[list[Output]]:
+        merged = yield from self.store.add(detection)
         new = [name for name in detection.channels if name not in merged.known]
         if new:
             self._tally.count("accepted")
@@ -154,27 +178,37 @@ class Objects:
         """
         outputs: list[Output] = []
         until = None if budget_seconds is None else self._clock() + budget_seconds
-        while len(self._sweeps):
-            outputs.extend(self._slice(_LOOK_EVERY))
-            if until is not None and self._clock() >= until:
-                break
+        for done in side_by_side(self._objects(until), self._at_once):
+            outputs.extend(done)
         return outputs
 
-    def _slice(self, limit: int) -> list[Output]:
-        event_id, moved = self._sweeps.next()
-        event = self.events.get(event_id)
-        if event is None:  # forgotten meanwhile
-            self._sweeps.end(event_id)
-            return []
-        outputs: list[Output] = []
-        names = self._sweeps.take(event_id, limit, lambda: self.store.ids_near(event))
-        where = event.state.revisions[-1].where
-        for name in names:
-            matched = attempt(self.store.rematch, name, event, moved=moved)
-            if isinstance(matched, Failure):
-                failures = [((event_id, name, ""), matched)]
-                matched = Matched([], failures)
-            outputs.extend(self._outputs(matched, where, "events"))
+    def _objects(self, until: float | None) -> Iterator[Task[list[Output]]]:
+        """Objects to match next, as long as there is time."""
+        while len(self._sweeps):
+            event_id, moved = self._sweeps.next()
+            event = self.events.get(event_id)
+            if event is None:  # forgotten meanwhile
+                self._sweeps.end(event_id)
+                continue
+            for name in self._taken(event):
+                doubtful = self._in_hand.doubtful((event_id, name))
+                yield ALONE if doubtful else name, self._rematch(name, event, moved=moved)
+            if until is not None and self._clock() >= until:
+                break
+
+    def _taken(self, event: Event) -> list[str]:
+        return self._sweeps.take(event.event_id, 1, lambda: self.store.ids_near(event))
+
+    def _rematch(self, name: str, event: Event, *, moved: bool) -> Evaluation[list[Output]]:
+        what = (event.event_id, name)
+        fault = self._in_hand.begin(what)
+        matched: Matched | Failure = Failure(WORKER_DIED, fault)
+        if not fault:
+            matched = yield from attempting(self.store.rematch, name, event, moved=moved)
+        if isinstance(matched, Failure):
+            matched = Matched([], [((*what, ""), matched)])
+        outputs = self._outputs(matched, event.state.revisions[-1].where, "events")
+        self._in_hand.end(what)
         return outputs
 
     # --- outputs --------------------------------------------------------------------------------
@@ -190,7 +224,7 @@ class Objects:
         return outputs
 
     def _failed(
-        self, record: Record, value: Detection | Announcement | Tick | None, failure: Failure
+        self, record: Record, value: Value | None, failure: Failure
     ) -> Output:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
         where = record.where if value is None or isinstance(value, Tick) else value.where
@@ -227,7 +261,7 @@ class Objects:
         return outputs
 
 
-def _decoded(record: Record) -> Detection | Announcement | Tick:
+def _decoded(record: Record) -> Value:
     value = record.value
     if isinstance(value, bytes):
         if own.is_tick(value):
@@ -235,12 +269,12 @@ def _decoded(record: Record) -> Detection | Announcement | Tick:
         if record.stream == "detections":
             return own.decode_detection(value)
         return own.decode_announcement(value)
-    if isinstance(value, Detection | Announcement | Tick):
+    if isinstance(value, Value):
         return value
     raise TypeError(f"a record of {record.stream} holds {type(value).__name__}")
 
 
-def _encoded(value: Detection | Announcement | Tick | None) -> bytes:
+def _encoded(value: Value | None) -> bytes:
     if isinstance(value, Detection):
         return own.encode_detection(value)
     if isinstance(value, Announcement):
