@@ -65,6 +65,8 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.summary import skipped_rows
+    from ampelstream.runtime.service.journal import Journals
+    from ampelstream.runtime.unitpool import has_heavy, with_pool
     from ampelstream.state.rocks import RocksBackend
 
     _, topology = open_topology(settings.topology, settings.catalogs)
@@ -75,8 +77,15 @@ def _follow(settings: WorkerSettings) -> None:
         inputs = _inputs(settings, topology.name, open_things)
         backend = RocksBackend(settings.state / "rocks")
         open_things.callback(backend.close)
-        dispatcher = Dispatcher(open_sinks(topology, settings.state))
-        embedded = Embedded(topology, backend, deliverer=dispatcher)
+        topology = open_things.enter_context(with_pool(topology, settings.pool_processes))
+        embedded = Embedded(
+            topology,
+            backend,
+            deliverer=Dispatcher(open_sinks(topology, settings.state)),
+            # behind the database, which no second process opens
+            journals=open_things.enter_context(Journals(settings.state / "in-hand")),
+            at_once=settings.pool_processes if has_heavy(topology) else 1,
+        )
         before = embedded.accounting.total("dead_letters")
         typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
         unsent = follow(embedded, inputs, stop, poll_seconds=settings.poll, once=settings.once)

@@ -123,7 +123,8 @@ class Objects:
 
     def _handled(self, record: Record, value: Value | Failure) -> Evaluation[list[Output]]:
         if isinstance(value, Failure):
-            done = [self._failed(record, None, value)]
+            known = record.value if isinstance(record.value, Value) else None
+            done = [self._failed(record, known, value)]
         else:
             taken = yield from attempting(self._take, value)
             done = [self._failed(record, value, taken)] if isinstance(taken, Failure) else taken
@@ -223,9 +224,7 @@ class Objects:
             outputs.append(dead_letter(self._tally, where, stream, "match", whole))
         return outputs
 
-    def _failed(
-        self, record: Record, value: Value | None, failure: Failure
-    ) -> Output:
+    def _failed(self, record: Record, value: Value | None, failure: Failure) -> Output:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
         where = record.where if value is None or isinstance(value, Tick) else value.where
         data = record.value if isinstance(record.value, bytes) else _encoded(value)

@@ -178,9 +178,7 @@ class ObjectStore(Lookup):
         self._index(known, state)
         return Merged(had, matched)
 
-    def rematch(
-        self, object_id: str, event: Event, *, moved: bool = False
-    ) -> Evaluation[Matched]:
+    def rematch(self, object_id: str, event: Event, *, moved: bool = False) -> Evaluation[Matched]:
         """Match one object against an event that is new or has a new revision.
 
         Parameters

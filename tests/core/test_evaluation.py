@@ -265,9 +265,7 @@ def test_the_time_is_looked_at_after_each_object(
     said = [make_detection(f"ZTF{n}", n) for n in range(6)]
     said.append(make_partition(topology).announcement(make_notice()))
     streams: list[Any] = ["detections"] * 6 + ["events"]
-    objects.process(
-        Record(Coordinates("t", 0, n), streams[n], one) for n, one in enumerate(said)
-    )
+    objects.process(Record(Coordinates("t", 0, n), streams[n], one) for n, one in enumerate(said))
     assert len(objects.advance(0.1)) == 1
     assert len(objects.advance(1.5)) == 2
     assert len(objects.advance()) == 3

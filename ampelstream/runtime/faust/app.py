@@ -5,9 +5,10 @@ slow does not hold up the matching, and a worker may run some of the steps. Aler
 read from any cluster, by an application on that cluster; everything else lies on ours.
 
 Faust calls an agent once, when the worker starts. All three have the same body: `batches` gives
-what has come in; a processor of the core works on it in the agent's own thread (``batch.run``);
-``batch.commit`` produces the outputs, through our own outbox and never through Faust's producer,
-and makes them, the state and the offsets durable (``safefaust/batches.py``). The outputs of one
+what has come in; a processor of the core works on it in the agent's own thread (``batch.run``), for
+about a second; ``batch.commit`` produces the outputs, through our own outbox and never through
+Faust's producer, and makes them, the state and the offsets of what was handled durable
+(``safefaust/batches.py``); the rest comes again. The outputs of one
 agent are records of the topics that the next one reads: ingest -> detections and events -> objects
 -> candidates -> react.
 """
@@ -38,10 +39,12 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, STATE_TABLE, TopicNa
 from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.kafka.schemas import WireSchemas
+from ampelstream.runtime.portion import Portion
 from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.runtime.safefaust.table import StateTable
+from ampelstream.runtime.service.journal import Journal, Journals
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
@@ -75,6 +78,10 @@ class Shared:
         Produces on our cluster.
     observer, accounting
         Is notified of what happens (metrics, health); counts.
+    journals
+        Where it is written what each step has in hand.
+    at_once
+        How many objects are evaluated at the same time, where units are heavy.
     """
 
     topology: Topology
@@ -84,6 +91,8 @@ class Shared:
     outbox: Outbox
     observer: Watching
     accounting: Accounting
+    journals: Journals
+    at_once: int = 1
 
     def app(self, name: str, group: str, connection: Connection) -> faust.App:
         """Make an application on a cluster."""
@@ -103,6 +112,10 @@ class Shared:
         )
         return faust.App(**settings)
 
+    def journal(self, step: str) -> Journal:
+        """Open the journal of a step; what is begun there is a sign of life."""
+        return self.journals.open(step, self.observer.pulse(step))
+
     def encode(self, outputs: Sequence[Output], partition: int | None = None) -> list[Outgoing]:
         """Give the records of what a processor gave."""
         return encode(
@@ -118,14 +131,23 @@ def ingest_app(shared: Shared, source: Input) -> faust.App:
     """Alerts become detections, and notices events, on as many workers as it takes."""
     app = shared.app(source.name, source.group, source.connection)
     topic = app.topic(*source.topics, pattern=source.pattern)
+    journal = shared.journal(source.name)
 
     def processor() -> Ingest:
         tally, known = shared.accounting.tally(), source.registry
-        return Ingest(shared.topology, tally, time.time, schemas=known, parks=known is not None)
+        return Ingest(
+            shared.topology,
+            tally,
+            time.time,
+            schemas=known,
+            parks=known is not None,
+            in_hand=journal,
+        )
 
-    def work(ingest: Ingest, records: Sequence[Any]) -> list[Outgoing]:
-        batch = [source_record(one, source.stream, ours=source.ours) for one in records]
-        return shared.encode(ingest.process(batch))
+    def work(ingest: Ingest, records: Sequence[Any]) -> tuple[list[Outgoing], int]:
+        portion = Portion(records)
+        given = (source_record(one, source.stream, ours=source.ours) for one in portion)
+        return shared.encode(ingest.process(given)), portion.handled
 
     prepare = None
     if source.registry is not None:
@@ -138,8 +160,8 @@ def ingest_app(shared: Shared, source: Input) -> faust.App:
         async for batch in batches(
             stream, source.name, shared.outbox, shared.observer, prepare=prepare
         ):
-            outgoing = await batch.run(work, processing, batch.records)
-            if await batch.commit(outgoing):
+            outgoing, handled = await batch.run(work, processing, batch.records)
+            if await batch.commit(outgoing, handled):
                 processing.committed()
             else:
                 # the new owner of the partition does this batch again, and counts it: what this
@@ -155,9 +177,18 @@ def objects_app(shared: Shared) -> faust.App:
     app = shared.app(OBJECTS, names.app(OBJECTS), shared.context.connection)
     topic = app.topic(names.detections, names.events)
     maps = MapCache()  # all partitions have the same events; they are worked on in one thread
+    journal = shared.journal(OBJECTS)
 
     def processor(_partition: int, state: Transaction) -> Objects:
-        return Objects(shared.topology, state, shared.accounting.tally(), time.monotonic, maps=maps)
+        return Objects(
+            shared.topology,
+            state,
+            shared.accounting.tally(),
+            time.monotonic,
+            maps=maps,
+            in_hand=journal,
+            at_once=shared.at_once,
+        )
 
     # called by `safefaust.fencing` where another worker, which had lost the partition and did not
     # know it yet, wrote candidates into it: they are overwritten with what the state says
@@ -177,8 +208,8 @@ def objects_app(shared: Shared) -> faust.App:
         async for batch in batches(
             stream, OBJECTS, shared.outbox, shared.observer, state=state, contiguous=True
         ):
-            outgoing = await batch.run(_work, shared, batch)
-            if await batch.commit(outgoing):
+            outgoing, handled = await batch.run(_work, shared, batch)
+            if await batch.commit(outgoing, handled):
                 batch.processor.committed()
                 shared.observer.sweeping(batch.partition, batch.processor.pending)
 
@@ -191,9 +222,11 @@ def react_app(shared: Shared) -> faust.App:
     app = shared.app(REACT, names.app(REACT), shared.context.connection)
     topic = app.topic(names.candidates)
     sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
+    journal = shared.journal(REACT)
 
     def processor(_partition: int, state: Transaction) -> React:
-        return React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
+        tally = shared.accounting.tally()
+        return React(shared.topology, state, tally, time.monotonic, sinks, in_hand=journal)
 
     state = Stateful(table=_table(app, shared, REACT), begin=Transaction, processor=processor)
 
@@ -201,23 +234,26 @@ def react_app(shared: Shared) -> faust.App:
     async def react(stream: StreamT[Any]) -> None:
         # compaction makes holes: nothing says that a record is missing
         async for batch in batches(stream, REACT, shared.outbox, shared.observer, state=state):
-            outgoing = await batch.run(_work, shared, batch)
-            if await batch.commit(outgoing):
+            outgoing, handled = await batch.run(_work, shared, batch)
+            if await batch.commit(outgoing, handled):
                 batch.processor.committed()
 
     return app
 
 
-def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
-    """Let a processor work on the records of a batch.
+def _work(shared: Shared, batch: Batch[Any]) -> tuple[list[Outgoing], int]:
+    """Let a processor work on the records of a batch; gives the outputs of how many.
 
     A batch without records is the turn of what the processor has pending: sweeps of the objects
     step, messages that a sink has yet to take.
     """
+    portion = Portion(batch.records)
     if batch.records:
-        records = [record_of(one, shared.names) for one in batch.records]
-        return shared.encode(batch.processor.process(records), batch.partition)
-    return shared.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
+        given = (record_of(one, shared.names) for one in portion)
+        outputs = batch.processor.process(given)
+    else:
+        outputs = batch.processor.advance(_SLICE_SECONDS)
+    return shared.encode(outputs, batch.partition), portion.handled
 
 
 def _table(app: Any, shared: Shared, step: str) -> StateTable:
