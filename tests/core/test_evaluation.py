@@ -33,6 +33,11 @@ def elsewhere() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+def slept(seconds: float) -> dict[str, Any]:
+    time.sleep(seconds)
+    return {}
+
+
 class Watched:
     """Evaluations that say which of them go on."""
 
@@ -46,7 +51,7 @@ class Watched:
         self._going[key] += 1
         self.most = max(self.most, self._going.total())
         for seconds in waits:
-            yield self._pool.submit(lambda: time.sleep(seconds) or {})
+            yield self._pool.submit(slept, seconds)
         self._going[key] -= 1
         self._going += Counter()  # without zeros
         return number
@@ -88,7 +93,7 @@ def test_a_task_is_asked_for_when_there_is_room_for_it(elsewhere: ThreadPoolExec
 
     def waits(name: str) -> Evaluation[str]:
         happened.append(f"begun {name}")
-        yield elsewhere.submit(lambda: time.sleep(0.01) or {})
+        yield elsewhere.submit(slept, 0.01)
         happened.append(f"ended {name}")
         return name
 
@@ -230,7 +235,7 @@ def test_a_sweep_evaluates_objects_at_the_same_time(
         def start(_inputs: Inputs) -> Any:
             return pool.submit(lambda: {"met": meeting.wait(10) >= 0})
 
-        bound = BoundUnit("met", Slow(), "met", start=start)
+        bound: BoundUnit[Any] = BoundUnit("met", Slow(), "met", start=start)
         channel = replace(topology.channels[0], units=(bound,))
         run = Run(replace(topology, channels=(channel,)), 2)
         partition = make_partition(topology)
@@ -257,7 +262,7 @@ def test_the_time_is_looked_at_after_each_object(
         now += 1.0
         return {}
 
-    bound = BoundUnit("slow", Slow(), "slow", compute=compute)
+    bound: BoundUnit[Any] = BoundUnit("slow", Slow(), "slow", compute=compute)
     channel = replace(topology.channels[0], units=(bound,))
     state = Transaction(MemoryBackend())
     topology = replace(topology, channels=(channel,))

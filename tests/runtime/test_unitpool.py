@@ -15,8 +15,8 @@ import pytest
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.errors import ConfigError, UnitError
-from ampelstream.runtime.unitpool import UnitPool, in_production, with_pool
 from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.runtime.unitpool import UnitPool, in_production, with_pool
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.topology import Topology, build, load
 from ampelstream.topology.graph import BoundUnit

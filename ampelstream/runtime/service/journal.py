@@ -42,7 +42,9 @@ _REMEMBERED = 100
 """Of so many things deaths are counted at a time."""
 _PROCESSES = 100
 """So many processes may use one directory at once."""
-_UNKNOWN = "how it ended is not known; it was killed, or by what it computed"
+_UNREADABLE = msgspec.MsgspecError, UnicodeDecodeError
+"""What a page raises that a death left half written."""
+_UNKNOWN = "killed, or ended by what it computed"
 
 What = Coordinates | tuple[str, str]
 _encode = msgspec.msgpack.Encoder().encode
@@ -101,7 +103,7 @@ class Journal:
         deaths, how = self._deaths.get(what, (0, ""))
         if deaths < DEATHS:
             return ""
-        return f"it was in hand at {deaths} deaths of the process that handled it (at last: {how})"
+        return f"it was in hand at {deaths} deaths of the process that handled it (the last: {how})"
 
     def end(self, what: What) -> None:
         """It is handled."""
@@ -137,13 +139,13 @@ class Journal:
     def _take_over(self) -> None:
         """Count a death for what was in hand, and say so."""
         how = _UNKNOWN
-        with suppress(msgspec.MsgspecError):
+        with suppress(*_UNREADABLE):
             how = _decode_note(self._read(_NOTE)) or _UNKNOWN
-        with suppress(msgspec.MsgspecError):
+        with suppress(*_UNREADABLE):
             for parts, deaths, last in _decode_deaths(self._read(_DEATHS, 4)):
                 self._deaths[_what(parts)] = (deaths, last)
         for at in range(0, _NOTE, _SLOT):
-            with suppress(msgspec.MsgspecError):
+            with suppress(*_UNREADABLE):
                 what = _what(_decode_slot(self._read(at)))
                 deaths = self._deaths.pop(what, (0, ""))[0] + 1
                 self._deaths[what] = (deaths, how)
