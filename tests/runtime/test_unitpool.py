@@ -13,14 +13,18 @@ from typing import Any, cast
 
 import pytest
 
+from ampelstream.codecs import notices
 from ampelstream.core.accounting import Accounting
 from ampelstream.errors import ConfigError, UnitError
+from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.unitpool import UnitPool, in_production, with_pool
+from ampelstream.simulate import simulate_notice
 from ampelstream.sky.catalogs import CatalogStore
+from ampelstream.sky.skymap import SkyMap
 from ampelstream.topology import Topology, build, load
 from ampelstream.topology.graph import BoundUnit
-from ampelstream.units import Inputs, Resources
+from ampelstream.units import Dependency, Inputs, Resources
 
 # In a file of its own, which the processes of the pool can import too.
 UNIT = '''
@@ -50,6 +54,11 @@ class Heavy(ObjectUnit):
             raise TimeoutError("a service of its own")
         if self.what == "sleep":
             time.sleep(1.0)
+        if self.what == "look":
+            level = inputs.skymap.credible_level(41.0, 1.0)
+            points = [point.id for point in inputs.lightcurve.datapoints]
+            redshift = inputs.first("redshift")
+            return {"level": level, "points": points, "event": str(inputs.event), **redshift}
         return {"process": os.getpid(), "inputs": inputs}
 '''
 INPUTS = cast("Inputs", "inputs")
@@ -88,6 +97,31 @@ def test_heavy_unit_runs_in_another_process(heavy: Any, pool: UnitPool) -> None:
     result = cast("dict[str, Any]", pool.compute(heavy(what="work"), INPUTS))
     assert result["inputs"] == "inputs"
     assert result["process"] != os.getpid()
+
+
+def test_all_that_a_unit_is_given_can_be_sent(heavy: Any, pool: UnitPool) -> None:
+    """A sky map above all, which a unit that depends on the event is given."""
+    raw = simulate_notice(
+        event_id="MS230225a",
+        alert_type="PRELIMINARY",
+        time_created="2023-02-25T00:05:00Z",
+        t0_jd=2460000.0,
+        ra=40.0,
+        dec=0.0,
+        width_deg=5.0,
+        order=5,
+    )
+    notice = notices.decode(raw)
+    assert notice.skymap
+    inputs = Inputs(
+        lightcurve=LightCurve("ZTF1", [Datapoint(1, 2460001.0, 1, mag=19.0)]),
+        event=notice.revision,
+        skymap=SkyMap.from_fits(notice.skymap),
+        dependencies=(Dependency("redshift", "one", {"z": 0.1}),),
+    )
+    unit = heavy(what="look")
+    here, there = unit.compute(inputs), pool.compute(unit, inputs)
+    assert here == there
 
 
 def test_failures_of_the_unit_come_through(heavy: Any, pool: UnitPool) -> None:
