@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,10 @@ def test_a_record_that_kills(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     marker = tmp_path / "marker"
-    killer = {"unit": "tests.kafka.units:Killer", "config": {"marker": str(marker)}}
-    deadly = {"unit": "tests.kafka.units:Deadly", "config": {"marker": str(marker)}}
-    small = Small(broker_address, unique, tmp_path, units=[killer], filters=[deadly])
+    kind, unit = ("filters", "Deadly") if how == "filter" else ("units", "Killer")
+    entry = {"unit": f"tests.kafka.units:{unit}", "config": {"marker": str(marker)}}
+    kinds: dict[str, Any] = {kind: [entry]}
+    small = Small(broker_address, unique, tmp_path, **kinds)
     if how != "sweep":
         small.announce()
     worker = small.worker()
