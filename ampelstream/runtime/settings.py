@@ -146,7 +146,7 @@ class WorkerSettings(BaseModel):
 
     pool_processes: Annotated[
         int,
-        Field(ge=1, le=64, description="Processes in which heavy units compute at the same time."),
+        Field(ge=1, le=64, description="Processes of each worker in which heavy units compute."),
         Option(),
     ] = POOL_PROCESSES
 

@@ -341,8 +341,8 @@ class _Work(Generic[P, T]):
         durable = await self._make_durable(batch, outgoing, chunks)
         # not after a failure: then the batch stays in hand, and nothing behind it is settled
         batch.done = True
-        if self.inbox.is_open and batch.term == self.inbox.term:  # else they are read again
-            self.inbox.put_back(rest)
+        if durable and self.inbox.is_open and batch.term == self.inbox.term:
+            self.inbox.put_back(rest)  # else all of it is read again
         self.inbox.held = False
         self.inbox.in_hand.release()
         if batch.chunks:
