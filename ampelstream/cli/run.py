@@ -72,6 +72,8 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.runtime.embedded.reporter import Reporter
     from ampelstream.runtime.embedded.statefiles import StateFiles
     from ampelstream.runtime.embedded.summary import skipped_rows
+    from ampelstream.runtime.service.journal import Journals
+    from ampelstream.runtime.unitpool import has_heavy, with_pool
     from ampelstream.state.rocks import RocksBackend
     from ampelstream.topology.differences import in_words
 
@@ -84,16 +86,19 @@ def _follow(settings: WorkerSettings) -> None:
         reopen = partial(_inputs, settings, topology.name, open_things)
         backend = RocksBackend(settings.state / topology.name / "rocks")
         open_things.callback(backend.close)
-        dispatcher = Dispatcher(open_sinks(topology, settings.state))
         files = StateFiles(settings.state, topology.name)
+        topology = open_things.enter_context(with_pool(topology, settings.pool_processes))
         embedded = Embedded(
             topology,
             backend,
-            deliverer=dispatcher,
+            deliverer=Dispatcher(open_sinks(topology, settings.state)),
             word=settings.word,
             eager=False,
             forget=True,
             letter_file=files.dead_letters,
+            # behind the database, which no second process opens
+            journals=open_things.enter_context(Journals(files.in_hand)),
+            at_once=settings.pool_processes if has_heavy(topology) else 1,
         )
         for line in in_words(embedded.objects.changes):
             typer.echo(f"changed: {line}", err=True)

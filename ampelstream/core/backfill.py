@@ -16,8 +16,8 @@ from itertools import groupby, islice
 
 import msgspec
 
-from ampelstream.core.objectstore import Matched, ObjectStore, merge_detection
-from ampelstream.core.state import Backfill, decode, encode, keys
+from ampelstream.core.objectstore import merge_detection
+from ampelstream.core.state import Backfill, ObjectState, decode, encode, keys
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.detection import Detection
 from ampelstream.state.store import KeyValue
@@ -32,13 +32,10 @@ class Refiltering:
     ----------
     tables
         The store.
-    store
-        The objects in it.
     """
 
-    def __init__(self, tables: KeyValue, store: ObjectStore) -> None:
+    def __init__(self, tables: KeyValue) -> None:
         self._tables = tables
-        self._store = store
         found = tables.get(keys.BACKFILL)
         self._now = None if found is None else decode.backfill(found)
 
@@ -46,6 +43,11 @@ class Refiltering:
     def filters(self) -> str:
         """Digest of the filters of the backfill that is under way; empty without one."""
         return "" if self._now is None else self._now.filters
+
+    @property
+    def since_jd(self) -> float | None:
+        """Accepted alerts that are older [JD] were not read again; None where all were."""
+        return None if self._now is None else self._now.since_jd
 
     @property
     def pending(self) -> bool:
@@ -103,17 +105,14 @@ class Refiltering:
             self.end()
         return names
 
-    def bring_over(self, object_id: str) -> Matched:
-        """Let an object become its shadow, and evaluate its candidates."""
-        now = self._now
-        if now is None:
-            return Matched([], [])
+    def taken(self, object_id: str) -> ObjectState | None:
+        """Note that an object is brought over; gives its shadow."""
         entry = keys.shadow(object_id)
         found = self._tables.get(entry)
-        shadow = None if found is None else decode.object(found)
-        self._mark(msgspec.structs.replace(now, done=object_id))
+        if self._now is not None:
+            self._mark(msgspec.structs.replace(self._now, done=object_id))
         self._tables.delete(entry)
-        return self._store.refilter(object_id, shadow, now.since_jd)
+        return None if found is None else decode.object(found)
 
     def _names(self, done: str) -> Iterator[str]:
         """Objects and shadows behind that one, in the order of their names."""

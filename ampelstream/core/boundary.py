@@ -7,7 +7,7 @@ look whether they were given a `Failure`.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -17,10 +17,11 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.streams import MAX_RECORD_BYTES, Output
 
-__all__ = ["Failure", "attempt", "dead_letter"]
+__all__ = ["Failure", "attempt", "attempting", "dead_letter"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Y = TypeVar("Y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,28 @@ def _origin(error: Exception) -> str:
     return f" ({last.name} at {last.filename.rsplit('/', 1)[-1]}:{last.lineno})"
 
 
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, AmpelstreamError):
+        return Failure(type(error).__name__, str(error))
+    return Failure(type(error).__name__, f"{str(error) or 'no message'}{_origin(error)}")
+
+
 def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
     """Call it; give its result, or the failure as a value."""
     try:
         return call(*args, **kwargs)
-    except AmpelstreamError as error:
-        return Failure(type(error).__name__, str(error))
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
-        return Failure(type(error).__name__, f"{str(error) or 'no message'}{_origin(error)}")
+        return _failure(error)
+
+
+def attempting(
+    call: Callable[P, Generator[Y, None, T]], *args: P.args, **kwargs: P.kwargs
+) -> Generator[Y, None, T | Failure]:
+    """Do the same with an evaluation (see ``evaluation.py``), which may stop and be resumed."""
+    try:
+        return (yield from call(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001  (this is the record boundary)
+        return _failure(error)
 
 
 def dead_letter(

@@ -9,7 +9,7 @@ Like the other two processors, it is called by the runtimes only (``runtime/faus
 gave is durable.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ampelstream.codecs import notices, own
 from ampelstream.codecs.alerts import Schemas, datapoints
@@ -17,6 +17,7 @@ from ampelstream.codecs.alerts import decode as decode_alert
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.events import skymap_of
+from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
@@ -59,6 +60,8 @@ class Ingest:
         Whether the objects are told of event time, so that they forget (``watermark.py``).
     tables
         Where the times of the last alerts are kept between two runs; None: nowhere.
+    in_hand
+        Is told which record is about to be handled.
 
     Attributes
     ----------
@@ -77,6 +80,7 @@ class Ingest:
         backfill: bool = False,
         ticks: bool = True,
         tables: KeyValue | None = None,
+        in_hand: InHand | None = None,
     ) -> None:
         self._topology = topology
         self._tally = tally
@@ -86,22 +90,29 @@ class Ingest:
         self._backfill = backfill
         self._ticker = Ticker(tables) if ticks else None
         self.first_refused: tuple[Coordinates, float] | None = None
+        self._in_hand = in_hand or Unwatched()
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
+        self._in_hand.committed()
 
-    def process(self, batch: Sequence[SourceRecord]) -> list[Output]:
+    def process(self, batch: Iterable[SourceRecord]) -> list[Output]:
         """Work on records of the inputs, in order."""
         outputs: list[Output] = []
         for record in batch:
+            where = record.read_at
+            died = self._in_hand.begin(where)
             self._tally.count("received", "parked" if record.since else record.stream)
-            if record.fault:
+            if died:
+                outputs.append(self._failed(record, "ingest", Failure(WORKER_DIED, died)))
+            elif record.fault:
                 outputs.append(self._failed(record, "read", Failure("SourceError", record.fault)))
             elif record.stream == "alerts":
                 outputs.extend(self._alert(record))
             else:
                 outputs.append(self._notice(record))
+            self._in_hand.end(where)
         if self._ticker is not None:
             self._ticker.save()
         return outputs

@@ -4,7 +4,8 @@
 That is why the order of arrival does not matter: whichever came last, the same sets are looked at.
 It looks, in this order, whether an alert of the object lies in the region and window of the event
 (`inside`), whether a match filter rejects the object (`rejection`), and what the channel's units
-compute (`run_units`). ``objectstore.py`` calls it for each object, event and channel.
+compute (`run_units`). ``objectstore.py`` calls it for each object, event and channel. It is a
+generator, which stops while a heavy unit computes (``evaluation.py``).
 
 A unit's result is named by (unit, configuration, input). Where the object's state already holds a
 result of that name, whichever channel or event it was made for, it is taken, and nothing is
@@ -18,12 +19,13 @@ from typing import Any
 import msgspec
 
 from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import Event
 from ampelstream.core.state import AcceptedAlert, EventState, ObjectState
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
-from ampelstream.topology import BoundUnit, Channel, Topology
+from ampelstream.topology import BoundUnit, Channel, Computation, Topology
 from ampelstream.units import Dependency, Inputs, MatchInputs, ObjectUnit
 
 __all__ = [
@@ -109,7 +111,7 @@ def evaluate(
     curve: LightCurve,
     event: Event,
     cache: ResultCache,
-) -> Candidate | None:
+) -> Evaluation[Candidate | None]:
     """Last revision of the candidate, as the state keeps it.
 
     Parameters
@@ -160,8 +162,8 @@ def evaluate(
     )
     if status is not CandidateStatus.ACTIVE:
         return candidate
-    results = errors + run_units(channel, seen, event, cache)
-    candidate = msgspec.structs.replace(candidate, results=results)
+    results = yield from run_units(channel, seen, event, cache)
+    candidate = msgspec.structs.replace(candidate, results=errors + results)
     return msgspec.structs.replace(candidate, rank=_rank(channel, candidate))
 
 
@@ -230,6 +232,10 @@ def _compute(bound: BoundUnit[ObjectUnit], inputs: Inputs) -> dict[str, Any]:
     return plain((bound.compute or bound.unit.compute)(inputs))
 
 
+def _computed(computation: Computation) -> dict[str, Any]:
+    return plain(computation.result())
+
+
 def _wanted(
     unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]
 ) -> list[tuple[str, UnitResult]]:
@@ -249,7 +255,7 @@ def _failed_need(unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]) -> st
 
 def run_units(
     channel: Channel, curve: LightCurve, event: Event, cache: ResultCache
-) -> tuple[UnitResult, ...]:
+) -> Evaluation[tuple[UnitResult, ...]]:
     """Results of the channel's units, in order; those in the cache are not computed again.
 
     Parameters
@@ -274,7 +280,8 @@ def run_units(
         key = (type(bound.unit).__name__, bound.config_hash, input_digest)
         known = cache.get(key)
         if known is None:
-            known = _run(bound, curve, event, wanted, input_digest, _failed_need(bound.unit, done))
+            hindrance = _failed_need(bound.unit, done)
+            known = yield from _run(bound, curve, event, wanted, input_digest, hindrance)
             cache[key] = known
         elif known.name != bound.name:
             known = msgspec.structs.replace(known, name=bound.name)
@@ -289,7 +296,7 @@ def _run(
     wanted: Sequence[tuple[str, UnitResult]],
     input_digest: str,
     hindrance: str,
-) -> UnitResult:
+) -> Evaluation[UnitResult]:
     """Run one unit; whatever it raises becomes the result's error."""
     if hindrance:
         return failed_result(bound, input_digest, Failure("UnitError", hindrance))
@@ -301,7 +308,14 @@ def _run(
             Dependency(kind, one.name, one.body) for kind, one in wanted if one.body is not None
         ),
     )
-    outcome = attempt(_compute, bound, inputs)
+    if bound.start is None:
+        outcome = attempt(_compute, bound, inputs)
+    else:
+        computation = attempt(bound.start, inputs)
+        if isinstance(computation, Failure):
+            return failed_result(bound, input_digest, computation)
+        yield computation
+        outcome = attempt(_computed, computation)
     if isinstance(outcome, Failure):
         return failed_result(bound, input_digest, outcome)
     return _result(bound, input_digest, body=outcome)

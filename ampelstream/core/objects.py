@@ -8,18 +8,22 @@ which the runtime calls while `Objects.pending` says that something is left, so 
 wait for them all. What is left to do is part of the state: a sweep that a kill interrupted goes on
 where its last commit was. A topology that has changed since the state was used last is followed in
 the same way: all events are swept, which gives every candidate as the topology now has it.
+
+Where units are heavy, several objects are evaluated at the same time (``evaluation.py``).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from ampelstream.codecs import own
 from ampelstream.core.accounting import Tally
 from ampelstream.core.backfill import Refiltering
-from ampelstream.core.boundary import Failure, attempt, dead_letter
+from ampelstream.core.boundary import Failure, attempt, attempting, dead_letter
 from ampelstream.core.census import EventCensus, census
-from ampelstream.core.events import EventStore, MapCache
+from ampelstream.core.evaluation import ALONE, Evaluation, Task, nothing, side_by_side
+from ampelstream.core.events import Event, EventStore, MapCache
+from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.objectstore import Matched, ObjectStore
 from ampelstream.core.ownership import Word, claim
 from ampelstream.core.retention import Retention
@@ -37,8 +41,8 @@ __all__ = ["Objects", "Sweeps"]
 
 _NO_RECORD = Coordinates("backfill", 0, -1)
 """Where a dead letter comes from that no record caused."""
-_LOOK_EVERY = 25
-"""Objects between two looks at the time."""
+
+Value = Detection | Announcement | Tick | Backfilled
 
 
 class Objects:
@@ -63,6 +67,10 @@ class Objects:
     backfill, since_jd
         Name of the backfill, where there is to be one, and from when on [JD] alerts are read again:
         accepted alerts that are older [JD] will not be read again.
+    in_hand
+        Is told which record or object is about to be handled.
+    at_once
+        How many objects are evaluated at the same time, where units are heavy.
 
     Raises
     ------
@@ -82,6 +90,8 @@ class Objects:
         word: Word | None = None,
         backfill: str = "",
         since_jd: float | None = None,
+        in_hand: InHand | None = None,
+        at_once: int = 1,
     ) -> None:
         claimed = claim(state, topology, inputs, word=word)
         self.events = EventStore(topology, state, maps)
@@ -90,9 +100,11 @@ class Objects:
         self._tables = state
         self._retention = Retention(topology, state, self.events, self.store)
         self._sweeps = Sweeps(state)
-        self._refiltering = Refiltering(state, self.store)
+        self._refiltering = Refiltering(state)
         self._tally = tally
         self._clock = clock
+        self._in_hand = in_hand or Unwatched()
+        self._at_once = at_once
         self.changes = claimed.changes
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
@@ -124,27 +136,40 @@ class Objects:
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
+        self._in_hand.committed()
 
     # --- records --------------------------------------------------------------------------------
 
-    def process(self, batch: Sequence[Record]) -> list[Output]:
+    def process(self, batch: Iterable[Record]) -> list[Output]:
         """Take in detections, events and ticks of event time, in order."""
         outputs: list[Output] = []
-        for record in batch:
-            value = attempt(_decoded, record)
-            if not isinstance(value, Failure):
-                done = attempt(self._take, value)
-                if not isinstance(done, Failure):
-                    outputs.extend(done)
-                    continue
-                outputs.append(self._failed(record, value, done))
-            else:
-                outputs.append(self._failed(record, None, value))
+        for done in side_by_side(self._records(batch), self._at_once):
+            outputs.extend(done)
         return outputs
 
-    def _take(self, value: Detection | Announcement | Tick | Backfilled) -> list[Output]:
+    def _records(self, batch: Iterable[Record]) -> Iterator[Task[list[Output]]]:
+        for record in batch:
+            doubtful = self._in_hand.doubtful(record.where)
+            if doubtful:
+                yield ALONE, nothing([])  # nothing else is to be in hand from here on
+            fault = self._in_hand.begin(record.where)
+            value = Failure(WORKER_DIED, fault) if fault else attempt(_decoded, record)
+            key = value.object_id if isinstance(value, Detection) and not doubtful else ALONE
+            yield key, self._handled(record, value)
+
+    def _handled(self, record: Record, value: Value | Failure) -> Evaluation[list[Output]]:
+        if isinstance(value, Failure):
+            known = record.value if isinstance(record.value, Value) else None
+            done = [self._failed(record, known, value)]
+        else:
+            taken = yield from attempting(self._take, value)
+            done = [self._failed(record, value, taken)] if isinstance(taken, Failure) else taken
+        self._in_hand.end(record.where)
+        return done
+
+    def _take(self, value: Value) -> Evaluation[list[Output]]:
         if isinstance(value, Detection):
-            return self._detection(value)
+            return (yield from self._detection(value))
         if isinstance(value, Announcement):
             return self._announcement(value)
         if isinstance(value, Backfilled):
@@ -153,12 +178,12 @@ class Objects:
         self._retention.advance(value)
         return []
 
-    def _detection(self, detection: Detection) -> list[Output]:
+    def _detection(self, detection: Detection) -> Evaluation[list[Output]]:
         self._refiltering.add(detection)
         if detection.backfill:
             self._tally.count("backfilled")
             return []
-        merged = self.store.add(detection)
+        merged = yield from self.store.add(detection)
         new = [name for name in detection.channels if name not in merged.known]
         if new:
             self._tally.count("accepted")
@@ -197,38 +222,60 @@ class Objects:
         """
         outputs: list[Output] = []
         until = None if budget_seconds is None else self._clock() + budget_seconds
-        while self.pending:
-            slice_ = self._slice if len(self._sweeps) else self._bring_over
-            outputs.extend(slice_(_LOOK_EVERY))
-            if until is not None and self._clock() >= until:
-                break
+        for done in side_by_side(self._objects(until), self._at_once):
+            outputs.extend(done)
         return outputs
 
-    def _slice(self, limit: int) -> list[Output]:
+    def _objects(self, until: float | None) -> Iterator[Task[list[Output]]]:
+        """Objects to match next, as long as there is time."""
+        while self.pending:
+            yield from self._next_of_sweep() if len(self._sweeps) else self._next_of_backfill()
+            if until is not None and self._clock() >= until:
+                break
+
+    def _next_of_sweep(self) -> Iterator[Task[list[Output]]]:
         event_id, moved = self._sweeps.next()
         event = self.events.get(event_id)
         if event is None:  # forgotten meanwhile
             self._sweeps.end(event_id)
-            return []
-        outputs: list[Output] = []
-        names = self._sweeps.take(event_id, limit, lambda: self.store.ids_near(event))
-        where = event.state.revisions[-1].where
-        for name in names:
-            matched = attempt(self.store.rematch, name, event, moved=moved)
-            if isinstance(matched, Failure):
-                failures = [((event_id, name, ""), matched)]
-                matched = Matched([], failures)
-            outputs.extend(self._outputs(matched, where, "events"))
+            return
+        for name in self._taken(event):
+            doubtful = self._in_hand.doubtful((event_id, name))
+            yield ALONE if doubtful else name, self._rematch(name, event, moved=moved)
+
+    def _next_of_backfill(self) -> Iterator[Task[list[Output]]]:
+        for name in self._refiltering.take(1):
+            doubtful = self._in_hand.doubtful(("", name))
+            yield ALONE if doubtful else name, self._bring_over(name)
+
+    def _taken(self, event: Event) -> list[str]:
+        return self._sweeps.take(event.event_id, 1, lambda: self.store.ids_near(event))
+
+    def _rematch(self, name: str, event: Event, *, moved: bool) -> Evaluation[list[Output]]:
+        what = (event.event_id, name)
+        fault = self._in_hand.begin(what)
+        matched: Matched | Failure = Failure(WORKER_DIED, fault)
+        if not fault:
+            matched = yield from attempting(self.store.rematch, name, event, moved=moved)
+        if isinstance(matched, Failure):
+            matched = Matched([], [((*what, ""), matched)])
+        outputs = self._outputs(matched, event.state.revisions[-1].where, "events")
+        self._in_hand.end(what)
         return outputs
 
-    def _bring_over(self, limit: int) -> list[Output]:
-        """Let objects become what a backfill made of them."""
-        outputs: list[Output] = []
-        for name in self._refiltering.take(limit):
-            matched = attempt(self._refiltering.bring_over, name)
-            if isinstance(matched, Failure):
-                matched = Matched([], [(("", name, ""), matched)])
-            outputs.extend(self._outputs(matched, _NO_RECORD, "detections"))
+    def _bring_over(self, name: str) -> Evaluation[list[Output]]:
+        """Let an object become what a backfill made of it."""
+        what = ("", name)
+        fault = self._in_hand.begin(what)
+        shadow = self._refiltering.taken(name)
+        matched: Matched | Failure = Failure(WORKER_DIED, fault)
+        if not fault:
+            since = self._refiltering.since_jd
+            matched = yield from attempting(self.store.refilter, name, shadow, since)
+        if isinstance(matched, Failure):
+            matched = Matched([], [((*what, ""), matched)])
+        outputs = self._outputs(matched, _NO_RECORD, "detections")
+        self._in_hand.end(what)
         return outputs
 
     # --- outputs --------------------------------------------------------------------------------
@@ -243,12 +290,7 @@ class Objects:
             outputs.append(dead_letter(self._tally, where, stream, "match", whole))
         return outputs
 
-    def _failed(
-        self,
-        record: Record,
-        value: Detection | Announcement | Tick | Backfilled | None,
-        failure: Failure,
-    ) -> Output:
+    def _failed(self, record: Record, value: Value | None, failure: Failure) -> Output:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
         where = value.where if isinstance(value, Detection | Announcement) else record.where
         data = record.value if isinstance(record.value, bytes) else _encoded(value)
@@ -284,7 +326,7 @@ class Objects:
         return outputs
 
 
-def _decoded(record: Record) -> Detection | Announcement | Tick | Backfilled:
+def _decoded(record: Record) -> Value:
     value = record.value
     if isinstance(value, bytes):
         if own.is_tick(value):
@@ -294,12 +336,12 @@ def _decoded(record: Record) -> Detection | Announcement | Tick | Backfilled:
         if record.stream == "detections":
             return own.decode_detection(value)
         return own.decode_announcement(value)
-    if isinstance(value, Detection | Announcement | Tick | Backfilled):
+    if isinstance(value, Value):
         return value
     raise TypeError(f"a record of {record.stream} holds {type(value).__name__}")
 
 
-def _encoded(value: Detection | Announcement | Tick | Backfilled | None) -> bytes:
+def _encoded(value: Value | None) -> bytes:
     if isinstance(value, Detection):
         return own.encode_detection(value)
     if isinstance(value, Announcement):

@@ -4,7 +4,8 @@ A detection is matched against the events known (`ObjectStore.add`); an event, o
 is matched against the objects known (`ObjectStore.rematch`), which are found through an index of
 the sky, not by reading them all. Both end in `ObjectStore._match`, which evaluates each channel and
 event (``matching.py``) and writes the object where something has changed. ``objects.py`` calls all
-this.
+this. All three are generators: they stop while a heavy unit computes (``evaluation.py``), and
+meanwhile other objects may be matched, but not the same one.
 """
 
 import math
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 import msgspec
 
 from ampelstream.codecs.own import encode_candidate
-from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.boundary import Failure, attempting
+from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import CELL_BITS, Event, EventStore
 from ampelstream.core.lightcurves import light_curve, merge_datapoints
 from ampelstream.core.lookup import Lookup
@@ -156,7 +158,7 @@ class ObjectStore(Lookup):
 
     # --- taking in ------------------------------------------------------------------------------
 
-    def add(self, detection: Detection) -> Merged:
+    def add(self, detection: Detection) -> Evaluation[Merged]:
         """Take in a detection and match its object against the events around its alerts.
 
         Raises
@@ -171,11 +173,12 @@ class ObjectStore(Lookup):
         # also as it was known: where an alert moved, an event may have lost the object
         times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
         near = self._events.around(min(times), max(times))
-        state, matched = self._match(known, state, near, moved=_moved(known, state))
+        moved = _moved(known, state)
+        state, matched = yield from self._match(known, state, near, moved=moved)
         self._index(known, state)
         return Merged(had, matched)
 
-    def rematch(self, object_id: str, event: Event, *, moved: bool = False) -> Matched:
+    def rematch(self, object_id: str, event: Event, *, moved: bool = False) -> Evaluation[Matched]:
         """Match one object against an event that is new or has a new revision.
 
         Parameters
@@ -189,11 +192,11 @@ class ObjectStore(Lookup):
         known = self.get(object_id)
         if known is None:
             return Matched([], [])
-        return self._match(known, known, [event], moved=moved)[1]
+        return (yield from self._match(known, known, [event], moved=moved))[1]
 
     def refilter(
         self, object_id: str, shadow: ObjectState | None, since_jd: float | None
-    ) -> Matched:
+    ) -> Evaluation[Matched]:
         """Let an object hold what changed filters accept (see ``backfill.py``).
 
         Parameters
@@ -217,7 +220,8 @@ class ObjectStore(Lookup):
         for event_id in {one.event_id for one in state.candidates} - near.keys():
             event = self._events.get(event_id)
             near |= {} if event is None else {event_id: event}
-        state, matched = self._match(known, state, [near[name] for name in sorted(near)])
+        events = [near[name] for name in sorted(near)]
+        state, matched = yield from self._match(known, state, events)
         self._index(known, state)
         return matched
 
@@ -228,7 +232,7 @@ class ObjectStore(Lookup):
         events: list[Event],
         *,
         moved: bool = False,
-    ) -> tuple[ObjectState, Matched]:
+    ) -> Evaluation[tuple[ObjectState, Matched]]:
         """Evaluate the object for these events in all channels, and keep it.
 
         One candidate that cannot be evaluated stays as it was, and keeps no other back.
@@ -241,7 +245,9 @@ class ObjectStore(Lookup):
             for channel in self._topology.channels:
                 key = (event.event_id, state.object_id, channel.name)
                 before = candidates.get(key)
-                after = attempt(evaluate, self._topology, channel, state, curve, event, cache)
+                after = yield from attempting(
+                    evaluate, self._topology, channel, state, curve, event, cache
+                )
                 if isinstance(after, Failure):
                     matched.failures.append((key, after))
                     continue

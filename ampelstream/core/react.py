@@ -13,7 +13,7 @@ that at the end it says the same however the candidate came to be what it is.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +21,7 @@ import msgspec
 from ampelstream.codecs import own
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
+from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.ownership import Word, claim
 from ampelstream.core.state import LedgerEntry, Matter, decode, encode, keys
 from ampelstream.model.candidate import Candidate, CandidateStatus
@@ -108,6 +109,8 @@ class React:
         Hands messages to the sinks; None where messages are decided and kept, and not sent.
     retry_seconds
         How long a message that a sink did not take is left alone [s].
+    in_hand
+        Is told which record is about to be handled.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class React:
         *,
         retry_seconds: float = 10.0,
         inputs: str = "",
+        in_hand: InHand | None = None,
     ) -> None:
         claim(state, topology, inputs, word=Word.FROM_NOW_ON)  # that of alerts is not asked here
         self._topology = topology
@@ -128,6 +132,7 @@ class React:
         self._clock = clock
         self._deliverer = deliverer
         self._retry_seconds = retry_seconds
+        self._in_hand = in_hand or Unwatched()
         self._unsent: dict[str, deque[str]] = {}
         """Messages to send, by matter in order: none overtakes an earlier one of its matter."""
         self._not_before: dict[str, float] = {}
@@ -143,10 +148,11 @@ class React:
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
+        self._in_hand.committed()
 
     # --- deciding -------------------------------------------------------------------------------
 
-    def process(self, batch: Sequence[Record]) -> list[Output]:
+    def process(self, batch: Iterable[Record]) -> list[Output]:
         """Hold every rule against revisions of candidates, in order; sends nothing yet.
 
         What is decided here waits in the ledger until the runtime has made it durable; then
@@ -158,19 +164,28 @@ class React:
         for record in batch:
             if record.value is None:
                 continue  # the candidate is none any longer
-            candidate = attempt(_decoded, record)
-            if isinstance(candidate, Failure):
-                outputs.append(self._failed(record, candidate))
-                continue
-            for rule in self._topology.reactions:
-                if rule.channel in {None, candidate.channel}:
-                    done = attempt(self._apply, rule, candidate, record.where.offset)
-                    if isinstance(done, Failure):
-                        about = f"rule {rule.name} on {'/'.join(candidate.key)}"
-                        named = Failure(done.error, f"{about}: {done.reason}")
-                        outputs.append(self._failed(record, named))
-                    elif done is not None:
-                        outputs.append(Output("reactions", done.id, done))
+            died = self._in_hand.begin(record.where)
+            if died:
+                outputs.append(self._failed(record, Failure(WORKER_DIED, died)))
+            else:
+                outputs.extend(self._decided(record))
+            self._in_hand.end(record.where)
+        return outputs
+
+    def _decided(self, record: Record) -> list[Output]:
+        candidate = attempt(_decoded, record)
+        if isinstance(candidate, Failure):
+            return [self._failed(record, candidate)]
+        outputs: list[Output] = []
+        for rule in self._topology.reactions:
+            if rule.channel in {None, candidate.channel}:
+                done = attempt(self._apply, rule, candidate, record.where.offset)
+                if isinstance(done, Failure):
+                    about = f"rule {rule.name} on {'/'.join(candidate.key)}"
+                    named = Failure(done.error, f"{about}: {done.reason}")
+                    outputs.append(self._failed(record, named))
+                elif done is not None:
+                    outputs.append(Output("reactions", done.id, done))
         return outputs
 
     def _apply(self, rule: ReactionRule, candidate: Candidate, offset: int) -> Reaction | None:

@@ -5,6 +5,7 @@ is added here and nowhere else. What follows from the settings at run time (conn
 directories) is made in `ampelstream.runtime.context`.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT
 
 __all__ = [
     "INGEST",
+    "POOL_PROCESSES",
     "STEPS",
     "Engine",
     "GroupTimes",
@@ -32,6 +34,8 @@ DIRECTORIES = "Directories (--engine embedded)"
 KAFKA = "Kafka"
 CHANGE = "A changed topology"
 TIMING = "Timing (--engine faust)"
+POOL_PROCESSES = min(4, os.cpu_count() or 1)
+"""For heavy units: more for whoever has many of them, and the machine for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,12 @@ class WorkerSettings(BaseModel):
     catalogs: Annotated[
         Path | None, Field(description="Directory of the catalogues."), Option()
     ] = None
+
+    pool_processes: Annotated[
+        int,
+        Field(ge=1, le=64, description="Processes of each worker in which heavy units compute."),
+        Option(),
+    ] = POOL_PROCESSES
 
     alerts: Annotated[
         _Followed, Field(description="Directory of alerts to follow; may be repeated.")

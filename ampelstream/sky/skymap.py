@@ -1,7 +1,7 @@
 """A sky map: where an event may be, and what that says of a position."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -239,6 +239,14 @@ class SkyMap:
         """
         return self._crossmatcher.match(positions)
 
+    def __reduce__(self) -> tuple[Callable[[bytes], "SkyMap"], tuple[bytes]]:
+        # to another process, for a heavy unit: there the last few are kept
+        return _unpickled, (self._packed,)
+
+    @cached_property
+    def _packed(self) -> bytes:
+        return self.to_bytes()
+
     def to_bytes(self) -> bytes:
         """Compact bytes for the state store."""
         return pack(self._tiles, self.name, self.digest, self.t_obs_jd, dict(self.header))
@@ -260,3 +268,8 @@ class SkyMap:
             header=stored.header,
             t_obs_jd=stored.t_obs_jd,
         )
+
+
+@lru_cache(maxsize=4)
+def _unpickled(data: bytes) -> SkyMap:
+    return SkyMap.from_bytes(data)

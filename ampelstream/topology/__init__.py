@@ -4,6 +4,7 @@ from ampelstream.topology.conditions import Condition
 from ampelstream.topology.graph import (
     BoundUnit,
     Channel,
+    Computation,
     EventSelection,
     Rank,
     ReactionRule,
@@ -17,6 +18,7 @@ from ampelstream.topology.yamlfile import load
 __all__ = [
     "BoundUnit",
     "Channel",
+    "Computation",
     "Condition",
     "EventSelection",
     "Identity",

@@ -8,7 +8,7 @@ remedy.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -27,9 +27,30 @@ from ampelstream.topology.spec import (
 from ampelstream.units import AlertFilter, Inputs, MatchFilter, ObjectUnit, Resources, Unit
 from ampelstream.units.discovery import configure
 
-__all__ = ["BoundUnit", "Channel", "EventSelection", "Rank", "ReactionRule", "Topology", "build"]
+__all__ = [
+    "BoundUnit",
+    "Channel",
+    "Computation",
+    "EventSelection",
+    "Rank",
+    "ReactionRule",
+    "Topology",
+    "build",
+]
 
 U = TypeVar("U", bound=Unit)
+
+
+class Computation(Protocol):
+    """What a unit computes elsewhere; a `concurrent.futures.Future` is one."""
+
+    def result(self) -> Mapping[str, Any] | msgspec.Struct:
+        """Wait for it, and give or raise what the unit gave or raised."""
+        ...
+
+    def add_done_callback(self, call: Callable[[Any], object], /) -> None:
+        """Have something called when it is done, from whatever thread; at once if it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +64,16 @@ class BoundUnit(Generic[U]):
     config_hash
         Fingerprint of the configuration.
     compute
-        How the runtime has the unit compute (timed, in another process); None: by calling it.
+        How the runtime has the unit compute (timed); None: by calling it.
+    start
+        How the runtime has it compute elsewhere, while others go on; None: nowhere else.
     """
 
     name: str
     unit: U
     config_hash: str
     compute: Callable[[Inputs], Mapping[str, Any] | msgspec.Struct] | None = None
+    start: Callable[[Inputs], Computation] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,8 +185,9 @@ class ObjectUnit(Unit):
     needs_event: ClassVar[bool] = False
     """Whether the result depends on the event (and its revision)."""
     heavy: ClassVar[bool] = False
-    """Whether it computes for longer than some tens of milliseconds: the production runtime runs it
-    in a process of a pool then. Such a unit must be picklable after ``open``."""
+    """Whether it computes for longer than some tens of milliseconds: it then runs in a process of a
+    pool, for several objects at the same time, and is given up after 30 s. Such a unit must be
+    picklable after ``open``, and so must its results."""
 
     def compute(self, inputs: Inputs) -> Mapping[str, Any] | msgspec.Struct:
         """Give the result; plain data or a struct, documented with units of measure.

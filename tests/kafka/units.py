@@ -1,6 +1,6 @@
-"""Units of these tests: one that can be made to hang, one that breaks clients, a heavy one.
+"""Units of these tests: some that hang, sleep, kill or break clients, a heavy one.
 
-Each looks at a marker, a file: no marker, no mischief.
+Those that do mischief look at a marker, a file: no marker, no mischief.
 """
 
 import asyncio
@@ -15,7 +15,55 @@ from aiokafka import AIOKafkaConsumer
 from ampelstream.model.alert import Alert
 from ampelstream.units import ACCEPT, AlertFilter, Inputs, ObjectUnit, Verdict
 
-__all__ = ["Heavy", "Saboteur", "Sleeper"]
+__all__ = ["Deadly", "Heavy", "Killer", "Saboteur", "Sleeper", "Slow", "SlowHeavy"]
+
+
+def _named(marker: Path) -> int:
+    """The candid that a marker names."""
+    return int(marker.read_text()) if marker.exists() else 0
+
+
+class Killer(ObjectUnit):
+    """Ends the process where the light curve holds the datapoint that the marker names."""
+
+    provides: ClassVar[str] = "killer"
+    marker: Path
+
+    def compute(self, inputs: Inputs) -> dict[str, Any]:
+        if _named(self.marker) in {point.id for point in inputs.lightcurve.datapoints}:
+            os._exit(9)
+        return {"points": len(inputs.lightcurve.datapoints)}
+
+
+class Deadly(AlertFilter):
+    """Ends the process where it sees the alert that the marker names."""
+
+    marker: Path
+
+    def evaluate(self, alert: Alert) -> Verdict:
+        if alert.candid == _named(self.marker):
+            os._exit(9)
+        return ACCEPT
+
+
+class Slow(ObjectUnit):
+    """Takes its time for each object of a certain name, and each revision."""
+
+    provides: ClassVar[str] = "slow"
+    needs_event: ClassVar[bool] = True
+    seconds: float
+    prefix: str
+
+    def compute(self, inputs: Inputs) -> dict[str, Any]:
+        slow = inputs.lightcurve.object_id.startswith(self.prefix)
+        time.sleep(self.seconds if slow else 0.0)
+        return {"slow": slow}
+
+
+class SlowHeavy(Slow):
+    """The same, in the pool."""
+
+    heavy: ClassVar[bool] = True
 
 
 class Sleeper(ObjectUnit):

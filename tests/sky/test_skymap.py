@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def test_stored_maps_answer_the_same_to_the_bit(forge: Any, seed: int, distances
     positions = [(10.0, 20.0, 100.0), (200.0, -70.0, 3000.0), (300.0, 5.0, None)]
     assert skymap.crossmatch(positions) == again.crossmatch(positions)
     assert again.to_bytes() == skymap.to_bytes()
+
+
+def test_a_map_goes_to_another_process_and_is_built_there_once(forge: Any) -> None:
+    skymap = make(forge, 3, distances=True)
+    sent = pickle.dumps(skymap)
+    again = pickle.loads(sent)  # noqa: S301  (our own)
+    assert pickle.loads(sent) is again  # noqa: S301  (our own)
+    assert again.to_bytes() == skymap.to_bytes()
+    assert again.at(10.0, 20.0) == skymap.at(10.0, 20.0)
 
 
 def test_stored_nonsense_is_refused(forge: Any) -> None:

@@ -1,8 +1,9 @@
 """The embedded runtime: one process that carries records to the processors, and commits.
 
 The outputs of one processor go to the next as lists. State, source offsets, counts, dead letters
-and the messages to send go into the store in one WriteBatch. A process killed at any moment finds,
-when started again, a state that holds exactly the records up to its offsets, and goes on there.
+and the messages to send go into the store in one WriteBatch, after so many records or after about a
+second. A process killed at any moment finds, when started again, a state that holds exactly the
+records up to its offsets, and goes on there.
 """
 
 import time
@@ -17,7 +18,8 @@ from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word, finish
 from ampelstream.core.react import Deliverer, React
-from ampelstream.model.announcement import Announcement, Backfilled
+from ampelstream.model.announcement import Backfilled
+from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
@@ -25,6 +27,9 @@ from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Record
 from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.embedded.letterfile import LetterFile
+from ampelstream.runtime.portion import PORTION_SECONDS, Portion
+from ampelstream.runtime.service.journal import Journals
+from ampelstream.runtime.settings import STEPS
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
 
@@ -32,8 +37,8 @@ __all__ = ["BATCH", "Engine", "Progress"]
 
 BATCH = 500
 """Records that are handled, and committed, together."""
-_NOWHERE = Coordinates("memory", 0, -1)
-"""Streams in memory have no offsets."""
+_NO_OFFSET = -1
+"""Of streams in memory."""
 
 
 class Engine:
@@ -67,6 +72,10 @@ class Engine:
         Unix time [s].
     clock
         Seconds that never go back.
+    journals
+        Where it is written what is in hand; None for nowhere.
+    at_once
+        How many objects are evaluated at the same time, where units are heavy.
 
     Raises
     ------
@@ -88,19 +97,35 @@ class Engine:
         forget: bool = False,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        journals: Journals | None = None,
+        at_once: int = 1,
     ) -> None:
         self.topology = topology
         self.tables = Transaction(backend)
         self.progress = Progress(self.tables)
         self.accounting = Accounting(self.progress.counts())
         tally = self.accounting.tally
-        self.ingest = Ingest(topology, tally(), now, ticks=forget, tables=self.tables)
-        self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs, word=word)
+        ingest, objects, react = (journals.open(step) if journals else None for step in STEPS)
+        self.ingest = Ingest(
+            topology, tally(), now, ticks=forget, tables=self.tables, in_hand=ingest
+        )
+        self.objects = Objects(
+            topology,
+            self.tables,
+            tally(),
+            clock,
+            inputs=inputs,
+            word=word,
+            in_hand=objects,
+            at_once=at_once,
+        )
         if self.objects.changes:
             self.progress.forget_again()  # a backfill, if there is to be one, begins anew
-        self.react = React(topology, self.tables, tally(), clock, deliverer, inputs=inputs)
+        self.react = React(
+            topology, self.tables, tally(), clock, deliverer, inputs=inputs, in_hand=react
+        )
         again = self.accounting.backfill_tally()
-        self._refilter = Ingest(topology, again, now, backfill=True)
+        self._refilter = Ingest(topology, again, now, backfill=True, in_hand=ingest)
         self._eager = eager
         self.on_commit: Callable[[], None] = _nothing
         """Called after each commit."""
@@ -110,51 +135,90 @@ class Engine:
         if letter_file is not None:
             stored = self.progress.letter_keys
             self.letters = LetterFile(letter_file, self.tables, self.progress.letter, stored)
+        self._clock = clock
         self._commit_every = commit_every
         self._since_commit = 0
+        self._uncommitted_since: float | None = None
 
-    def process(self, batch: Sequence[SourceRecord]) -> list[Output]:
+    def process(
+        self, batch: Sequence[SourceRecord], stop: Callable[[], bool] = lambda: False
+    ) -> list[Output]:
         """Handle records: each ends in the state, in the counts or in the dead letters.
+
+        Parameters
+        ----------
+        batch
+            In order.
+        stop
+            Asked about once a second whether the others are to be left for another time.
 
         Returns
         -------
         list of Output
             What the processors gave: candidates, reactions and dead letters.
         """
-        outputs: list[Output] = []
+        outputs = self.catch_up(stop) if self._eager else []
         for of_notices, part in groupby(batch, lambda record: record.stream == "notices"):
             if of_notices and self._since_commit:
                 self.commit()  # the sweep then reads objects from the store, in key order
-            records = list(part)
-            outputs.extend(self._carry(self.ingest.process(records)))
-            for record in records:
-                self.progress.handled(record.read_at)
-            self._since_commit += len(records)
-        if self._since_commit >= self._commit_every:
-            self.commit()
+            rest = list(part)
+            while rest and not stop():
+                portion = Portion(rest, clock=self._clock)
+                self._begin()
+                if of_notices and self._eager:
+                    # its objects are matched before the next record: a replay is deterministic
+                    for record in portion:
+                        outputs.extend(self._carry([record]))
+                        outputs.extend(self.catch_up(stop))
+                        if self.objects.pending:  # it was stopped
+                            break
+                else:
+                    outputs.extend(self._carry(portion))
+                rest = rest[portion.handled :]
+                self._commit_when_due()
         return outputs
 
-    def _carry(self, ingested: Iterable[Output]) -> list[Output]:
-        """Let the objects take in what ingest gave, and the rules look at what came of it."""
-        found: list[Output] = []
-        waiting: list[Record] = []
-        for output in ingested:
-            if output.stream == "dead-letters":
-                found.append(output)
-                continue
-            waiting.append(_record(output))
-            self._note_time(output.value)
-            if self._eager and isinstance(output.value, Announcement):
-                # its objects are matched before the next record: a replay is deterministic
-                found.extend(self.objects.process(waiting))
-                waiting = []
-                found.extend(self.objects.advance())
-        found.extend(self.objects.process(waiting))
-        return self._react(found)
+    def catch_up(self, stop: Callable[[], bool] = lambda: False) -> list[Output]:
+        """Match the objects near events that are new; to be called after a start, too.
 
-    def _react(self, found: list[Output]) -> list[Output]:
-        """Let the rules look at candidates, and keep the dead letters."""
-        candidates = [_record(one) for one in found if one.stream == "candidates"]
+        A process that was killed, or stopped, in the middle of this goes on where its last commit
+        was.
+        """
+        outputs: list[Output] = []
+        while self.objects.pending and not stop():
+            self._begin()
+            outputs.extend(self._followed(self.objects.advance(PORTION_SECONDS)))
+            self._commit_when_due()
+        return outputs
+
+    def _carry(self, records: Iterable[SourceRecord], *, again: bool = False) -> list[Output]:
+        """Let the objects take in what ingest gives, and the rules look at what comes of it."""
+        letters: list[Output] = []
+        found = self.objects.process(self._ingested(records, letters, again=again))
+        return self._followed([*letters, *found])
+
+    def _ingested(
+        self, records: Iterable[SourceRecord], letters: list[Output], *, again: bool
+    ) -> Iterator[Record]:
+        """What ingest gives for the objects, one record after the other; and its dead letters."""
+        ingest = self._refilter if again else self.ingest
+        for record in records:
+            for output in ingest.process([record]):
+                if output.stream == "dead-letters":
+                    letters.append(output)
+                else:
+                    self._note_time(output.value)
+                    yield Record(record.read_at, output.stream, output.value)  # type: ignore[arg-type]  # (what ingest gives is no reaction)
+            self.progress.handled(record.read_at, again=again)
+            self._since_commit += 1
+
+    def _followed(self, found: list[Output]) -> list[Output]:
+        """Let the rules look at candidates, and keep dead letters."""
+        candidates = [
+            Record(_place(one.value), "candidates", one.value)
+            for one in found
+            if isinstance(one.value, Candidate)
+        ]
         found.extend(self.react.process(candidates))
         for one in found:
             if isinstance(one.value, DeadLetter):
@@ -165,22 +229,20 @@ class Engine:
 
     def advance(self, budget_seconds: float) -> list[Output]:
         """Go on with what no record asks for, for about so long [s], and commit."""
-        outputs = self._react(self.objects.advance(budget_seconds))
+        outputs = self._followed(self.objects.advance(budget_seconds))
         self.commit()
         return outputs
 
     def refilter(self, batch: Sequence[SourceRecord]) -> None:
         """Filter alerts anew that were handled before, for filters that have changed; commit."""
-        self._carry(self._refilter.process(batch))
-        for record in batch:
-            self.progress.handled(record.read_at, again=True)
+        self._carry(batch, again=True)
         self.commit()
 
     def refiltered(self) -> None:
         """Note that all of them have been; `advance` brings the objects over."""
         self.progress.forget_again()
         mark = Backfilled("")  # there is one at a time, and no other's mark comes late
-        self.objects.process([Record(_NOWHERE, "detections", mark)])
+        self.objects.process([Record(Coordinates("backfill", 0, _NO_OFFSET), "detections", mark)])
         self.commit()
 
     @property
@@ -197,6 +259,16 @@ class Engine:
         if isinstance(value, Detection) and value.jd <= jd_from_unix(self._now()):
             self._latest = max(value.jd, self._latest or value.jd)
 
+    def _begin(self) -> None:
+        if self._uncommitted_since is None:
+            self._uncommitted_since = self._clock()
+
+    def _commit_when_due(self) -> None:
+        since = self._uncommitted_since
+        late = since is not None and self._clock() - since >= PORTION_SECONDS
+        if late or self._since_commit >= self._commit_every:
+            self.commit()
+
     def commit(self) -> None:
         """Write everything since the last commit as one batch, then send what was decided."""
         for processor in (self.ingest, self._refilter, self.objects, self.react):
@@ -204,6 +276,7 @@ class Engine:
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
         self._since_commit = 0
+        self._uncommitted_since = None
         if self.letters is not None:
             self.letters.write()
         # what a sink took is noted in the next batch; a sink refuses what it took before
@@ -232,8 +305,9 @@ def _nothing() -> None:
     pass
 
 
-def _record(output: Output) -> Record:
-    return Record(_NOWHERE, output.stream, output.value)  # type: ignore[arg-type]  # (what is carried on is no reaction)
+def _place(candidate: Candidate) -> Coordinates:
+    """Where a revision of a candidate is: in memory, under its name."""
+    return Coordinates(f"candidates/{'/'.join(candidate.key)}", 0, _NO_OFFSET)
 
 
 class Progress:

@@ -69,7 +69,7 @@ def follow(
     sources
         Directories, files or topics to follow.
     stop
-        Set by whoever wants it to end; the batch in hand is finished and committed.
+        Set by whoever wants it to end; what is in hand is finished and committed.
     poll_seconds
         How long to wait when nothing new was found [s].
     once
@@ -84,6 +84,7 @@ def follow(
     int
         Messages that a sink has not taken.
     """
+    engine.catch_up(stop.is_set)
     offsets = engine.progress.offsets()
     followed = [source.following() for source in sources]
     rereading = Rereading(engine, reopen or (lambda: sources), batch=BATCH)
@@ -96,7 +97,7 @@ def follow(
         beat(left)
         records = iter(merge(followed, offsets))
         while batch := list(islice(records, BATCH)):
-            engine.process(batch)
+            engine.process(batch, stop.is_set)
             for record in batch:
                 position = record.read_at
                 offsets[(position.source, position.partition)] = position.offset

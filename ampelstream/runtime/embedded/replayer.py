@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,8 +23,12 @@ from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
+from ampelstream.runtime.service.journal import Journals
+from ampelstream.runtime.settings import POOL_PROCESSES
+from ampelstream.runtime.unitpool import has_heavy, with_pool
 from ampelstream.sources import Source, merge, timed
 from ampelstream.state.rocks import RocksBackend
+from ampelstream.state.store import Backend
 from ampelstream.topology import Topology
 
 __all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult", "paced"]
@@ -73,6 +78,8 @@ class Replay:
         Records that are handled together.
     forget
         Whether objects and events are forgotten when event time says so, as they are live.
+    pool_processes
+        In which heavy units compute at the same time.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class Replay:
         simulated: bool = False,
         batch: int = BATCH,
         forget: bool = False,
+        pool_processes: int = POOL_PROCESSES,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -93,8 +101,9 @@ class Replay:
         self._simulated = simulated
         self._batch = batch
         self._forget = forget
+        self._pool_processes = pool_processes
 
-    def _open(self) -> tuple[RocksBackend, Engine, bool]:
+    def _open(self, make: Callable[[Backend], Engine]) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
         path = self._out / STATE_DIRECTORY
         try:
@@ -103,7 +112,7 @@ class Replay:
             self._claim(path)
             backend = RocksBackend(path / "rocks")
             try:
-                engine = self._engine(backend)
+                engine = make(backend)
             except ConfigError:
                 backend.close()
                 _LOG.info("%s holds another or a finished replay; starting afresh", self._out)
@@ -111,17 +120,12 @@ class Replay:
                 shutil.rmtree(self._out / _DISCARDED)
                 self._claim(path)
                 backend = RocksBackend(path / "rocks")
-                engine = self._engine(backend)
+                engine = make(backend)
         except OSError as error:
             raise StateError(f"{path} cannot be used: {error.strerror or error}") from error
         resumed = engine.accounting.total("received") > 0
         engine.commit()  # the state is ours from here on
         return backend, engine, resumed
-
-    def _engine(self, backend: RocksBackend) -> Engine:
-        how = ["forget"] if self._forget else []
-        inputs = digest([*(source.name for source in self._sources), *how])
-        return Engine(self._topology, backend, inputs=inputs, forget=self._forget)
 
     @staticmethod
     def _claim(path: Path) -> None:
@@ -140,8 +144,30 @@ class Replay:
         AmpelstreamError
             An input or the state cannot be read.
         """
-        backend, engine, resumed = self._open()
+        how = ["forget"] if self._forget else []
+        inputs = digest([*(source.name for source in self._sources), *how])
+        journals = Journals(self._out / STATE_DIRECTORY / "in-hand")
+        with journals, with_pool(self._topology, self._pool_processes) as topology:
+            at_once = self._pool_processes if has_heavy(topology) else 1
+            make = partial(
+                Engine,
+                topology,
+                inputs=inputs,
+                forget=self._forget,
+                journals=journals,
+                at_once=at_once,
+            )
+            return self._run(watch, *self._open(make))
+
+    def _run(
+        self,
+        watch: Watch,
+        backend: RocksBackend,
+        engine: Engine,
+        resumed: bool,  # noqa: FBT001  (what `_open` gives)
+    ) -> ReplayResult:
         try:
+            engine.catch_up()
             done = engine.accounting.total("received")
             records = merge(self._sources, engine.progress.offsets())
             sizes = [source.estimate() for source in self._sources]

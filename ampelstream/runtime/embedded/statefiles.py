@@ -47,6 +47,11 @@ class StateFiles:
         """Locked by the process as long as it lives."""
         return self.directory / "running.lock"
 
+    @property
+    def in_hand(self) -> Path:
+        """Directory in which it is written what is in hand."""
+        return self.directory / "in-hand"
+
     def hold(self) -> IO[bytes]:
         """Lock the files until what is given is closed, or the process is gone, however it ended.
 

@@ -5,9 +5,10 @@ slow does not hold up the matching, and a worker may run some of the steps. Aler
 read from any cluster, by an application on that cluster; everything else lies on ours.
 
 Faust calls an agent once, when the worker starts. All three have the same body: `batches` gives
-what has come in; a processor of the core works on it in the agent's own thread (``batch.run``);
-``batch.commit`` produces the outputs, through our own outbox and never through Faust's producer,
-and makes them, the state and the offsets durable (``safefaust/batches.py``). The outputs of one
+what has come in; a processor of the core works on it in the agent's own thread (``batch.run``), for
+about a second; ``batch.commit`` produces the outputs, through our own outbox and never through
+Faust's producer, and makes them, the state and the offsets of what was handled durable
+(``safefaust/batches.py``); the rest comes again. The outputs of one
 agent are records of the topics that the next one reads: ingest -> detections and events -> objects
 -> candidates -> react.
 """
@@ -41,10 +42,12 @@ from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.kafka.topologylog import BackfillPlan
+from ampelstream.runtime.portion import Portion
 from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.runtime.safefaust.table import StateTable
+from ampelstream.runtime.service.journal import Journal, Journals
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
@@ -80,6 +83,10 @@ class Shared:
         Is notified of what happens (metrics, health); counts.
     backfill
         The last backfill for the filters of the topology; None without one.
+    journals
+        Where it is written what each step has in hand.
+    at_once
+        How many objects are evaluated at the same time, where units are heavy.
     """
 
     topology: Topology
@@ -89,6 +96,8 @@ class Shared:
     outbox: Outbox
     observer: Watching
     accounting: Accounting
+    journals: Journals
+    at_once: int = 1
     backfill: BackfillPlan | None = None
 
     def app(self, name: str, group: str, connection: Connection) -> faust.App:
@@ -109,6 +118,10 @@ class Shared:
             client=client_id(self.topology.digest),
         )
         return faust.App(**settings)
+
+    def journal(self, step: str) -> Journal:
+        """Open the journal of a step; what is begun there is a sign of life."""
+        return self.journals.open(step, self.observer.pulse(step))
 
     def encode(self, outputs: Sequence[Output], partition: int | None = None) -> list[Outgoing]:
         """Give the records of what a processor gave."""
@@ -134,19 +147,27 @@ def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = N
     """
     app = shared.app(source.name, source.group, source.connection)
     topic = app.topic(*source.topics, pattern=source.pattern)
+    journal = shared.journal(source.name)
 
     def processor() -> Ingest:
         again, known = until is not None, source.registry
         accounting = shared.accounting
         tally = accounting.backfill_tally() if again else accounting.tally()
-        parks = known is not None and not again
-        return Ingest(shared.topology, tally, time.time, schemas=known, parks=parks, backfill=again)
+        return Ingest(
+            shared.topology,
+            tally,
+            time.time,
+            schemas=known,
+            parks=known is not None and not again,
+            backfill=again,
+            in_hand=journal,
+        )
 
-    def work(ingest: Ingest, records: Sequence[Any]) -> list[Outgoing]:
-        if until is not None:
-            records = [one for one in records if one.offset < until.get(_place(one), 0)]
-        batch = [source_record(one, source.stream, ours=source.ours) for one in records]
-        return shared.encode(ingest.process(batch))
+    def work(ingest: Ingest, records: Sequence[Any]) -> tuple[list[Outgoing], int]:
+        portion = Portion(records)
+        wanted = (one for one in portion if until is None or _is_before(one, until))
+        given = (source_record(one, source.stream, ours=source.ours) for one in wanted)
+        return shared.encode(ingest.process(given)), portion.handled
 
     prepare = None
     if source.registry is not None:
@@ -159,8 +180,8 @@ def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = N
         async for batch in batches(
             stream, source.name, shared.outbox, shared.observer, prepare=prepare
         ):
-            outgoing = await batch.run(work, processing, batch.records)
-            if await batch.commit(outgoing):
+            outgoing, handled = await batch.run(work, processing, batch.records)
+            if await batch.commit(outgoing, handled):
                 processing.committed()
             else:
                 # the new owner of the partition does this batch again, and counts it: what this
@@ -176,6 +197,7 @@ def objects_app(shared: Shared) -> faust.App:
     app = shared.app(OBJECTS, names.app(OBJECTS), shared.context.connection)
     topic = app.topic(names.detections, names.events)
     maps = MapCache()  # all partitions have the same events; they are worked on in one thread
+    journal = shared.journal(OBJECTS)
 
     def processor(_partition: int, state: Transaction) -> Objects:
         # what changed since this state was used was accepted for the whole cluster
@@ -189,6 +211,8 @@ def objects_app(shared: Shared) -> faust.App:
             word=Word.FROM_NOW_ON if plan is None else Word.BACKFILL,
             backfill="" if plan is None else plan.id,
             since_jd=None if plan is None else plan.since_jd,
+            in_hand=journal,
+            at_once=shared.at_once,
         )
 
     # called by `safefaust.fencing` where another worker, which had lost the partition and did not
@@ -209,8 +233,8 @@ def objects_app(shared: Shared) -> faust.App:
         async for batch in batches(
             stream, OBJECTS, shared.outbox, shared.observer, state=state, contiguous=True
         ):
-            outgoing = await batch.run(_work, shared, batch)
-            if await batch.commit(outgoing):
+            outgoing, handled = await batch.run(_work, shared, batch)
+            if await batch.commit(outgoing, handled):
                 batch.processor.committed()
                 shared.observer.sweeping(batch.partition, batch.processor.pending)
 
@@ -223,9 +247,11 @@ def react_app(shared: Shared) -> faust.App:
     app = shared.app(REACT, names.app(REACT), shared.context.connection)
     topic = app.topic(names.candidates)
     sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
+    journal = shared.journal(REACT)
 
     def processor(_partition: int, state: Transaction) -> React:
-        return React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
+        tally = shared.accounting.tally()
+        return React(shared.topology, state, tally, time.monotonic, sinks, in_hand=journal)
 
     state = Stateful(table=_table(app, shared, REACT), begin=Transaction, processor=processor)
 
@@ -233,27 +259,30 @@ def react_app(shared: Shared) -> faust.App:
     async def react(stream: StreamT[Any]) -> None:
         # compaction makes holes: nothing says that a record is missing
         async for batch in batches(stream, REACT, shared.outbox, shared.observer, state=state):
-            outgoing = await batch.run(_work, shared, batch)
-            if await batch.commit(outgoing):
+            outgoing, handled = await batch.run(_work, shared, batch)
+            if await batch.commit(outgoing, handled):
                 batch.processor.committed()
 
     return app
 
 
-def _place(record: Any) -> TP:
-    return TP(record.topic, record.partition)
+def _is_before(record: Any, until: Mapping[TP, int]) -> bool:
+    return bool(record.offset < until.get(TP(record.topic, record.partition), 0))
 
 
-def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
-    """Let a processor work on the records of a batch.
+def _work(shared: Shared, batch: Batch[Any]) -> tuple[list[Outgoing], int]:
+    """Let a processor work on the records of a batch; gives the outputs of how many.
 
     A batch without records is the turn of what the processor has pending: sweeps of the objects
     step, messages that a sink has yet to take.
     """
+    portion = Portion(batch.records)
     if batch.records:
-        records = [record_of(one, shared.names) for one in batch.records]
-        return shared.encode(batch.processor.process(records), batch.partition)
-    return shared.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
+        given = (record_of(one, shared.names) for one in portion)
+        outputs = batch.processor.process(given)
+    else:
+        outputs = batch.processor.advance(_SLICE_SECONDS)
+    return shared.encode(outputs, batch.partition), portion.handled
 
 
 def _table(app: Any, shared: Shared, step: str) -> StateTable:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from faust.types import TP
 
 from ampelstream.runtime.faust.inputs import PARKED
-from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.health import Health, Pulse
 from ampelstream.runtime.service.metrics import Metrics
 
 __all__ = ["Watching"]
@@ -36,6 +36,10 @@ class Watching:
     def busy(self, name: str) -> AbstractContextManager[None]:
         """Context around a handler."""
         return self._health.busy(name)
+
+    def pulse(self, name: str) -> Pulse:
+        """What a step's handlers call for each thing that they have done."""
+        return self._health.pulse(name)
 
     def ready(self, name: str, ready: bool) -> None:  # noqa: FBT001  (a setter's value)
         """Report that a step has its state and reads its inputs, or does so no longer."""

@@ -22,7 +22,6 @@ from ampelstream.runtime.faust.backfilling import all_read, rereads
 from ampelstream.runtime.faust.inputs import Input, inputs_of
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
-from ampelstream.runtime.faust.unitpool import UnitPool, in_production
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
@@ -30,18 +29,18 @@ from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.journal import Journals
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
 from ampelstream.runtime.settings import INGEST
+from ampelstream.runtime.unitpool import UnitPool, has_heavy, in_production
 from ampelstream.topology import Topology
 
 __all__ = ["Worker"]
 
 _LOG = logging.getLogger(__name__)
-_POOL_PROCESSES = 1
-"""For heavy units."""
 
 
 class Worker:
@@ -81,9 +80,11 @@ class Worker:
             stuck_after=self._settings.stuck_after, no_commit_after=self._settings.no_commit_after
         )
         self._watching = Watching(self._metrics, self._health)
-        self._pool = UnitPool(_POOL_PROCESSES)
+        self._journals = Journals(context.directory / "in-hand")
+        self._moved = self._health.pulse(OBJECTS)
+        self._pool = UnitPool(self._settings.pool_processes, moved=self._moved)
         # the same topology; its units are timed, and those that compute long run in the pool
-        self._topology = in_production(topology, self._pool, self._metrics)
+        self._topology = in_production(topology, self._pool, self._computed)
         self._stop, self._ended = asyncio.Event(), asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], str] = {}
         self._apps: list[RunningApp] = []
@@ -100,7 +101,7 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         options = self._context.connection.client_options()
         outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
-        Watchdog(self._health).start()
+        Watchdog(self._health, exit_process=self._hung).start()
         self._begin("heartbeat", self._beat())
         await outbox.start()
         server = Server(
@@ -139,6 +140,8 @@ class Worker:
             observer=self._watching,
             accounting=self._accounting,
             backfill=accepted.backfill,
+            journals=self._journals,
+            at_once=self._pool.processes if has_heavy(self._topology) else 1,
         )
         self._make_apps(shared)
         for app in self._apps:
@@ -220,6 +223,7 @@ class Worker:
         while True:
             now = time.monotonic()
             if now - last > times.session - times.heartbeat:
+                self._journals.ending({})
                 text = "this process was frozen, and others may have its partitions; it ends"
                 incident(_LOG, logging.ERROR, "frozen", text, seconds=round(now - last, 1))
                 self._exit(ExitCode.HUNG)
@@ -233,6 +237,18 @@ class Worker:
                     self._metrics.sweeps_pending(app.pending)
             await asyncio.sleep(1.0)
 
+    def _computed(self, unit: str, seconds: float) -> None:
+        """A unit has computed."""
+        self._moved()
+        self._metrics.unit_seconds(unit, seconds)
+
+    def _hung(self, code: int) -> None:
+        """End the process for what hangs in it; called by the watchdog."""
+        self._journals.ending(
+            {reason.partition(":")[0].partition("/")[0]: reason for reason in self._health.alive()}
+        )
+        self._exit(code)
+
     def _failed(self) -> int:
         """Say what ended, and give its exit code."""
         for task, what in self._tasks.items():
@@ -241,6 +257,8 @@ class Worker:
             # one that was cancelled inside would raise here, and end the process in order
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             known = isinstance(error, AmpelstreamError | SafeFaustError)
+            # a defect of ours may be the doing of what the step has in hand, a known error is not
+            self._journals.ending({} if known else {what: repr(error)})
             _LOG.error("%s ended: %r", what, error, exc_info=None if known else error)
             if isinstance(error, ConfigError | SettingsError):
                 return ExitCode.CONFIGURATION
@@ -256,6 +274,7 @@ class Worker:
                 await outbox.stop()
                 await server.stop()
         except TimeoutError:
+            self._journals.ending({})
             _LOG.error(
                 "not stopped within %g s; what is not committed is done again by the next start",
                 self._settings.grace,

@@ -167,7 +167,7 @@ def wanted_topics(names: TopicNames, spec: KafkaSpec, brokers: int) -> tuple[Wan
         topic(names.reactions, many, _COMPACT | _LARGE),
         topic(names.dead_letters, 1, _kept(days.dead_letters) | _LARGE),
         topic(names.parked, many, _kept(days.parked) | _LARGE),
-        topic(names.topology_log, 1, _FOR_EVER),
+        topic(names.topology_log, 1, _FOR_EVER | _LARGE),
         topic(names.changelog(OBJECTS), many, _CHANGELOG, together=True),
         topic(names.changelog(REACT), many, _CHANGELOG, together=True),
     )

@@ -93,7 +93,8 @@ def safe_settings(
         "broker_heartbeat_interval": heartbeat,
         "broker_rebalance_timeout": rebalance,
         "broker_request_timeout": request,
-        "broker_max_poll_interval": 3600.0,  # our watchdog ends what hangs, and sooner
+        # records that take long may fill the inbox for hours; our watchdog ends what hangs
+        "broker_max_poll_interval": 7 * 86_400.0,
         "broker_commit_interval": 0.25,  # what is settled is committed soon: less to do again
         "broker_max_poll_records": 500,
         "consumer_auto_offset_reset": "earliest",  # latest would skip what a changelog lost

@@ -10,12 +10,13 @@ A stream of Faust is only the handle of the agent here; nothing is taken from it
 one by one, and acknowledge when the next is asked for (``streams.py:1180-1187``, ``:1334-1350``),
 waits as whole lists in the consumer's inbox: `driver.Consumer` puts there what each fetch brought,
 and `_Work.next` takes it out. A batch without records is given where the processor of a partition
-has something pending; the partitions take turns, and records come in between.
+has something pending; the partitions take turns, and records come between any two of them.
 
 The order of a commit is: outputs, changelog, database, source offsets; each part is acknowledged
 before the next. So nothing depends on when Faust acknowledges, flushes or gives up, and a batch is
-as large as what came in while the last one was in work. What fails, and what an agent raises, ends
-the application; nothing of that batch is committed.
+as large as what came in while the last one was in work. An agent whose records take long commits
+those that it has handled, and the others wait again, behind those of other partitions. What fails,
+and what an agent raises, ends the application; nothing of that batch is committed.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ from ampelstream.runtime.safefaust.continuity import Continuity
 from ampelstream.runtime.safefaust.driver import Consumer
 from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
 from ampelstream.runtime.safefaust.fencing import OwnershipGuard
-from ampelstream.runtime.safefaust.inbox import Chunk
+from ampelstream.runtime.safefaust.inbox import Chunk, parted
 from ampelstream.runtime.safefaust.observing import Observer
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.runtime.safefaust.partitionstore import Database
@@ -146,8 +147,16 @@ class Batch(Generic[P]):
         with self._work.busy(self.partition):
             return await self._work.in_thread(call, *args)
 
-    async def commit(self, outgoing: Sequence[Outgoing] = ()) -> bool:
+    async def commit(self, outgoing: Sequence[Outgoing] = (), handled: int | None = None) -> bool:
         """Make durable what the batch led to.
+
+        Parameters
+        ----------
+        outgoing
+            What is to be produced.
+        handled
+            How many of the records, from the first on, all this comes of; the others wait again.
+            By default all.
 
         Returns
         -------
@@ -161,9 +170,14 @@ class Batch(Generic[P]):
             The brokers did not take it; nothing is committed.
         LostRecords
             A rebalance has waited so long that others may have the partition by now.
+        SafeFaustError
+            Of several records none is handled: they would come again for ever.
         """
+        count = len(self.records) if handled is None else handled
+        if self.records and count < 1:
+            raise SafeFaustError(f"none of {len(self.records)} records was handled; handle one")
         with self._work.busy(self.partition):
-            return await self._work.commit(self, outgoing)
+            return await self._work.commit(self, outgoing, count)
 
 
 async def batches(
@@ -235,7 +249,7 @@ class _Work(Generic[P, T]):
         self._transactions: dict[int, T] = {}
         self._term = 0
         self._turns: deque[int] = deque()
-        self._worked = False
+        self._worked, self._sliced = False, True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"safefaust-{name}")
         self._continuity: Continuity | None = None
         self._guard: OwnershipGuard | None = None
@@ -303,28 +317,42 @@ class _Work(Generic[P, T]):
                 await self.inbox.wait(_IDLE_SECONDS)
             elif self._term != self.inbox.term:
                 await self._begin()
-            elif (batch := await self._slice() or await self._records()) is not None:
+            elif (batch := await self._turn()) is not None:
                 return batch
             else:
                 if not self._worked:
                     await self.inbox.wait(_IDLE_SECONDS)
                 self._worked = False
-                if self.inbox.empty:  # else records come first, and then it is everybody's turn
-                    self._turns = deque(self._processors)
+                self._turns = deque(self._processors)
 
-    async def commit(self, batch: Batch[P], outgoing: Sequence[Outgoing]) -> bool:
+    async def _turn(self) -> Batch[P] | None:
+        """Records and background work in turn: records wait for one slice, not for everybody's."""
+        if self._sliced:
+            batch = await self._records() or await self._slice()
+        else:
+            batch = await self._slice() or await self._records()
+        if batch is not None:
+            self._sliced = not batch.records
+        return batch
+
+    async def commit(self, batch: Batch[P], outgoing: Sequence[Outgoing], handled: int) -> bool:
         """Make a batch durable, and let go of it."""
-        durable = await self._make_durable(batch, outgoing)
+        chunks, rest = parted(batch.chunks, handled)
+        durable = await self._make_durable(batch, outgoing, chunks)
         # not after a failure: then the batch stays in hand, and nothing behind it is settled
         batch.done = True
+        if durable and self.inbox.is_open and batch.term == self.inbox.term:
+            self.inbox.put_back(rest)  # else all of it is read again
         self.inbox.held = False
         self.inbox.in_hand.release()
         if batch.chunks:
-            self._turns = deque(self._processors)
+            self._turns = self._turns or deque(self._processors)
             self._observer.batch_seconds(self.name, time.monotonic() - batch.began)
         return durable
 
-    async def _make_durable(self, batch: Batch[P], outgoing: Sequence[Outgoing]) -> bool:
+    async def _make_durable(
+        self, batch: Batch[P], outgoing: Sequence[Outgoing], chunks: Sequence[Chunk]
+    ) -> bool:
         self._check_term()
         sent = await self._outbox.send(outgoing)
         if self._guard is not None:
@@ -343,7 +371,7 @@ class _Work(Generic[P, T]):
             transaction.rollback()  # the database has it now
         took = time.monotonic() - batch.began
         self._worked |= bool(outgoing or changes) or took > _SLICE_SECONDS
-        for chunk in batch.chunks:
+        for chunk in chunks:
             self.inbox.settle(chunk.tp, chunk.behind)
         return True
 

@@ -52,6 +52,8 @@ SCHEME = "safefaust"
 TERM_SHARE = 0.8
 """Which part of the time that a rebalance gives its members a batch in hand may take of it."""
 _FETCH_SECONDS = 1.0
+_SHORT_SECONDS = 0.05
+"""For a fetch that leaves out partitions without room: they may soon have some [s]."""
 _PAUSED_SECONDS = 0.1
 _LOOK_SECONDS = 0.005
 
@@ -364,14 +366,19 @@ class Consumer(stock.Consumer):
     async def _drain(self) -> None:
         """Fetch once, when there is something to read and room for it."""
         active = self.sources() & self._get_active_partitions()
+        self.inbox.room.clear()
+        numbers = {tp.partition for tp in active}
+        full = {number for number in numbers if not self.inbox.has_room(number, len(numbers))}
+        wanted = {tp for tp in active if tp.partition not in full}
         if not self.flow_active:
             await self.wait(self.can_resume_flow.wait())
-        elif not self.inbox.room.is_set():
-            await self.wait_first(self.inbox.room.wait(), self.suspend_flow.wait())
         elif not active:
             await self.sleep(_PAUSED_SECONDS)
+        elif not wanted:
+            await self.wait_first(self.inbox.room.wait(), self.suspend_flow.wait())
         else:
-            await self._deliver(await self._thread.fetch(active, _FETCH_SECONDS))
+            seconds = _SHORT_SECONDS if full else _FETCH_SECONDS
+            await self._deliver(await self._thread.fetch(wanted, seconds))
 
     async def _deliver(self, fetched: Fetched) -> None:
         """Put what a fetch brought into the inbox, from where `batches` takes it.

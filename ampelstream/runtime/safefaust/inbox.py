@@ -5,13 +5,14 @@ acknowledgement. Here what one fetch brought for a partition stays the list that
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from faust.types import TP
 
-__all__ = ["Chunk", "Inbox"]
+__all__ = ["Chunk", "Inbox", "parted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,22 @@ class Chunk:
         return sum(len(record.value or b"") for record in self.records)
 
 
+def parted(chunks: Sequence[Chunk], count: int) -> tuple[list[Chunk], list[Chunk]]:
+    """The chunks of the first records, and those of the others."""
+    first: list[Chunk] = []
+    rest: list[Chunk] = []
+    for chunk in chunks:
+        if count >= len(chunk.records):
+            first.append(chunk)
+        elif count > 0:
+            first.append(Chunk(chunk.tp, chunk.records[:count]))
+            rest.append(Chunk(chunk.tp, chunk.records[count:]))
+        else:
+            rest.append(chunk)
+        count -= len(chunk.records)
+    return first, rest
+
+
 class Inbox:
     """Records that wait, and how far the work is; used from one event loop.
 
@@ -50,7 +67,8 @@ class Inbox:
     Parameters
     ----------
     max_records, max_bytes
-        When that much waits, nothing more is fetched; one fetch may go beyond.
+        When that much waits, nothing more is fetched. Each partition has its share of it, so that
+        one whose records take long does not keep those of others out; a fetch may go beyond.
 
     Attributes
     ----------
@@ -66,16 +84,16 @@ class Inbox:
     settled
         For each partition, the offset behind the last record whose outputs and state are durable.
     room
-        Set while more may be fetched.
+        Set when there is room where there was none.
     """
 
     def __init__(self, max_records: int = 2000, max_bytes: int = 64 << 20) -> None:
         self._max_records, self._max_bytes = max_records, max_bytes
         self._waiting: dict[int, list[Chunk]] = {}
-        self._count = self._bytes = 0
+        self._records: Counter[int] = Counter()
+        self._bytes: Counter[int] = Counter()
         self._wake = asyncio.Event()
         self.room = asyncio.Event()
-        self.room.set()
         self.in_hand = asyncio.Lock()
         self.held = False
         self.is_open = False
@@ -93,11 +111,31 @@ class Inbox:
         """Whether everything that came in is settled."""
         return not self._waiting and not self.held
 
+    def has_room(self, number: int, among: int) -> bool:
+        """Whether more may be fetched for a partition number, among so many partitions.
+
+        One of which nothing waits has room beyond its share, up to twice the bytes of all.
+        """
+        if number not in self._waiting:
+            return self._bytes.total() < 2 * self._max_bytes
+        within = self._records[number] * among < self._max_records
+        return within and self._bytes[number] * among < self._max_bytes
+
     def put(self, chunk: Chunk) -> None:
         """Let records wait."""
         self._waiting.setdefault(chunk.tp.partition, []).append(chunk)
-        self._account(len(chunk.records), chunk.size)
+        self._account(chunk, 1)
         self._wake.set()
+
+    def put_back(self, chunks: Sequence[Chunk]) -> None:
+        """Let what was taken and not worked on wait again, before what came behind it.
+
+        Its partitions are the last in turn now.
+        """
+        for chunk in reversed(chunks):
+            number = chunk.tp.partition
+            self._waiting[number] = [chunk, *self._waiting.pop(number, ())]
+            self._account(chunk, 1)
 
     def take(self, limit: int, *, one_partition: bool) -> list[Chunk]:
         """Give records: of the partition number that has waited longest, or of all.
@@ -112,15 +150,11 @@ class Inbox:
         taken: list[Chunk] = []
         while self._waiting and limit > 0 and not (taken and one_partition):
             number = next(iter(self._waiting))
-            rest = self._waiting.pop(number)
-            while rest and limit > 0:
-                chunk = rest.pop(0)
-                if len(chunk.records) > limit:
-                    rest.insert(0, Chunk(chunk.tp, chunk.records[limit:]))
-                    chunk = Chunk(chunk.tp, chunk.records[:limit])
+            first, rest = parted(self._waiting.pop(number), limit)
+            for chunk in first:
                 limit -= len(chunk.records)
-                taken.append(chunk)
-                self._account(-len(chunk.records), -chunk.size)
+                self._account(chunk, -1)
+            taken += first
             if rest:
                 self._waiting[number] = rest  # now the last in turn
         self.held = bool(taken)
@@ -142,16 +176,12 @@ class Inbox:
     def close(self) -> None:
         """Drop what waits, and take in nothing more."""
         self.is_open = False
-        self._waiting.clear()
-        self._count = self._bytes = 0
-        self._account(0, 0)
+        self._clear()
         self._wake.set()
 
     def rewound(self, epoch: int) -> None:
         """Note that all partitions were set back to their committed offsets."""
-        self._waiting.clear()
-        self._count = self._bytes = 0
-        self._account(0, 0)
+        self._clear()
         self.settled.clear()
         self.epoch = epoch
 
@@ -161,10 +191,14 @@ class Inbox:
         self.is_open = True
         self._wake.set()
 
-    def _account(self, records: int, size: int) -> None:
-        self._count += records
-        self._bytes += size
-        if self._count < self._max_records and self._bytes < self._max_bytes:
+    def _clear(self) -> None:
+        self._waiting.clear()
+        self._records.clear()
+        self._bytes.clear()
+        self.room.set()
+
+    def _account(self, chunk: Chunk, sign: int) -> None:
+        self._records[chunk.tp.partition] += sign * len(chunk.records)
+        self._bytes[chunk.tp.partition] += sign * chunk.size
+        if sign < 0:
             self.room.set()
-        else:
-            self.room.clear()

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 
-__all__ = ["Health"]
+__all__ = ["Health", "Pulse"]
 
 
 @dataclass(slots=True)
@@ -87,8 +87,19 @@ class Steps:
         for known in [known for known in self._lags if _within(known, name)]:
             del self._lags[known]
 
-    def standing(self, now: float) -> list[str]:
-        """What has not gone on for longer than the limit."""
+    def standing(self, now: float, at_work: Mapping[str, float]) -> list[str]:
+        """What has not gone on for longer than the limit.
+
+        The clock of a lag stands still while a handler of its step is at work and moves: one record
+        may take longer than a commit may.
+
+        Parameters
+        ----------
+        now
+            The time [s].
+        at_work
+            Steps whose handlers move, and since when they are at work [s].
+        """
         reasons = []
         for name, step in sorted(self._steps.items()):
             if step.held_since is not None:
@@ -99,7 +110,8 @@ class Steps:
             step_of = self._steps.get(_base(name))
             if lag.records and (step_of is None or step_of.held_since is None):
                 what = f"{name}: {lag.records} records wait, and no commit"
-                reasons += self._late(what, now - lag.moved)
+                until = at_work.get(_base(name), now)
+                reasons += self._late(what, until - lag.moved)
         return reasons
 
     def unready(self) -> list[str]:
@@ -139,6 +151,20 @@ def _within(name: str, of: str) -> bool:
     return name == of or name.startswith(f"{of}/")
 
 
+class Pulse:
+    """When the handlers of a step last moved; told for each record, so without a lock."""
+
+    __slots__ = ("_clock", "at")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.at = clock()
+
+    def __call__(self) -> None:
+        """It moves."""
+        self.at = self._clock()
+
+
 class _Busy:
     """A handler at work; a class, since a generator costs more on the way of every record."""
 
@@ -173,8 +199,8 @@ class Health:
     clock
         Seconds that never go back.
     stuck_after
-        How long a handler may take, and how long the event loop may be silent [s]. The silence
-        counts from the making of this object.
+        How long a handler may take (without moving, where it has a `pulse`), and how long the event
+        loop may be silent [s]. The silence counts from the making of this object.
     no_commit_after
         How long a step may have records to read, or may be held, without going on [s].
     """
@@ -191,6 +217,7 @@ class Health:
         self._lock = threading.Lock()
         self._tokens = count()
         self._at_work: dict[int, tuple[str, float]] = {}
+        self._pulses: dict[str, Pulse] = {}
         self._beat = clock()
         self._steps = Steps(no_commit_after)
 
@@ -200,6 +227,10 @@ class Health:
         Any number may be open at once, under one name or several, in any thread.
         """
         return _Busy(self, name)
+
+    def pulse(self, step: str) -> Pulse:
+        """What the handlers of a step call for each thing that they have done."""
+        return self._pulses.setdefault(step, Pulse(self._clock))
 
     def enter(self, name: str) -> int:
         """Begin what `busy` wraps, where a context does not fit; gives the token for `leave`."""
@@ -255,7 +286,7 @@ class Health:
         """Give the reasons to end the process; none while all goes on."""
         with self._lock:
             now = self._clock()
-            return [*self._stuck(now), *self._steps.standing(now)]
+            return [*self._stuck(now), *self._steps.standing(now, self._moving())]
 
     def ready(self) -> list[str]:
         """Give the reasons why the worker does not do its whole work; none when it does."""
@@ -263,10 +294,21 @@ class Health:
         with self._lock:
             return reasons + self._steps.unready()
 
+    def _moving(self) -> dict[str, float]:
+        """Steps whose handlers have a pulse, and since when the oldest is at work."""
+        found: dict[str, float] = {}
+        for name, since in self._at_work.values():
+            step = _base(name)
+            if step in self._pulses:
+                found[step] = min(since, found.get(step, since))
+        return found
+
     def _stuck(self, now: float) -> list[str]:
         limit = f"(limit {self.stuck_after:g} s)"
         oldest: dict[str, float] = {}
-        for name, since in self._at_work.values():
+        for name, began in self._at_work.values():
+            pulse = self._pulses.get(_base(name))
+            since = began if pulse is None else max(began, pulse.at)
             oldest[name] = min(since, oldest.get(name, since))
         reasons = [
             f"{name}: a handler has been busy for {now - since:.0f} s {limit}"

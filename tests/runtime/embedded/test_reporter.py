@@ -150,11 +150,11 @@ def test_every_commit_of_a_long_pass_is_a_sign_of_life(desk: Desk) -> None:
     desk.inbox.values = [b"junk"] * 1200
     handled = desk.engine.process
 
-    def slowly(batch: Sequence[SourceRecord]) -> Any:
+    def slowly(batch: Sequence[SourceRecord], _stop: object = None) -> Any:
         desk.time += 59.0
         return handled(batch)
 
-    desk.engine.process = slowly  # type: ignore[method-assign]  # (time passes while it works)
+    desk.engine.process = slowly  # type: ignore[method-assign, assignment]  # (time passes while it works)
     with desk.reporter:
         desk.run()
         desk.time += 5.0

@@ -1,8 +1,10 @@
 """The three agents: what they read, what they give, and what of it counts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +12,9 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
+from ampelstream.codecs.own import decode_dead_letter
 from ampelstream.core.accounting import Accounting
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import Stream
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
@@ -19,9 +23,11 @@ from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.sources import default_sources
+from ampelstream.runtime.portion import Portion
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
 from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.journal import DEATHS, Journals
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.settings import GroupTimes
 from ampelstream.topology import Topology
@@ -56,7 +62,8 @@ def shared(small: Topology, names: TopicNames, brokers: Brokers, tmp_path: Path)
     accounting = Accounting()
     watching = Watching(Metrics(accounting), Health())
     outbox: Any = brokers
-    return Shared(small, names, context, "http://here", outbox, watching, accounting)
+    journals = Journals(tmp_path / "in-hand")
+    return Shared(small, names, context, "http://here", outbox, watching, accounting, journals)
 
 
 def topics_of(app: Any) -> list[str]:
@@ -132,3 +139,42 @@ def test_what_is_left_to_others_does_not_count(
     feed(ingest_app(shared, alerts), night["alerts"], here)
     assert len(brokers.sent) > 100
     assert shared.accounting.counts() == {}
+
+
+def test_what_takes_long_is_committed_in_portions(
+    shared: Shared,
+    names: TopicNames,
+    brokers: Brokers,
+    night: Night,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed(ingest_app(shared, inputs_of(names, shared.context)[0]), night["alerts"][:100])
+    whole = [(one.key, one.value) for one in brokers.sent if one.partition is None]
+    brokers.sent.clear()
+    monkeypatch.setattr("ampelstream.runtime.faust.app.Portion", partial(Portion, seconds=0.0))
+    commits: list[int] = []
+    brokers.on_send = lambda: commits.append(shared.accounting.total("received"))
+    feed(ingest_app(shared, inputs_of(names, shared.context)[0]), night["alerts"][:100])
+    # in another order, since partitions take turns
+    portions = [(one.key, one.value) for one in brokers.sent if one.partition is None]
+    assert Counter(portions) == Counter(whole)
+    assert commits == list(range(100, 200))
+
+
+def test_a_record_that_killed_is_set_aside_and_what_lies_behind_it_is_handled(
+    shared: Shared, names: TopicNames, brokers: Brokers, night: Night
+) -> None:
+    alerts = inputs_of(names, shared.context)[0]
+    bad = night["alerts"][50]
+    for _ in range(DEATHS):
+        journal = shared.journals.open(alerts.name)
+        journal.begin(Coordinates(bad.topic, bad.partition, bad.offset))
+        journal._page = bytearray()  # as by a death
+    feed(ingest_app(shared, alerts), night["alerts"][:100])
+    [letter] = [one for one in brokers.sent if one.topic == names.dead_letters]
+    assert letter.value is not None
+    said = decode_dead_letter(letter.value)
+    assert (said.step, said.error, said.value) == ("ingest", "WorkerDied", bad.value)
+    assert shared.accounting.total("received") == 100
+    assert shared.accounting.total("failed") == 1
+    assert not shared.journals._open[alerts.name]._deaths  # it is durable, and so forgotten

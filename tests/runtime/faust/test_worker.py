@@ -1,11 +1,19 @@
-"""How a worker stops."""
+"""How a worker stops, and what it then says of what it had in hand."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from ampelstream.errors import StateError
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.runtime.faust.worker import Worker
+from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.service.exitcodes import ExitCode
+from ampelstream.runtime.service.health import Health
+from ampelstream.runtime.service.journal import Journals
 
 
 class Step:
@@ -25,6 +33,7 @@ def end(*steps: Step) -> int:
     worker._settings = SimpleNamespace(grace=0.2)
     worker._apps = steps
     worker._pool = SimpleNamespace(close=lambda: None)
+    worker._journals = SimpleNamespace(ending=lambda _reasons: None)
     other: Any = Step(0.0)
     return int(asyncio.run(worker._end(other, other)))
 
@@ -40,3 +49,65 @@ def test_all_that_stop_in_time_stop_in_order() -> None:
     steps = Step(0.05), Step(0.05)
     assert end(*steps) == ExitCode.DONE
     assert all(step.stopped for step in steps)
+
+
+BAD, OTHER = Coordinates("detections", 0, 7), Coordinates("alerts", 1, 3)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Any:
+    """One that has something in hand in two steps."""
+    made: Any = object.__new__(Worker)
+    made._journals = Journals(tmp_path)
+    made._journals.open("objects").begin(BAD)
+    made._journals.open("ingest-alerts").begin(OTHER)
+    made._exit = lambda _code: None
+    return made
+
+
+def suspects(directory: Path) -> dict[str, dict[Any, Any]]:
+    """Of the next process."""
+    journals = Journals(directory)
+    return {step: journals.open(step)._deaths for step in ("objects", "ingest-alerts")}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "blamed"),
+    [
+        (LostRecords("too late"), ExitCode.FAILED, {}),
+        (StateError("the disk is full"), ExitCode.FAILED, {}),
+        (KeyError("a defect"), ExitCode.CRASHED, {BAD: (1, "KeyError('a defect')")}),
+    ],
+)
+def test_only_a_failure_that_nobody_foresaw_may_be_the_doing_of_a_record(
+    worker: Any, tmp_path: Path, error: Exception, code: int, blamed: dict[Any, Any]
+) -> None:
+    async def run() -> int:
+        async def fails() -> None:
+            raise error
+
+        worker._tasks = {}
+        worker._begin("objects", fails())
+        await asyncio.wait(worker._tasks)
+        return int(worker._failed())
+
+    assert asyncio.run(run()) == code
+    assert suspects(tmp_path) == {"objects": blamed, "ingest-alerts": {}}
+
+
+def test_what_hangs_is_blamed_and_nothing_else(worker: Any, tmp_path: Path) -> None:
+    now = 0.0
+    worker._health = Health(lambda: now, stuck_after=60)
+    with worker._health.busy("objects/0"):
+        now = 61.0
+        worker._health.beat()
+        worker._hung(ExitCode.HUNG)
+    how = "objects/0: a handler has been busy for 61 s (limit 60 s)"
+    assert suspects(tmp_path) == {"objects": {BAD: (1, how)}, "ingest-alerts": {}}
+
+
+def test_a_stop_that_takes_too_long_is_nobodys_fault(worker: Any, tmp_path: Path) -> None:
+    worker._settings, worker._apps = SimpleNamespace(grace=0.05), [Step(5.0)]
+    other: Any = Step(0.0)
+    assert asyncio.run(worker._end(other, other)) == ExitCode.FAILED
+    assert suspects(tmp_path) == {"objects": {}, "ingest-alerts": {}}

@@ -352,11 +352,56 @@ def test_what_no_record_asks_for_takes_turns_with_records(world: World) -> None:
     assert turns == [
         "work 0 [5, 6]",
         "slice 0",
-        "slice 1",
         "work 0 [7, 8]",
+        "slice 1",
         "slice 0",
         "slice 0",
     ]
+
+
+def test_records_that_were_not_handled_wait_again_behind_other_partitions(world: World) -> None:
+    """They are settled as far as they were handled, and come before what came behind them."""
+
+    async def some(batch: Batch[Any]) -> None:
+        handled = batch.records[:2]
+        outputs = await batch.run(batch.processor.process, handled)
+        if handled[0].offset == 5:
+            world.arrive(9)
+        assert await batch.commit(outputs, len(handled))
+
+    def arrive() -> None:
+        world.arrive(5, 6, 7)
+        world.arrive(8)
+        world.arrive(1, partition=1)
+
+    world.consumer._committed_offset[TP("source", 1)] = 1
+    world.play(some, world.inbox.open, arrive, contiguous=True)
+    turns = [what for what in world.happened if what.startswith(("work", "settle"))]
+    assert turns == [
+        *("work 0 [5, 6]", "settle 7"),
+        *("work 1 [1]", "settle 2"),
+        *("work 0 [7, 8]", "settle 8", "settle 9"),
+        *("work 0 [9]", "settle 10"),
+    ]
+    assert world.inbox.idle
+
+
+def test_records_that_were_not_handled_do_not_outlive_their_term(world: World) -> None:
+    async def body(batch: Batch[Any]) -> None:
+        world.inbox.close()
+        await batch.commit((), 1)
+        assert world.inbox.empty
+
+    world.play(body, world.inbox.open, lambda: world.arrive(5, 6))
+    assert world.happened == ["settle 6"]
+
+
+def test_a_batch_of_which_nothing_is_handled_is_refused(world: World) -> None:
+    async def none(batch: Batch[Any]) -> None:
+        await batch.commit((), 0)
+
+    with pytest.raises(SafeFaustError, match="none of 2 records was handled"):
+        world.play(none, world.inbox.open, lambda: world.arrive(5, 6))
 
 
 def test_background_work_that_has_to_wait_does_not_keep_the_loop_busy(world: World) -> None:

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
-from ampelstream.runtime.safefaust.inbox import Inbox
+from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
 
 CHANGELOG, HERE = TP("changelog", 0), TP("source", 0)
 
@@ -208,6 +208,51 @@ def test_a_fetch_has_a_set_of_its_own_and_reads_no_changelog() -> None:
     consumer._thread.fetch = fetch
     asyncio.run(consumer._drain())
     assert asked == [{HERE}]
+
+
+def test_a_partition_without_room_is_left_out_and_the_others_are_read() -> None:
+    """One whose records take long keeps nobody else waiting."""
+    consumer, other = make_consumer(), TP("source", 1)
+    consumer._active_partitions, consumer._paused_partitions = {HERE, other}, set()
+    consumer._thread._consumer = consumer
+    consumer._thread.assignment = lambda: {HERE, other}
+    asked: list[tuple[set[TP], float]] = []
+
+    async def fetch(active: set[TP], seconds: float) -> Fetched:
+        asked.append((active, seconds))
+        return Fetched(0, {HERE: [record(n) for n in range(1000)]} if len(asked) == 1 else {})
+
+    consumer._thread.fetch = fetch
+    for _ in range(2):
+        asyncio.run(consumer._drain())
+    consumer.inbox.take(500, one_partition=True)
+    asyncio.run(consumer._drain())
+    assert [active for active, _ in asked] == [{HERE, other}, {other}, {HERE, other}]
+    assert asked[1][1] < asked[0][1]  # it may soon have room again
+
+
+def test_where_no_partition_has_room_it_waits_until_one_has() -> None:
+    consumer = make_consumer()
+    consumer._active_partitions, consumer._paused_partitions = {HERE}, set()
+    consumer._thread._consumer = consumer
+    consumer.inbox.put(Chunk(HERE, [record(n) for n in range(2000)]))
+    consumer.suspend_flow = asyncio.Event()
+
+    async def wait_first(*waits: Any, **_how: Any) -> None:
+        tasks = [asyncio.ensure_future(one) for one in waits]
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=0.05)
+        assert bool(done) == consumer.inbox.empty
+        for one in left:
+            one.cancel()
+
+    consumer.wait_first = wait_first
+
+    async def run() -> None:
+        await consumer._drain()
+        asyncio.get_running_loop().call_soon(lambda: consumer.inbox.take(5000, one_partition=True))
+        await consumer._drain()
+
+    asyncio.run(run())
 
 
 def test_markers_of_transactions_are_settled_once_all_before_them_is() -> None:

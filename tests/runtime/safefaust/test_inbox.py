@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.inbox import Chunk, Inbox, parted
 
 A0, B0, A1 = TP("a", 0), TP("b", 0), TP("a", 1)
 
@@ -51,15 +51,53 @@ def test_a_chunk_ends_behind_its_last_record() -> None:
 def test_no_room_beyond_so_many_records_or_bytes() -> None:
     inbox = Inbox(max_records=3, max_bytes=100)
     inbox.put(chunk(A0, 1, 2))
-    assert inbox.room.is_set()
+    assert inbox.has_room(0, 1)
+    inbox.put(chunk(A0, 1))
+    assert not inbox.has_room(0, 1)
+    taken(inbox, 1, one_partition=True)
+    assert inbox.has_room(0, 1)
+    inbox.put(chunk(A0, 2, size=100))
+    assert not inbox.has_room(0, 1)
+    inbox.close()
+    assert inbox.has_room(0, 1)
+
+
+def test_a_partition_that_takes_long_does_not_keep_others_out() -> None:
+    inbox = Inbox(max_records=10, max_bytes=1000)
+    inbox.put(chunk(A0, *range(100)))
+    assert not inbox.has_room(0, 2)
+    inbox.put(chunk(A1, 1, 2, 3, 4))
+    assert inbox.has_room(1, 2)  # less than its share, which is five
+    assert not inbox.has_room(1, 3)
+    inbox.put(chunk(A0, 101, size=1500))
+    assert inbox.has_room(1, 2)
+    assert inbox.has_room(2, 3)  # nothing of it waits
+    inbox.put(chunk(A0, 102, size=500))
+    assert not inbox.has_room(2, 3)  # but memory has an end
+
+
+def test_waiting_for_room_ends_when_something_is_taken() -> None:
+    inbox = Inbox()
+    inbox.put(chunk(A0, 1))
+    inbox.room.clear()
     inbox.put(chunk(A1, 1))
     assert not inbox.room.is_set()
-    taken(inbox, 1, one_partition=True)
+    taken(inbox, one_partition=True)
     assert inbox.room.is_set()
-    inbox.put(chunk(A1, 2, size=100))
-    assert not inbox.room.is_set()
-    inbox.close()
-    assert inbox.room.is_set()
+
+
+def test_what_is_put_back_comes_first_of_its_partition_and_last_of_all() -> None:
+    inbox = Inbox()
+    for one in (chunk(A0, 1, 2, 3), chunk(B0, 7)):
+        inbox.put(one)
+    first, rest = parted(inbox.take(500, one_partition=True), 2)
+    assert [one.offset for part in first for one in part.records] == [1, 2]
+    inbox.put(chunk(A1, 5))
+    inbox.put(chunk(A0, 4))
+    inbox.put_back(rest)
+    assert taken(inbox, one_partition=True) == [(A1, [5])]
+    assert taken(inbox, one_partition=True) == [(A0, [3]), (B0, [7]), (A0, [4])]
+    assert inbox.empty
 
 
 def test_idle_is_what_has_neither_waiting_records_nor_any_in_hand() -> None:

@@ -50,6 +50,48 @@ def test_a_handler_that_takes_too_long(clock: Clock, health: Health) -> None:
     assert health.alive() == []
 
 
+def test_a_handler_that_moves_may_take_as_long_as_it_likes(clock: Clock, health: Health) -> None:
+    """A unit that takes seconds for each object is slow, and not dead."""
+    pulse = health.pulse("objects")
+    with health.busy("objects/0"):
+        for _ in range(100):
+            assert later(clock, health, 59) == []
+            pulse()
+        reason = "objects/0: a handler has been busy for 61 s (limit 60 s)"
+        assert later(clock, health, 61) == [reason]
+    assert health.alive() == []
+    with health.busy("objects/0"):  # a move of long ago counts for nothing
+        assert later(clock, health, 60) == []
+        health.pulse("react")()  # nor does one of another step
+        assert later(clock, health, 1) == [reason]
+
+
+def test_one_record_may_take_longer_than_a_commit_may(clock: Clock, health: Health) -> None:
+    pulse = health.pulse("objects")
+    health.lag("objects", 5)
+    assert later(clock, health, 100) == []
+    with health.busy("objects/3"):
+        for _ in range(10):
+            pulse()
+            assert later(clock, health, 50) == []
+    late = "objects: 5 records wait, and no commit for 600 s (limit 120 s)"
+    assert health.alive() == [late]  # and now it has to come
+    health.commit("objects")
+    assert health.alive() == []
+
+
+def test_handlers_that_move_and_never_commit(clock: Clock, health: Health) -> None:
+    pulse = health.pulse("objects")
+    health.lag("objects", 5)
+    rounds = 0
+    while not health.alive():
+        with health.busy("objects/3"):
+            pulse()
+            later(clock, health, 10)
+        rounds += 1
+    assert rounds == 13
+
+
 def test_a_handler_that_fails_is_no_longer_busy(clock: Clock, health: Health) -> None:
     with pytest.raises(ZeroDivisionError), health.busy("objects"):
         1 / 0  # noqa: B018  (raises)

@@ -1,0 +1,288 @@
+"""What is in hand, written where it survives the process: so a record that kills is found out.
+
+A page of memory that is mapped to a file holds what the processor is about to handle (see
+``core/inhand.py``). Writing there costs about a microsecond and no call of the system; the page
+survives the death of the process, if not that of the machine, which no record causes. At its next
+start the process reads what was in hand and counts a death for it. What is handled after that is
+forgotten when it is durable; what was in hand at three deaths is given up: it is set aside, and
+what lies behind it is handled.
+
+Nobody is blamed who is known to be innocent: whoever ends the process for another reason clears the
+page.
+"""
+
+import fcntl
+import logging
+import mmap
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import msgspec
+
+from ampelstream.errors import AmpelstreamError, StateError
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.runtime.service.log import incident
+
+__all__ = ["DEATHS", "Journal", "Journals"]
+
+DEATHS = 3
+"""What was in hand when the process died so often is set aside."""
+
+_LOG = logging.getLogger(__name__)
+_SLOT, _SLOTS = 1024, 64
+_NOTE = _SLOT * _SLOTS
+_DEATHS = _NOTE + _SLOT
+_SIZE = _DEATHS + (64 << 10)
+_REMEMBERED = 100
+"""Of so many things deaths are counted at a time."""
+_PROCESSES = 100
+"""So many processes may use one directory at once."""
+_UNREADABLE = msgspec.MsgspecError, UnicodeDecodeError
+"""What a page raises that a death left half written."""
+_UNKNOWN = "killed, or ended by what it computed"
+
+What = Coordinates | tuple[str, str]
+_encode = msgspec.msgpack.Encoder().encode
+_Deaths = list[tuple[list[str | int], int, str]]
+_decode_slot = msgspec.msgpack.Decoder(list[str | int]).decode
+_decode_note = msgspec.msgpack.Decoder(str).decode
+_decode_deaths = msgspec.msgpack.Decoder(_Deaths).decode
+
+
+class Journal:
+    """What one step of this process has in hand; used by one thread at a time.
+
+    Parameters
+    ----------
+    directory
+        Where the page lies. Processes that share it have a page each.
+    step
+        Whose it is, for names and messages.
+    moved
+        Called for each thing that is begun, as a sign of life.
+
+    Raises
+    ------
+    StateError
+        The page cannot be made.
+    """
+
+    def __init__(
+        self, directory: Path, step: str, moved: Callable[[], object] = lambda: None
+    ) -> None:
+        self.step = step
+        self._moved = moved
+        self._page: mmap.mmap | bytearray = _open_page(directory, step)
+        self._free = [number * _SLOT for number in reversed(range(_SLOTS))]
+        self._slots: dict[What, int] = {}
+        self._passed: list[What] = []
+        self._deaths: dict[What, tuple[int, str]] = {}
+        self._take_over()
+
+    # what a processor says (`core.inhand.InHand`)
+
+    def doubtful(self, what: What) -> bool:
+        """Whether it was in hand at a death."""
+        return bool(self._deaths) and what in self._deaths
+
+    def begin(self, what: What) -> str:
+        """Note it; gives why it must not be handled, or nothing."""
+        self._moved()
+        data = _encode(what)
+        size = len(data)
+        if what not in self._slots and self._free and size <= _SLOT - 2:
+            at = self._slots[what] = self._free.pop()
+            self._page[at : at + 2 + size] = size.to_bytes(2, "little") + data
+        if not self._deaths:
+            return ""
+        deaths, how = self._deaths.get(what, (0, ""))
+        if deaths < DEATHS:
+            return ""
+        return f"it was in hand at {deaths} deaths of the process that handled it (the last: {how})"
+
+    def end(self, what: What) -> None:
+        """It is handled."""
+        at = self._slots.pop(what, None)
+        if at is not None:
+            self._page[at : at + 2] = b"\0\0"
+            self._free.append(at)
+        if self._deaths and what in self._deaths:
+            self._passed.append(what)
+
+    def committed(self) -> None:
+        """What was handled is durable: it is no longer suspected of anything."""
+        if self._passed:
+            for what in self._passed:
+                self._deaths.pop(what, None)
+            self._passed.clear()
+            self._keep()
+
+    # what the process says, from any thread
+
+    def blame(self, how: str) -> None:
+        """The process is ended for what is in hand; what is begun after that is not noted."""
+        self._write(_NOTE, _encode(how[:250]))
+        self._page = bytearray(_SIZE)
+
+    def acquit(self) -> None:
+        """The process ends for another reason; what is begun after that is not noted."""
+        self._clear()
+        self._page = bytearray(_SIZE)
+
+    # between two processes
+
+    def _take_over(self) -> None:
+        """Count a death for what was in hand, and say so."""
+        how = _UNKNOWN
+        with suppress(*_UNREADABLE):
+            how = _decode_note(self._read(_NOTE)) or _UNKNOWN
+        with suppress(*_UNREADABLE):
+            for parts, deaths, last in _decode_deaths(self._read(_DEATHS, 4)):
+                self._deaths[_what(parts)] = (deaths, last)
+        for at in range(0, _NOTE, _SLOT):
+            with suppress(*_UNREADABLE):
+                what = _what(_decode_slot(self._read(at)))
+                deaths = self._deaths.pop(what, (0, ""))[0] + 1
+                self._deaths[what] = (deaths, how)
+                _tell(self.step, what, deaths, how)
+        self._keep()
+        self._write(_NOTE, b"")
+        self._clear()
+
+    def _clear(self) -> None:
+        for at in range(0, _NOTE, _SLOT):
+            self._page[at : at + 2] = b"\0\0"
+
+    def _keep(self) -> None:
+        last = list(self._deaths.items())[-_REMEMBERED:]
+        rows = [(what, deaths, how) for what, (deaths, how) in last]
+        while len(data := _encode(rows)) > _SIZE - _DEATHS - 4:
+            del rows[0]
+        self._write(_DEATHS, data, 4)
+
+    def _read(self, at: int, width: int = 2) -> bytes:
+        """What stands at a place; a death may have cut its writing short, so it may be anything."""
+        size = int.from_bytes(self._page[at : at + width], "little")
+        return bytes(self._page[at + width : at + width + size])
+
+    def _write(self, at: int, data: bytes, width: int = 2) -> None:
+        self._page[at : at + width + len(data)] = len(data).to_bytes(width, "little") + data
+
+
+class Journals:
+    """The journals of a process, one for each of its steps.
+
+    As a context it clears them at the end, unless that is an error that nobody foresaw: what was
+    in hand then may have caused it.
+
+    Parameters
+    ----------
+    directory
+        Where they lie.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._open: dict[str, Journal] = {}
+
+    def open(self, step: str, moved: Callable[[], object] = lambda: None) -> Journal:
+        """Make the journal of a step, and say what was in hand at the last death (see `Journal`).
+
+        Raises
+        ------
+        StateError
+            It cannot be made.
+        """
+        self._open[step] = Journal(self._directory, step, moved)
+        return self._open[step]
+
+    def ending(self, reasons: dict[str, str]) -> None:
+        """The process is ended for what these steps have in hand, and for nothing else.
+
+        Parameters
+        ----------
+        reasons
+            By the name of the step.
+        """
+        for step, journal in self._open.items():
+            if step in reasons:
+                journal.blame(reasons[step])
+            else:
+                journal.acquit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        foreseen = AmpelstreamError, KeyboardInterrupt, SystemExit
+        if error is None or isinstance(error, foreseen):
+            self.ending({})
+        else:
+            self.ending(dict.fromkeys(self._open, repr(error)))
+
+
+def _open_page(directory: Path, step: str) -> mmap.mmap:
+    """Map the first page that no other process uses; its lock ends with the process."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for number in range(_PROCESSES):
+            file = os.open(
+                directory / f"{quote(step, safe='')}-{number}", os.O_RDWR | os.O_CREAT, 0o644
+            )
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                missing = _SIZE - os.fstat(file).st_size
+                if missing > 0:  # written, not only reserved: a full disk must not end a process
+                    os.pwrite(file, bytes(missing), _SIZE - missing)
+                return mmap.mmap(file, _SIZE)
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(file)  # the map has its own, and with it the lock
+    except OSError as error:
+        raise StateError(
+            f"{directory} cannot hold what is in hand: {error.strerror or error}. Is the disk full?"
+        ) from error
+    raise StateError(f"{directory} is used by {_PROCESSES} processes; give others another state")
+
+
+def _what(parts: list[str | int]) -> What:
+    """What these parts name.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        Nothing.
+    """
+    match parts:
+        case [str(source), int(partition), int(offset)]:
+            return Coordinates(source, partition, offset)
+        case [str(event), str(name)]:
+            return event, name
+    raise msgspec.ValidationError("names neither a record nor an object")
+
+
+def _tell(step: str, what: What, deaths: int, how: str) -> None:
+    given_up = deaths >= DEATHS
+    fields: dict[str, Any] = {"step": step}
+    if isinstance(what, Coordinates):
+        named = f"record {what}"
+        fields |= {"source": what.source, "partition": what.partition, "offset": what.offset}
+    else:
+        named = f"object {what[1]} for event {what[0]}"
+        fields |= {"event_id": what[0], "object_id": what[1]}
+    text = f"{step}: the last process died while it handled {named}"
+    if given_up:
+        text += f", as {deaths - 1} before it: it becomes a dead letter"
+    level = logging.ERROR if given_up else logging.WARNING
+    incident(_LOG, level, "died_in_hand", text, **fields, deaths=deaths, how=how)

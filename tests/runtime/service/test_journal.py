@@ -1,0 +1,221 @@
+"""What is in hand survives a death; who is to blame is found, and who is not is forgotten."""
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ampelstream.errors import StateError
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.runtime.service.journal import DEATHS, Journal, Journals
+
+BAD = Coordinates("ampel.kilonova.detections", 3, 17)
+OBJECT = ("S230518h", "ZTF23aaaaaaa")
+
+
+def at(offset: int) -> Coordinates:
+    return Coordinates("ampel.kilonova.detections", 3, offset)
+
+
+def die(journal: Journal) -> None:
+    """As far as the next process can see; the lock goes with the page."""
+    journal._page = bytearray()
+
+
+def incidents(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    return [record.incident for record in caplog.records if hasattr(record, "incident")]
+
+
+@pytest.mark.parametrize("bad", [BAD, OBJECT])
+def test_what_was_in_hand_at_three_deaths_is_given_up(bad: Any, tmp_path: Path) -> None:
+    for _ in range(DEATHS):
+        journal = Journal(tmp_path, "objects")
+        for offset in range(10):
+            assert journal.begin(at(offset)) == ""
+            journal.end(at(offset))
+        assert journal.begin(bad) == ""
+        die(journal)
+    journal = Journal(tmp_path, "objects")
+    said = journal.begin(bad)
+    assert said.startswith("it was in hand at 3 deaths of the process that handled it")
+    journal.end(bad)
+    assert journal.begin(at(1)) == ""
+    journal.end(at(1))
+    die(journal)  # before that was durable: it is not forgotten
+    journal = Journal(tmp_path, "objects")
+    assert journal.begin(bad) == said
+    journal.end(bad)
+    journal.committed()
+    assert journal.begin(bad) == ""  # somebody wants it tried again
+
+
+def test_what_was_handled_after_a_death_is_forgotten_when_it_is_durable(tmp_path: Path) -> None:
+    """A kill from outside may hit anything: only what is in hand time and again is to blame."""
+    for _ in range(2 * DEATHS):
+        journal = Journal(tmp_path, "objects")
+        assert journal.begin(BAD) == ""
+        journal.end(BAD)
+        journal.committed()
+        assert not journal.doubtful(BAD)
+        journal.begin(BAD)
+        die(journal)
+
+
+def test_each_of_several_things_in_hand_is_doubtful(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "objects")
+    for offset in range(4):
+        journal.begin(at(offset))
+    journal.end(at(1))
+    die(journal)
+    journal = Journal(tmp_path, "objects")
+    assert [journal.doubtful(at(offset)) for offset in range(5)] == [True, False, True, True, False]
+    journal.begin(at(2))
+    die(journal)
+    journal = Journal(tmp_path, "objects")
+    assert {what: deaths for what, (deaths, _) in journal._deaths.items()} == {
+        at(0): 1,
+        at(3): 1,
+        at(2): 2,
+    }
+
+
+def test_the_death_is_told_with_topic_partition_and_offset(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(DEATHS):
+        journal = Journal(tmp_path, "objects")
+        journal.begin(BAD)
+        die(journal)
+    journal = Journal(tmp_path, "objects")
+    told = incidents(caplog)
+    assert [one.event for one in told] == ["died_in_hand"] * DEATHS
+    assert [record.levelno for record in caplog.records] == [
+        logging.WARNING,
+        logging.WARNING,
+        logging.ERROR,
+    ]
+    assert told[0].text == (
+        "objects: the last process died while it handled record ampel.kilonova.detections[3]@17"
+    )
+    assert told[2].text.endswith(", as 2 before it: it becomes a dead letter")
+    where = {"source": "ampel.kilonova.detections", "partition": 3, "offset": 17}
+    assert told[0].fields.items() >= {**where, "step": "objects", "deaths": 1}.items()
+    journal.begin(OBJECT)
+    die(journal)
+    Journal(tmp_path, "objects")
+    assert "object ZTF23aaaaaaa for event S230518h" in incidents(caplog)[-1].text
+
+
+def test_nobody_is_blamed_where_the_end_had_another_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journals = Journals(tmp_path)
+    journals.open("objects").begin(BAD)
+    guilty = journals.open("react")
+    guilty.begin(at(4))
+    journals.ending({"react": "hung"})
+    guilty.begin(at(5))  # a thread that goes on meanwhile
+    again = Journals(tmp_path)
+    assert not again.open("objects").doubtful(BAD)
+    react = again.open("react")
+    assert react._deaths == {at(4): (1, "hung")}
+    assert [one.fields["how"] for one in incidents(caplog)] == ["hung"]
+
+
+@pytest.mark.parametrize(
+    ("error", "suspects"),
+    [
+        (None, set()),
+        (StateError("full"), set()),
+        (KeyboardInterrupt(), set()),
+        (OSError(5, "defect"), {BAD}),
+    ],
+)
+def test_an_error_that_nobody_foresaw_may_come_of_what_is_in_hand(
+    error: BaseException | None, suspects: set[Any], tmp_path: Path
+) -> None:
+    journals = Journals(tmp_path)
+    journals.open("objects").begin(BAD)
+    journals.__exit__(type(error) if error else None, error, None)
+    assert Journal(tmp_path, "objects")._deaths.keys() == suspects
+
+
+def test_processes_that_share_a_directory_have_a_page_each(tmp_path: Path) -> None:
+    first, second = Journal(tmp_path, "objects"), Journal(tmp_path, "objects")
+    first.begin(BAD)
+    second.begin(at(2))
+    die(first)
+    third = Journal(tmp_path, "objects")
+    assert third.doubtful(BAD)
+    assert not third.doubtful(at(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["objects-0", "objects-1"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(junk=st.binary(max_size=300), place=st.integers(0, 70_000))
+def test_a_page_that_a_death_left_half_written_is_read(
+    junk: bytes, place: int, tmp_path: Path
+) -> None:
+    path = Path(tempfile.mkdtemp(dir=tmp_path))  # a new one for each example
+    journal = Journal(path, "objects")
+    journal.begin(BAD)
+    journal._page[place : place + len(junk)] = junk
+    die(journal)
+    assert Journal(path, "objects").begin(at(1)) == ""
+
+
+def test_what_has_no_room_is_not_noted_and_handled_all_the_same(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "objects")
+    long = Coordinates("x" * 5000, 0, 1)
+    assert journal.begin(long) == ""
+    journal.end(long)
+    for offset in range(200):
+        journal.begin(at(offset))
+    for offset in range(200):
+        journal.end(at(offset))
+    assert len(journal._free) == 64
+    for offset in range(300):
+        journal._deaths[at(offset)] = (1, "x" * 250)
+    journal._keep()
+    die(journal)
+    assert len(Journal(tmp_path, "objects")._deaths) == 100
+
+
+def test_a_directory_that_cannot_be_used_is_a_state_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match="cannot hold what is in hand"):
+        Journal(tmp_path / "file", "objects")
+
+
+def test_the_page_survives_the_death_of_a_real_process(tmp_path: Path) -> None:
+    program = f"""
+import os, sys
+from pathlib import Path
+from ampelstream.model.coordinates import Coordinates
+from ampelstream.runtime.service.journal import Journal
+journal = Journal(Path({json.dumps(str(tmp_path))}), "objects")
+for offset in range(100_000):
+    where = Coordinates("topic", 1, offset)
+    if journal.begin(where):
+        print(offset)
+        break
+    if offset == 41_234:
+        os._exit(9)
+    journal.end(where)
+"""
+    codes = []
+    for _ in range(DEATHS + 1):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
+        codes.append(done.returncode)
+    assert codes == [9, 9, 9, 0]
+    assert done.stdout == "41234\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["objects-0"]
