@@ -161,6 +161,8 @@ class FitsFile:
         """Read a header; None at the end of the file."""
         blocks: list[bytes] = []
         while block := self._plain.read(_BLOCK):
+            if self._plain.at <= _BLOCK and not block.startswith(b"SIMPLE"):
+                raise OSError(f"it inflates to {block[:8]!r}..., which is not FITS")
             blocks.append(block)
             cards = (block[at : at + _CARD] for at in range(0, _BLOCK, _CARD))
             if any(card[:8].rstrip() == b"END" for card in cards):

@@ -37,7 +37,7 @@ def image_in_front() -> bytes:
 
 
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "a gigabyte of zeros": (lambda: gzipped(zeros(GIB)), "more than 2880000 bytes"),
+    "a gigabyte of zeros": (lambda: gzipped(zeros(GIB)), "which is not FITS"),
     "a map of zeros": (header_and_zeros, "probability of the whole sky is 0"),
     "NSIDE 4096 of zeros": (lambda: gzipped(flat_map(4096, empty)), "NSIDE = 4096; .* up to 2048"),
     "an image of a gigabyte": (image_in_front, "no HEALPix table"),
@@ -87,7 +87,9 @@ def test_nside_2048_with_distances_passes(*, ring: bool) -> None:
 
 
 def test_a_file_that_is_no_map_is_no_notice_either() -> None:
-    with pytest.raises(AmpelstreamError, match=r"x.fits.gz: the FITS file has a header of more"):
+    with pytest.raises(
+        AmpelstreamError, match=r"x.fits.gz: not a readable FITS file: it inflates to"
+    ):
         fitsmap.decode(gzip.compress(bytes(4 << 20)), "x.fits.gz")
 
 

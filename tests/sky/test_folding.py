@@ -117,9 +117,7 @@ def test_too_many_tiles_are_refused_before_all_is_read(
             yield [np.arange(first, first + 4096)]
 
     monkeypatch.setattr(folding, "_ORDERS", 5)
-    with pytest.raises(
-        SkyMapError, match=r"map big: it has more than 20000 tiles.*multi-order"
-    ):
+    with pytest.raises(SkyMapError, match=r"map big: it has more than 20000 tiles.*multi-order"):
         fold(slices(), order, "big", ring=ring)
     assert read < 100_000
 
