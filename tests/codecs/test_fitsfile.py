@@ -97,5 +97,5 @@ def test_a_table_that_breaks_off_says_where() -> None:
     for header in file.headers():
         if header.get("XTENSION") == "BINTABLE":
             break
-    with pytest.raises(EOFError, match=r"in row 3[0-9]* of its table"):
+    with pytest.raises(EOFError, match=r"in row 258 of its table"):
         list(file.slices(header, {"A": "a"}))
