@@ -12,6 +12,7 @@ from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
+from ampelstream.model.event import EventRevision
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import Stream
 from ampelstream.model.streams import Output, Parked
@@ -30,6 +31,15 @@ def outputs(small: Topology, night: Night) -> list[Output]:
     ingest = Ingest(small, Accounting().tally(), lambda: 1.8e9)
     records = [source_record(one, stream, ours=True) for stream in night for one in night[stream]]
     return ingest.process(records)
+
+
+def test_the_parts_of_a_large_map_stay_in_order_in_each_partition(names: TopicNames) -> None:
+    revision = EventRevision("S230101a", "INITIAL", "2023-01-01T00:00:00Z", "00")
+    parts = Announcement(revision, b"12345", WHERE).split(2)
+    found = encode([Output("events", "S230101a", one) for one in parts], names, 3)
+    for partition in range(3):
+        mine = [one.value or b"" for one in found if one.partition == partition]
+        assert [own.decode_announcement(one) for one in mine] == parts
 
 
 def of_kind(outputs: list[Output], kind: type[Any]) -> list[Output]:
