@@ -3,13 +3,16 @@
 import gzip
 import io
 import pickle
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cramjam
 import healpy as hp
 import numpy as np
+from aiokafka.record.util import calc_crc32c, encode_varint
 from astropy.io import fits
 from numpy.typing import NDArray
 
@@ -82,6 +85,67 @@ def smooth(nside: int, order: int = 6) -> Values:
 def empty(pixels: NDArray[np.int64]) -> list[NDArray[Any]]:
     """Zeros."""
     return [np.zeros(len(pixels))] * len(COLUMNS)
+
+
+def _snappy(pieces: Iterator[bytes]) -> bytes:
+    """As the Java client writes it: blocks, each with its length."""
+    out = [b"\x82SNAPPY\0" + struct.pack("!ii", 1, 1)]
+    for piece in pieces:
+        block = bytes(cramjam.snappy.compress_raw(piece))
+        out += [struct.pack("!i", len(block)), block]
+    return b"".join(out)
+
+
+def _streamed(compressor: Any, pieces: Iterator[bytes]) -> bytes:
+    parts = []
+    for piece in pieces:
+        compressor.compress(piece)
+        parts.append(bytes(compressor.flush()))
+    return b"".join([*parts, bytes(compressor.finish())])
+
+
+PACKERS: dict[str, tuple[int, Callable[[Iterator[bytes]], bytes]]] = {
+    "none": (0, b"".join),
+    "gzip": (1, gzipped),
+    "snappy": (2, _snappy),
+    "lz4": (3, lambda pieces: _streamed(cramjam.lz4.Compressor(), pieces)),
+    "zstd": (4, lambda pieces: _streamed(cramjam.zstd.Compressor(), pieces)),
+}
+"""Compressions of Kafka: their numbers, and what makes one of pieces."""
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    encode_varint(value, out.append)
+    return bytes(out)
+
+
+def record_of_zeros(size: int, number: int = 0) -> Iterator[bytes]:
+    """A record of Kafka whose value is so many zeros, as it stands in a batch."""
+    head = b"\0" + _varint(0) + _varint(number) + _varint(-1) + _varint(size)
+    yield _varint(len(head) + size + 1) + head
+    yield from zeros(size)
+    yield _varint(0)
+
+
+def batch_of(packing: str, pieces: Iterator[bytes], *, count: int = 1, first: int = 0) -> bytes:
+    """A batch of records of Kafka (magic 2), of which nobody had all in memory.
+
+    Parameters
+    ----------
+    packing
+        A key of ``PACKERS``.
+    pieces
+        The records.
+    count, first
+        How many, and the offset of the first.
+    """
+    number, pack = PACKERS[packing]
+    body = pack(pieces)
+    # attributes, last offset delta, timestamps, producer id, epoch, sequence, count
+    rest = struct.pack(">hiqqqhii", number, count - 1, 0, 0, -1, -1, -1, count) + body
+    checked = struct.pack(">ibI", 0, 2, calc_crc32c(rest)) + rest
+    return struct.pack(">qi", first, len(checked)) + checked
 
 
 def run_alone(code: str, *inputs: bytes, seconds: float) -> tuple[str, int, int]:

@@ -21,6 +21,7 @@ from ampelstream.core.events import EventStore, MapCache
 from ampelstream.core.objectstore import Matched, ObjectStore
 from ampelstream.core.retention import Retention
 from ampelstream.core.state import claim, keys
+from ampelstream.errors import SourceError
 from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
@@ -233,6 +234,8 @@ class Objects:
 
 def _decoded(record: Record) -> Detection | Announcement | Tick:
     value = record.value
+    if record.fault:
+        raise SourceError(record.fault)
     if isinstance(value, bytes):
         if own.is_tick(value):
             return own.decode_tick(value)

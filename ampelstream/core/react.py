@@ -22,6 +22,7 @@ from ampelstream.codecs import own
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.state import LedgerEntry, Matter, decode, encode, keys
+from ampelstream.errors import SourceError
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.digest import digest
 from ampelstream.model.reaction import Reaction
@@ -153,7 +154,7 @@ class React:
             return []  # nobody asks: not even the decoding is needed
         outputs: list[Output] = []
         for record in batch:
-            if record.value is None:
+            if record.value is None and not record.fault:
                 continue  # the candidate is none any longer
             candidate = attempt(_decoded, record)
             if isinstance(candidate, Failure):
@@ -315,6 +316,8 @@ class React:
 
 def _decoded(record: Record) -> Candidate:
     value = record.value
+    if record.fault:
+        raise SourceError(record.fault)
     if isinstance(value, bytes):
         return own.decode_candidate(value)
     if isinstance(value, Candidate):

@@ -75,11 +75,14 @@ class Record:
     value
         What it says, or its bytes, which the processor decodes within its record boundary; None
         where the key was deleted.
+    fault
+        Why it could not be read, and which offsets it stands for; empty where nothing is wrong.
     """
 
     where: Coordinates
     stream: StreamName
     value: bytes | Detection | Announcement | Tick | Candidate | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

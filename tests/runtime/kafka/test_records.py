@@ -19,6 +19,7 @@ from ampelstream.model.streams import Output, Parked
 from ampelstream.runtime.kafka.headers import DUE, SINCE, decode_origin, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
+from ampelstream.runtime.safefaust.unreadable import unreadable
 from ampelstream.topology import Topology
 
 Night = Mapping[Stream, list[Any]]
@@ -135,6 +136,15 @@ def test_headers_are_believed_on_our_own_cluster_only(
     expected = (WHERE, "a.avro", 5.0) if ours else (here, "", 0.0)
     assert (found.where, found.member, found.since) == expected
     assert (found.position, found.value) == (here, b"packet")
+
+
+def test_a_batch_that_could_not_be_read_is_a_record_with_a_fault(names: TopicNames) -> None:
+    found = source_record(unreadable("alerts", 2, 5, 9, "5 to 9"), "alerts", ours=True)
+    assert (found.where, found.value, found.fault) == (Coordinates("alerts", 2, 5), b"", "5 to 9")
+    record = record_of(unreadable(names.events, 2, 5, 9, "5 to 9"), names)
+    assert (record.where, record.stream, record.value, record.fault) == (
+        *(Coordinates(names.events, 2, 5), "events", None, "5 to 9"),
+    )
 
 
 def test_a_record_without_a_value_is_an_empty_one(make_record: Callable[..., Any]) -> None:
