@@ -48,7 +48,7 @@ class _Loader(yaml.SafeLoader):
         ConfigError
             It holds itself, or it is too much.
         """
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # (PyYAML has no types)
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             node = super().compose_node(parent, index)

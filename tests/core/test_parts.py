@@ -191,7 +191,7 @@ def test_maps_in_memory_are_bounded_by_their_tiles(monkeypatch: pytest.MonkeyPat
     cache = MapCache()
 
     def keep(name: str, tiles: int) -> list[str]:
-        cache.keep((name, ""), Map(tiles))  # type: ignore[arg-type]
+        cache.keep((name, ""), Map(tiles))  # type: ignore[arg-type]  # (as much of a map as it asks for)
         return [event for event, _ in cache.maps]
 
     assert keep("a", 40) == ["a"]

@@ -76,9 +76,9 @@ def set_aside(consumer: Any) -> None:
     """
     fetcher = consumer._fetcher  # noqa: SLF001  (no public way)
     waiting = _Waiting()
-    for place, result in fetcher._records.items():  # noqa: SLF001
+    for place, result in fetcher._records.items():  # noqa: SLF001  (as above)
         waiting[place] = result
-    fetcher._records = waiting  # noqa: SLF001
+    fetcher._records = waiting  # noqa: SLF001  (as above)
 
 
 class _Waiting(OrderedDict[Any, Any]):
@@ -87,7 +87,7 @@ class _Waiting(OrderedDict[Any, Any]):
     def __setitem__(self, place: Any, result: Any) -> None:
         records = getattr(result, "_partition_records", None)
         if isinstance(records, PartitionRecords) and not isinstance(records, _Records):
-            result._partition_records = _Records(records)  # noqa: SLF001
+            result._partition_records = _Records(records)  # noqa: SLF001  (as above)
         super().__setitem__(place, result)
 
 
