@@ -24,12 +24,26 @@ from ampelstream.model.streams import Output, Record
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["BATCH", "Engine", "Progress"]
+__all__ = ["BATCH", "Engine", "Progress", "next_batch"]
 
 BATCH = 500
 """Records that are handled, and committed, together."""
+_BATCH_BYTES = 64 << 20
+"""Fewer of them, where their values come to so much [byte]: they may all end as dead letters."""
 _NOWHERE = Coordinates("memory", 0, -1)
 """Streams in memory have no offsets."""
+
+
+def next_batch(records: Iterator[SourceRecord], most: int = BATCH) -> list[SourceRecord]:
+    """Take records that are to be handled together; none at the end."""
+    batch: list[SourceRecord] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(record.value)  # of a row of a table, that many columns
+        if len(batch) >= most or size >= _BATCH_BYTES:
+            break
+    return batch
 
 
 class Engine:
@@ -80,7 +94,7 @@ class Engine:
         self.objects = Objects(topology, self.tables, tally(), clock, inputs=inputs)
         self.react = React(topology, self.tables, tally(), clock, deliverer)
         self._commit_every = commit_every
-        self._since_commit = 0
+        self._since_commit = self._bytes_since = 0
 
     def process(self, batch: Sequence[SourceRecord]) -> list[Output]:
         """Handle records: each ends in the state, in the counts or in the dead letters.
@@ -99,7 +113,8 @@ class Engine:
             for record in records:
                 self.progress.handled(record.read_at)
             self._since_commit += len(records)
-        if self._since_commit >= self._commit_every:
+            self._bytes_since += sum(len(record.value) for record in records)
+        if self._since_commit >= self._commit_every or self._bytes_since >= _BATCH_BYTES:
             self.commit()
         return outputs
 
@@ -131,7 +146,7 @@ class Engine:
             processor.committed()
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
-        self._since_commit = 0
+        self._since_commit = self._bytes_since = 0
         # what a sink took is noted in the next batch; a sink refuses what it took before
         self.react.advance()
 

@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from itertools import islice
 
-from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.embedded.engine import Engine, next_batch
 from ampelstream.sources import Source, merge
 
 __all__ = ["follow"]
@@ -49,7 +48,7 @@ def follow(
     while not stop.is_set():
         count = 0
         records = iter(merge(sources, offsets))
-        while batch := list(islice(records, BATCH)):
+        while batch := next_batch(records):
             engine.process(batch)
             for record in batch:
                 position = record.read_at

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from ampelstream.errors import ConfigError, StateError
@@ -18,7 +17,7 @@ from ampelstream.model.record import SourceRecord
 from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
 from ampelstream.runtime import outputs
-from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
 from ampelstream.sources import Source, event_time, merge
 from ampelstream.state.rocks import RocksBackend
@@ -140,7 +139,7 @@ class Replay:
             sizes = [source.estimate() for source in self._sources]
             total = None if None in sizes else sum(size for size in sizes if size is not None)
             shown = iter(watch(records, done, total))
-            while batch := list(islice(shown, self._batch)):
+            while batch := next_batch(shown, self._batch):
                 engine.process(batch)
             engine.commit()
             report = collect(engine, description=self._description, simulated=self._simulated)
