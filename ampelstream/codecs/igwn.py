@@ -15,6 +15,10 @@ from ampelstream.model.times import jd_from_iso
 
 __all__ = ["decode"]
 
+_MANY_VALUES = 100_000
+"""How many keys and values a notice may have; they have some hundred. Each becomes an object of up
+to a hundred bytes, of three bytes of the notice."""
+
 _Type = Literal["EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE", "RETRACTION"]
 
 
@@ -122,6 +126,8 @@ def decode(value: bytes) -> Notice:
     DecodeError
         It is not one; says where it is wrong.
     """
+    if sum(map(value.count, (b",", b"[", b"{"))) > _MANY_VALUES:
+        raise DecodeError(f"not an IGWN alert: it has more than {_MANY_VALUES} values")
     try:
         alert = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
