@@ -6,7 +6,8 @@ import pickle
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cramjam
@@ -25,10 +26,10 @@ Values = Callable[[NDArray[np.int64]], list[NDArray[Any]]]
 """Of pixels in the NESTED order, a column each."""
 
 
-def gzipped(pieces: Iterator[bytes]) -> bytes:
+def gzipped(pieces: Iterator[bytes], level: int = 1) -> bytes:
     """Pieces as one gzip file, never all of them in memory."""
     out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1, mtime=0) as file:
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=level, mtime=0) as file:
         for piece in pieces:
             file.write(piece)
     return out.getvalue()
@@ -41,11 +42,21 @@ def zeros(size: int) -> Iterator[bytes]:
         yield piece[: size - done]
 
 
-def flat_map(nside: int, values: Values, *, ring: bool = False, **cards: Any) -> Iterator[bytes]:
-    """A flat map with distances in double precision, as a FITS file."""
+def flat_map(
+    nside: int,
+    values: Values,
+    *,
+    ring: bool = False,
+    columns: Sequence[str] = COLUMNS,
+    kind: str = "D",
+    **cards: Any,
+) -> Iterator[bytes]:
+    """A flat map as a FITS file, by default with distances and in double precision."""
     npix = hp.nside2npix(nside)
     yield fits.PrimaryHDU().header.tostring().encode()
-    table = fits.BinTableHDU.from_columns([fits.Column(n, f"{WIDTH}D") for n in COLUMNS], nrows=0)
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column(n, f"{WIDTH}{kind}") for n in columns], nrows=0
+    )
     header = table.header
     header["NAXIS2"] = npix // WIDTH
     known = {"PIXTYPE": "HEALPIX", "NSIDE": nside, "OBJECT": "S230101a", "COORDSYS": "C"}
@@ -55,9 +66,9 @@ def flat_map(nside: int, values: Values, *, ring: bool = False, **cards: Any) ->
     size = 0
     for first in range(0, npix, _AT_ONCE):
         pixels = np.arange(first, min(first + _AT_ONCE, npix))
-        columns = values(hp.ring2nest(nside, pixels) if ring else pixels)
-        rows = np.stack([one.reshape(-1, WIDTH) for one in columns], axis=1)
-        data = rows.astype(">f8").tobytes()
+        found = values(hp.ring2nest(nside, pixels) if ring else pixels)[: len(columns)]
+        rows = np.stack([one.reshape(-1, WIDTH) for one in found], axis=1)
+        data = rows.astype(">f8" if kind == "D" else ">f4").tobytes()
         size += len(data)
         yield data
     yield bytes(-size % 2880)
@@ -80,6 +91,29 @@ def smooth(nside: int, order: int = 6) -> Values:
     tiles = [probability, *(rng.uniform(20, 200, n) for _ in COLUMNS[1:])]
     shift = 2 * (int(np.log2(nside)) - order)
     return lambda pixels: [one[pixels >> shift] for one in tiles]
+
+
+def noisy(nside: int, ra: float, dec: float, width_deg: float) -> Values:
+    """Probability of a Gaussian, and one distance, where no two pixels agree: nothing is folded.
+
+    Parameters
+    ----------
+    nside
+        Of the map.
+    ra, dec, width_deg
+        Where it is, and how wide [deg].
+    """
+    rng = np.random.default_rng(2)
+    centre = hp.ang2vec(ra, dec, lonlat=True)
+    scale = hp.nside2pixarea(nside) / (2 * np.pi * np.radians(width_deg) ** 2)
+
+    def values(pixels: NDArray[np.int64]) -> list[NDArray[Any]]:
+        away = 1 - np.stack(hp.pix2vec(nside, pixels, nest=True), axis=-1) @ centre
+        values = scale * np.exp(-away / np.radians(width_deg) ** 2) + 1e-12
+        distance = [np.full(len(pixels), one) for one in (100.0, 20.0, 9e-5)]
+        return [values * rng.uniform(0.9, 1.1, len(pixels)), *distance]
+
+    return values
 
 
 def empty(pixels: NDArray[np.int64]) -> list[NDArray[Any]]:
@@ -146,6 +180,12 @@ def batch_of(packing: str, pieces: Iterator[bytes], *, count: int = 1, first: in
     rest = struct.pack(">hiqqqhii", number, count - 1, 0, 0, -1, -1, -1, count) + body
     checked = struct.pack(">ibI", 0, 2, calc_crc32c(rest)) + rest
     return struct.pack(">qi", first, len(checked)) + checked
+
+
+def peak_mib(pid: int) -> int:
+    """Most memory that a process has had [MiB]."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) >> 10 for line in text.split("\n") if "VmHWM" in line)
 
 
 def run_alone(code: str, *inputs: bytes, seconds: float) -> tuple[str, int, int]:
