@@ -130,6 +130,11 @@ def _snappy(pieces: Iterator[bytes]) -> bytes:
     return b"".join(out)
 
 
+def _lz4() -> Any:
+    """As Kafka's brokers want it."""
+    return cramjam.lz4.Compressor(content_checksum=False, block_linked=False)
+
+
 def _streamed(compressor: Any, pieces: Iterator[bytes]) -> bytes:
     parts = []
     for piece in pieces:
@@ -142,7 +147,7 @@ PACKERS: dict[str, tuple[int, Callable[[Iterator[bytes]], bytes]]] = {
     "none": (0, b"".join),
     "gzip": (1, gzipped),
     "snappy": (2, _snappy),
-    "lz4": (3, lambda pieces: _streamed(cramjam.lz4.Compressor(), pieces)),
+    "lz4": (3, lambda pieces: _streamed(_lz4(), pieces)),
     "zstd": (4, lambda pieces: _streamed(cramjam.zstd.Compressor(), pieces)),
 }
 """Compressions of Kafka: their numbers, and what makes one of pieces."""
