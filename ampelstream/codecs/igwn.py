@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, ExternalCoincidence, Notice
@@ -16,8 +17,7 @@ from ampelstream.model.times import jd_from_iso
 __all__ = ["decode"]
 
 _MANY_VALUES = 100_000
-"""How many keys and values a notice may have; they have some hundred. Each becomes an object of up
-to a hundred bytes, of three bytes of the notice."""
+"""How many values a notice may have; they have some hundred."""
 
 _Type = Literal["EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE", "RETRACTION"]
 
@@ -126,7 +126,7 @@ def decode(value: bytes) -> Notice:
     DecodeError
         It is not one; says where it is wrong.
     """
-    if sum(map(value.count, (b",", b"[", b"{"))) > _MANY_VALUES:
+    if has_more_values(value, _MANY_VALUES):
         raise DecodeError(f"not an IGWN alert: it has more than {_MANY_VALUES} values")
     try:
         alert = _decoder.decode(value)

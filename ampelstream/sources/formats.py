@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import msgspec
 
+from ampelstream.codecs.alerts import MANY_VALUES
+from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.errors import SourceError
 from ampelstream.model.record import Stream
 from ampelstream.sources.archive import Member, members
@@ -88,6 +90,8 @@ def _lines(window: Window, name: str) -> Iterator[Piece]:
 
 
 def _parsed(text: bytes) -> Any:
+    if has_more_values(text, MANY_VALUES):
+        return None  # the codec says why it cannot be decoded
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

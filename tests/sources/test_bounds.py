@@ -155,6 +155,14 @@ def test_members_that_are_too_long_cost_no_other(tmp_path: Path) -> None:
     assert all(len(one.value) <= KEPT_BYTES for one in records if one.fault)
 
 
+def test_a_line_of_very_many_values_stays_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b'{"n": [' + b"0," * 2_100_000 + b"0]}\n" + GOOD[1])
+    many, good = read(path)
+    assert isinstance(many.value, bytes)
+    assert good.value == {"n": 1}
+
+
 def container(records: int, per_block: int, fields: list[dict[str, str]]) -> bytes:
     schema = {"type": "record", "name": "r", "fields": fields}
     out = io.BytesIO()
