@@ -23,7 +23,7 @@ from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reachin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
-from ampelstream.runtime.safefaust.unreadable import UnreadableRecord, begin_fetch, fault_of
+from ampelstream.runtime.safefaust.unreadable import UnreadableRecord, fault_of
 from ampelstream.sources import Skipped
 from ampelstream.sources.merge import After
 
@@ -182,7 +182,6 @@ class TopicSource:
     ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
         client, _ = await self._connected()
         fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
-        begin_fetch()
         fetched = await client.getmany(*ends, timeout_ms=_POLL_MS, max_records=_AT_ONCE)
         return fetched
 

@@ -46,7 +46,7 @@ from faust.types.transports import ConsumerCallback
 
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
-from ampelstream.runtime.safefaust.unreadable import begin_fetch, set_aside
+from ampelstream.runtime.safefaust.unreadable import set_aside
 
 __all__ = ["SCHEME", "Consumer", "Fetched", "Producer", "Transport", "Work"]
 
@@ -175,7 +175,6 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
     async def _fetch(self, active: set[TP], seconds: float) -> Fetched:
         consumer = self._ensure_consumer()
-        begin_fetch()
         found = await self._fetch_records(
             consumer,
             active,

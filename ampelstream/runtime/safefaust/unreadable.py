@@ -20,7 +20,6 @@ from ampelstream.runtime.safefaust.inflating import UnreadableBatch, inflated
 __all__ = [
     "MAX_FETCH_BYTES",
     "UnreadableRecord",
-    "begin_fetch",
     "fault_of",
     "set_aside",
     "unreadable",
@@ -60,25 +59,26 @@ def unreadable(topic: str, partition: int, first: int, last: int, fault: str) ->
     )
 
 
-def begin_fetch() -> None:
-    """Note that this thread is about to take records of what its clients were sent."""
-    inflated.size = 0
-
-
 def set_aside(consumer: Any) -> None:
     """Let a consumer give an `UnreadableRecord` for each batch that cannot be inflated.
 
     Parameters
     ----------
     consumer
-        An ``AIOKafkaConsumer`` that was started. Whoever takes its records calls `begin_fetch`
-        first, each time and in the same thread.
+        An ``AIOKafkaConsumer`` that was started; its records are to be taken with ``getmany``.
     """
     fetcher = consumer._fetcher  # noqa: SLF001  (no public way)
     waiting = _Waiting()
     for place, result in fetcher._records.items():  # noqa: SLF001  (as above)
         waiting[place] = result
     fetcher._records = waiting  # noqa: SLF001  (as above)
+    take = fetcher.fetched_records
+
+    async def fetched_records(*args: Any, **kwargs: Any) -> Any:
+        inflated.size = 0  # of this thread, for this fetch
+        return await take(*args, **kwargs)
+
+    fetcher.fetched_records = fetched_records
 
 
 class _Waiting(OrderedDict[Any, Any]):
@@ -101,6 +101,7 @@ class _Records(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no typ
     """
 
     next_fetch_offset: int
+    _records_iterator: Any
 
     def __init__(self, plain: Any) -> None:
         self.__dict__.update(plain.__dict__)
@@ -109,7 +110,10 @@ class _Records(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no typ
 
     def __next__(self) -> Any:
         try:
-            return super().__next__()
+            return next(self._records_iterator)
+        except StopIteration:
+            self._records_iterator = None  # as in stock: break the cycle
+            raise
         except UnreadableBatch as error:
             self._records_iterator = self._unpack_records()  # goes on with the next batch
             return self._unreadable(self._batches.last, error)

@@ -17,7 +17,6 @@ from ampelstream.runtime.safefaust.inbox import Chunk
 from ampelstream.runtime.safefaust.inflating import UnreadableBatch
 from ampelstream.runtime.safefaust.unreadable import (
     UnreadableRecord,
-    begin_fetch,
     fault_of,
     set_aside,
 )
@@ -102,7 +101,6 @@ class Reader:
             )
 
     async def _take(self, most: int) -> dict[TopicPartition, list[Any]]:
-        begin_fetch()
         found: dict[TopicPartition, list[Any]] = await self.fetcher.fetched_records(
             None, 0, max_records=most
         )
