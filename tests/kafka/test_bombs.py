@@ -156,6 +156,7 @@ def test_the_embedded_runtime_reads_past_them_too(small: Small) -> None:
     source.close()
 
 
+@pytest.mark.full
 def test_a_map_of_three_million_tiles_is_taken_in_parts(small: Small) -> None:
     """NSIDE 512, flat, no two pixels alike: a notice of 15 MB, which announces 20 MB and more."""
     skymap = gzipped(flat_map(512, noisy(512, 40.0, 0.0, 6.0), kind="E"))
