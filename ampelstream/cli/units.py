@@ -176,17 +176,19 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     ConfigError
         The file cannot be read, or is not a mapping in YAML or JSON.
     """
-    import yaml
+    from ampelstream.topology.yamlloader import read_yaml
 
     if path is None:
         return {}
     try:
         text = path.read_text(encoding="utf-8")
         # nearly all JSON is YAML, but not tabs, and YAML takes 1e9 for a string
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = json.loads(text) if path.suffix == ".json" else read_yaml(text, path)[1]
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ConfigError as error:
+        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
+    except (ValueError, RecursionError) as error:  # also of numbers too long to be any
         raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
     if content is None:
         return {}

@@ -8,16 +8,20 @@ import msgspec
 
 from ampelstream.codecs import lsst, ztf
 from ampelstream.codecs.avrocontainer import read_header
+from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.codecs.lsst import Schemas
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["Schemas", "datapoints", "decode"]
+__all__ = ["MANY_VALUES", "Schemas", "datapoints", "decode"]
 
 _SCHEMAS_KEPT = 64
 _RUBIN = b'"diaSource"'
 """No schema of ZTF has a name like this one, and every schema of Rubin has it."""
+
+MANY_VALUES = 1_000_000
+"""How many values a row in JSON may have; a long history has some ten thousand."""
 
 _row_of = msgspec.json.Decoder().decode
 _is_rubin: OrderedDict[bytes, bool] = OrderedDict()
@@ -38,6 +42,8 @@ def _row(row: Mapping[str, Any]) -> Alert:
 
 
 def _json(value: bytes) -> Mapping[str, Any]:
+    if has_more_values(value, MANY_VALUES):
+        raise DecodeError(f"the row of a table has more than {MANY_VALUES} values")
     try:
         row = _row_of(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

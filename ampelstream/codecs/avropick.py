@@ -19,6 +19,9 @@ Pick = Callable[[bytes, int], tuple[dict[str, Any], int]]
 Entries = Callable[[bytes, int], list[dict[str, Any]]]
 """Given the packet's body and the position of the array, gives the picked fields of its records."""
 
+_MANY_ENTRIES = 100_000
+"""A history has some thousand; entries may be of no size, and then any number fits."""
+
 _Read = Callable[[bytes, int], tuple[Any, int]]
 _FORMATS = {"float": struct.Struct("<f"), "double": struct.Struct("<d")}
 
@@ -186,6 +189,7 @@ def _walk(pick: Pick, branch: int, filled: int) -> Entries:
             if chosen != branch:
                 return []
         found: list[dict[str, Any]] = []
+        number = 0
         while True:
             count, at = read_long(data, at)
             if count == 0:
@@ -193,8 +197,9 @@ def _walk(pick: Pick, branch: int, filled: int) -> Entries:
             if count < 0:
                 count = -count
                 _, at = read_long(data, at)
-            if count > len(data) - at:
-                raise DecodeError(f"a history of {count} entries does not fit into the packet")
+            number += count
+            if number > _MANY_ENTRIES or count > len(data) - at:
+                raise DecodeError(f"a history of {number} entries does not fit into a packet")
             for _ in range(count):
                 if filled >= 0:
                     some, at = read_long(data, at)

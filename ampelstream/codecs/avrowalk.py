@@ -97,6 +97,7 @@ def _blocks(item: Skip, *, keyed: bool) -> Skip:
     """Arrays, and maps where ``keyed``."""
 
     def skip(data: bytes, at: int) -> int:
+        room = len(data) - at  # items may be of no size, and their number without end
         while True:
             count, at = read_long(data, at)
             if count == 0:
@@ -104,7 +105,8 @@ def _blocks(item: Skip, *, keyed: bool) -> Skip:
             if count < 0:  # a block that names its size in bytes
                 at = _skip_span(data, at)
                 continue
-            if count > len(data) - at:
+            room -= count
+            if room < 0:
                 raise DecodeError(f"an array of {count} items does not fit into the packet")
             for _ in range(count):
                 if keyed:

@@ -4,14 +4,15 @@ For following an event of the past whose map one has, or one that never had a ma
 notice. The trigger time is the map's DATE-OBS; a map without it cannot be followed.
 """
 
-import gzip
-import io
-import zlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
+from ampelstream.codecs.fitsfile import DAMAGE, FitsFile, is_fits, plain_digest
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, Notice
@@ -20,41 +21,29 @@ from ampelstream.model.times import iso_from_jd, jd_from_iso
 
 __all__ = ["decode", "is_fits"]
 
-_GZIP = b"\x1f\x8b"
 
-
-def is_fits(value: bytes) -> bool:
-    """Whether the bytes begin like a FITS file, plain or gzipped."""
-    return value.startswith((b"SIMPLE  =", _GZIP))
-
-
-def _plain(value: bytes, name: str) -> bytes:
-    """Contents of the file, decompressed."""
-    if not value.startswith(_GZIP):
-        return value
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Turn what a damaged or too large file makes the libraries raise into our error."""
     try:
-        return gzip.decompress(value)
-    except (OSError, EOFError, zlib.error) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)  # odd cards; who reads the map looks
+            yield
+    except DecodeError as error:
+        raise DecodeError(f"{name}: the FITS file {error}") from error
+    except DAMAGE as error:
         raise DecodeError(f"{name}: not a readable FITS file: {error}") from error
 
 
 def _header(data: bytes, name: str) -> dict[str, Any]:
     """Cards of the first extension, which holds the map."""
-    try:
-        with fits.open(io.BytesIO(data), memmap=False) as hdus:
-            if len(hdus) <= 1:
-                raise DecodeError(f"{name}: a FITS file without a table is no sky map")
-            return {str(key): hdus[1].header[key] for key in set(hdus[1].header) if key}
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        fits.VerifyError,
-    ) as error:
-        if isinstance(error, DecodeError):
-            raise
-        raise DecodeError(f"{name}: not a readable FITS file: {error}") from error
+    with _readable(name):
+        headers = FitsFile(data).headers()
+        next(headers, None)
+        header = next(headers, None)
+        if header is None:
+            raise DecodeError("holds no table, and is no sky map")
+        return {str(key): header[key] for key in set(header) if key}
 
 
 def _event_name(header: dict[str, Any], name: str, t0_jd: float, data: bytes) -> str:
@@ -67,7 +56,8 @@ def _event_name(header: dict[str, Any], name: str, t0_jd: float, data: bytes) ->
     if given:
         return checked_name(given, f"OBJECT of sky map {name}")
     trigger = iso_from_jd(t0_jd).replace("-", "").replace(":", "").removesuffix("Z")
-    return f"MAP{trigger}-{digest_bytes(data)[:8]}"
+    with _readable(name):
+        return f"MAP{trigger}-{plain_digest(data)[:8]}"
 
 
 def decode(value: bytes, name: str) -> Notice:
@@ -83,10 +73,9 @@ def decode(value: bytes, name: str) -> Notice:
     Raises
     ------
     DecodeError
-        It is no FITS file, or has no DATE-OBS.
+        It is no FITS file, is larger than a map can be, or has no DATE-OBS.
     """
-    data = _plain(value, name)
-    header = _header(data, name)
+    header = _header(value, name)
     observed = str(header.get("DATE-OBS", "")).strip()
     if not observed:
         raise DecodeError(
@@ -103,7 +92,7 @@ def decode(value: bytes, name: str) -> Notice:
         ) from error
     digest = digest_bytes(value)
     revision = EventRevision(
-        event_id=_event_name(header, name, t0_jd, data),
+        event_id=_event_name(header, name, t0_jd, value),
         alert_type="INITIAL",
         time_created=created.rstrip("Z") + "Z",
         content_digest=digest,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.model.event import EventRevision, ExternalCoincidence, Notice
@@ -14,6 +15,9 @@ from ampelstream.model.identifiers import checked_name
 from ampelstream.model.times import jd_from_iso
 
 __all__ = ["decode"]
+
+_MANY_VALUES = 100_000
+"""How many values a notice may have; they have some hundred."""
 
 _Type = Literal["EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE", "RETRACTION"]
 
@@ -122,6 +126,8 @@ def decode(value: bytes) -> Notice:
     DecodeError
         It is not one; says where it is wrong.
     """
+    if has_more_values(value, _MANY_VALUES):
+        raise DecodeError(f"not an IGWN alert: it has more than {_MANY_VALUES} values")
     try:
         alert = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -161,17 +161,18 @@ def decode_event(data: bytes) -> EventRevision:
 def encode_announcement(announcement: Announcement) -> bytes:
     """Encode a revision of an event with its sky map, for one partition of the objects."""
     where = announcement.where
-    return _encode(
-        "announcement",
-        {
-            "event": encode_event(announcement.revision),
-            "skymap": announcement.skymap,
-            "source": where.source,
-            "partition": where.partition,
-            "offset": where.offset,
-            "member": announcement.member,
-        },
-    )
+    record = {
+        "event": encode_event(announcement.revision),
+        "skymap": announcement.skymap,
+        "source": where.source,
+        "partition": where.partition,
+        "offset": where.offset,
+        "member": announcement.member,
+    }
+    if announcement.parts == 1:
+        return _encode("announcement", record)
+    numbers = {"part": announcement.part, "parts": announcement.parts}
+    return _encode("announcement_part", record | numbers)
 
 
 def encode_tick(tick: Tick) -> bytes:
@@ -209,9 +210,14 @@ def decode_backfilled(data: bytes) -> Backfilled:
 
 def decode_announcement(data: bytes) -> Announcement:
     """Decode a revision of an event; DecodeError where it is none."""
-    record = _decode("announcement", data)
+    in_parts = data.startswith(_schema("announcement_part")[1])
+    record = _decode("announcement_part" if in_parts else "announcement", data)
     where = Coordinates(record["source"], record["partition"], record["offset"])
-    return Announcement(decode_event(record["event"]), record["skymap"], where, record["member"])
+    part, parts = record.get("part", 0), record.get("parts", 1)
+    event = decode_event(record["event"])
+    if not 0 <= part < parts:
+        raise DecodeError(f"the announcement is corrupt: it is part {part} of {parts}")
+    return Announcement(event, record["skymap"], where, record["member"], part, parts)
 
 
 def _result(one: UnitResult) -> dict[str, Any]:

@@ -6,14 +6,15 @@ creation, not from their arrival. A notice that is known changes nothing.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ampelstream.core.state import EventState, KnownRevision, decode, encode, keys
 from ampelstream.errors import StateError
-from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.announcement import Announcement
 from ampelstream.model.event import EventRevision, Notice
 from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
@@ -22,6 +23,10 @@ from ampelstream.topology import Topology
 __all__ = ["CELL_BITS", "Event", "EventStore", "MapCache", "Region", "skymap_of"]
 
 _MAPS_IN_MEMORY = 16
+_TILES_IN_MEMORY = 4_000_000
+"""Of all maps in memory, if there is more than one: about 80 bytes each."""
+
+_MANY_RANGES = 100_000
 
 CELL_BITS = 34
 """An index cell is a pixel of order 12 (52 arcsec): 2 x (29 - 12) bits below order 29. Small enough
@@ -40,9 +45,7 @@ class Region:
     __slots__ = ("_starts", "_stops")
 
     def __init__(self, ranges: NDArray[np.int64]) -> None:
-        # plain lists: bisect on them takes a third of numpy's time for one position
-        self._starts: list[int] = ranges[:, 0].tolist()
-        self._stops: list[int] = ranges[:, 1].tolist()
+        self._starts, self._stops = _bounds(ranges[:, 0]), _bounds(ranges[:, 1])
 
     def __contains__(self, pixel: int) -> bool:
         at = bisect_right(self._starts, pixel) - 1
@@ -63,6 +66,17 @@ class Region:
             yield first, last
 
 
+def _bounds(column: NDArray[np.int64]) -> Sequence[int]:
+    """Numbers to bisect: a plain list takes a third of numpy's time for one position.
+
+    It takes five times the memory, too, and of many numbers that is too much.
+    """
+    if len(column) < _MANY_RANGES:
+        numbers: list[int] = column.tolist()
+        return numbers
+    return cast("Sequence[int]", np.ascontiguousarray(column).data)
+
+
 class MapCache:
     """Sky maps and regions that were used lately; the event stores of one process may share it.
 
@@ -72,13 +86,18 @@ class MapCache:
     def __init__(self) -> None:
         self.maps: OrderedDict[tuple[str, str], SkyMap] = OrderedDict()
         self.regions: dict[tuple[str, str], dict[float, Region]] = {}
+        self._tiles = 0
 
     def keep(self, key: tuple[str, str], skymap: SkyMap) -> SkyMap:
-        """Keep a map, and let go of the one that was not used for the longest time."""
-        self.maps[key] = skymap
+        """Keep a map, and let go of those that were not used for the longest time."""
+        if key not in self.maps:
+            self.maps[key] = skymap
+            self._tiles += len(skymap.order)
         self.maps.move_to_end(key)
-        while len(self.maps) > _MAPS_IN_MEMORY:
-            self.maps.popitem(last=False)
+        while len(self.maps) > 1 and (
+            len(self.maps) > _MAPS_IN_MEMORY or self._tiles > _TILES_IN_MEMORY
+        ):
+            self._tiles -= len(self.maps.popitem(last=False)[1].order)
         return skymap
 
     def drop(self, event_id: str) -> None:
@@ -86,7 +105,7 @@ class MapCache:
         for held in [key for key in self.regions if key[0] == event_id]:
             del self.regions[held]
         for held in [key for key in self.maps if key[0] == event_id]:
-            del self.maps[held]
+            self._tiles -= len(self.maps.pop(held).order)
 
 
 def skymap_of(topology: Topology, notice: Notice) -> SkyMap | None:
@@ -215,10 +234,15 @@ class EventStore:
         key = (event_id, digest)
         if key in self._cache.maps:
             return self._cache.keep(key, self._cache.maps[key])
-        stored = self._tables.get(keys.map(event_id, digest))
-        if stored is None:
+        stored = self._tables.get(keys.map(event_id, digest)) or self._parts(event_id, digest)
+        if not stored:
             raise StateError(f"the state holds no sky map {digest} of event {event_id}; replay it")
         return self._cache.keep(key, SkyMap.from_bytes(stored))
+
+    def _parts(self, event_id: str, digest: str) -> bytes:
+        """All parts of a map that there are, joined."""
+        prefix = keys.map_part(event_id, digest)
+        return b"".join(value for _, value in self._tables.scan(prefix, keys.stop(prefix)))
 
     def regions(self, event_id: str, digest: str) -> dict[float, Region]:
         """Region of the map for each credible level that a channel asks for."""
@@ -230,17 +254,20 @@ class EventStore:
             }
         return self._cache.regions[key]
 
-    def add(
-        self, revision: EventRevision, skymap: SkyMap | None, where: Coordinates, member: str = ""
-    ) -> tuple[Event, bool]:
+    def keep_part(self, announcement: Announcement) -> None:
+        """Keep a part of a sky map until the last one comes; one that comes again is the same."""
+        revision, part = announcement.revision, announcement.part
+        name = keys.map_part(revision.event_id, revision.skymap_digest, part)
+        if self._tables.get(name) != announcement.skymap:
+            self._tables.put(name, announcement.skymap)
+
+    def add(self, announcement: Announcement) -> tuple[Event, bool]:
         """Take in what a notice says.
 
         Parameters
         ----------
-        revision, skymap
-            What it says, and the sky map that it came with (see ``skymap_of``).
-        where, member
-            The record that it came in.
+        announcement
+            The notice, or the last part of it.
 
         Returns
         -------
@@ -248,7 +275,15 @@ class EventStore:
             The event as it is now.
         bool
             Whether the revision is new.
+
+        Raises
+        ------
+        SkyMapError
+            The sky map is none.
+        StateError
+            A part of it is missing.
         """
+        revision, where, member = announcement.revision, announcement.where, announcement.member
         known = self._events.get(revision.event_id)
         revisions = {
             one.revision.content_digest: one for one in (known.state.revisions if known else ())
@@ -256,10 +291,8 @@ class EventStore:
         before = revisions.get(revision.content_digest)
         if known is not None and before is not None and before.where <= where:
             return known, False
-        if skymap is not None:
-            key = (revision.event_id, revision.skymap_digest)
-            self._tables.put(keys.map(*key), skymap.to_bytes())
-            self._cache.keep(key, skymap)
+        if announcement.skymap:
+            self._keep_map(announcement)
         # a revision that comes twice is known from the smaller coordinates, whichever came first
         revisions[revision.content_digest] = KnownRevision(revision, where, member)
         ordered = sorted(revisions.values(), key=lambda one: one.revision.key)
@@ -269,6 +302,29 @@ class EventStore:
         self._events[state.event_id] = event
         self._in_order = [self._events[name] for name in sorted(self._events)]
         return event, before is None
+
+    def _keep_map(self, announcement: Announcement) -> None:
+        """Put the map of a notice, or its last part, into the store, where it is one."""
+        revision, parts = announcement.revision, announcement.parts
+        event_id, digest = key = (revision.event_id, revision.skymap_digest)
+        before: dict[bytes, bytes] = {}
+        wanted = [keys.map(event_id, digest)]
+        if parts > 1:
+            prefix = keys.map_part(event_id, digest)
+            before = dict(self._tables.scan(prefix, keys.stop(prefix)))
+            wanted = [keys.map_part(event_id, digest, part) for part in range(parts)]
+        missing = [part for part, name in enumerate(wanted[:-1]) if name not in before]
+        if missing:
+            raise StateError(
+                f"of the sky map of event {event_id} the parts {missing} of {parts} never came: "
+                "they had expired before they were read; send the notice again"
+            )
+        if key not in self._cache.maps:
+            packed = [before[name] for name in wanted[:-1]] + [announcement.skymap]
+            self._cache.keep(key, SkyMap.from_bytes(b"".join(packed)))
+        self._tables.put(wanted[-1], announcement.skymap)
+        for name in before.keys() - wanted:
+            self._tables.delete(name)  # packed by another version, into more parts
 
     def around(self, first_jd: float, last_jd: float) -> list[Event]:
         """Events with a trigger whose widest window meets first_jd..last_jd."""

@@ -25,7 +25,7 @@ from ampelstream.model.announcement import Announcement
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord, record_bytes
-from ampelstream.model.streams import MAX_RECORD_BYTES, Output, Parked
+from ampelstream.model.streams import MAP_PART_BYTES, MAX_RECORD_BYTES, Output, Parked
 from ampelstream.model.times import jd_from_unix
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Channel, Topology
@@ -111,7 +111,7 @@ class Ingest:
             elif record.stream == "alerts":
                 outputs.extend(self._alert(record))
             else:
-                outputs.append(self._notice(record))
+                outputs.extend(self._notice(record))
             self._in_hand.end(where)
         if self._ticker is not None:
             self._ticker.save()
@@ -213,21 +213,22 @@ class Ingest:
 
     # --- notices --------------------------------------------------------------------------------
 
-    def _notice(self, record: SourceRecord) -> Output:
+    def _notice(self, record: SourceRecord) -> list[Output]:
         notice = attempt(notices.decode, record.value, record.member)
         if isinstance(notice, Failure):
-            return self._failed(record, "decode", notice)
+            return [self._failed(record, "decode", notice)]
         skymap = attempt(skymap_of, self._topology, notice)
         if isinstance(skymap, Failure):
-            return self._failed(record, "events", skymap)
+            return [self._failed(record, "events", skymap)]
         revision = notice.revision
         packed = skymap.to_bytes() if skymap is not None else b""
         announcement = Announcement(revision, packed, record.where, record.member)
-        size = len(own.encode_announcement(announcement))
+        parts = announcement.split(MAP_PART_BYTES)
+        size = len(own.encode_announcement(parts[0]))
         if size > MAX_RECORD_BYTES:
-            return self._failed(record, "events", _too_large(size))
+            return [self._failed(record, "events", _too_large(size))]
         self._tally.count("announced")
-        return Output("events", revision.event_id, announcement)
+        return [Output("events", revision.event_id, part) for part in parts]
 
     # --- what cannot be handled -----------------------------------------------------------------
 

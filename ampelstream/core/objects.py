@@ -28,6 +28,7 @@ from ampelstream.core.objectstore import Matched, ObjectStore
 from ampelstream.core.ownership import Word, claim
 from ampelstream.core.retention import Retention
 from ampelstream.core.state import keys
+from ampelstream.errors import SourceError
 from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
@@ -196,13 +197,17 @@ class Objects:
     def _announcement(self, announcement: Announcement) -> list[Output]:
         """Take in a revision of an event; the objects near it are matched by the sweeps.
 
+        One whose sky map comes in parts waits, in the state, for the last of them.
+
         One that is known is swept again: a store that failed in the middle of a batch may hold the
         event without the note that its objects have yet to be matched.
         """
-        skymap = SkyMap.from_bytes(announcement.skymap) if announcement.skymap else None
+        if announcement.part + 1 < announcement.parts:
+            self.events.keep_part(announcement)
+            return []
         revision = announcement.revision
         before = self.events.get(revision.event_id)
-        event, new = self.events.add(revision, skymap, announcement.where, announcement.member)
+        event, new = self.events.add(announcement)
         self._sweeps.begin(revision.event_id, moved=not new and event is not before)
         if new:
             self._tally.count("revised")
@@ -328,6 +333,8 @@ class Objects:
 
 def _decoded(record: Record) -> Value:
     value = record.value
+    if record.fault:
+        raise SourceError(record.fault)
     if isinstance(value, bytes):
         if own.is_tick(value):
             return own.decode_tick(value)

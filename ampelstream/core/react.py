@@ -24,6 +24,7 @@ from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.ownership import Word, claim
 from ampelstream.core.state import LedgerEntry, Matter, decode, encode, keys
+from ampelstream.errors import SourceError
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.digest import digest
 from ampelstream.model.reaction import Reaction
@@ -162,7 +163,7 @@ class React:
             return []  # nobody asks: not even the decoding is needed
         outputs: list[Output] = []
         for record in batch:
-            if record.value is None:
+            if record.value is None and not record.fault:
                 continue  # the candidate is none any longer
             died = self._in_hand.begin(record.where)
             if died:
@@ -348,6 +349,8 @@ class React:
 
 def _decoded(record: Record) -> Candidate:
     value = record.value
+    if record.fault:
+        raise SourceError(record.fault)
     if isinstance(value, bytes):
         return own.decode_candidate(value)
     if isinstance(value, Candidate):

@@ -213,6 +213,7 @@ class decode:  # noqa: N801  (reads as decode.object(...))
 
 _SEPARATOR = b"\x00"
 _CELL = struct.Struct(">I")
+_PART = struct.Struct(">I")
 _DAY = struct.Struct(">I")
 _LAST_DAY = (1 << 32) - 1
 _SPAN = struct.Struct(">dd")
@@ -230,7 +231,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     EVENT = b"e"
     """Event id -> EventState."""
     MAP = b"m"
-    """Event id, digest -> sky map."""
+    """Event id, digest -> sky map. A large one is under several keys: event id, digest, part."""
     CANDIDATE = b"c"
     """Event id, object id -> nothing: finds the candidates of an event."""
     ARCHIVE = b"a"
@@ -286,6 +287,12 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     def map(event_id: str, digest: str = "") -> bytes:
         """Of a sky map; without a digest, the prefix of all maps of the event."""
         return keys.MAP + event_id.encode() + _SEPARATOR + digest.encode()
+
+    @staticmethod
+    def map_part(event_id: str, digest: str, part: int | None = None) -> bytes:
+        """Of a part of a sky map; without a number, the prefix of all parts."""
+        number = b"" if part is None else _PART.pack(part)
+        return keys.map(event_id, digest) + _SEPARATOR + number
 
     @staticmethod
     def candidate(event_id: str, object_id: str = "") -> bytes:

@@ -11,20 +11,37 @@ __all__ = ["Announcement", "Backfilled", "Tick"]
 class Announcement(msgspec.Struct, frozen=True):
     """A revision of an event.
 
+    One whose sky map is larger than a record may be comes in several records, each with a part of
+    the map; it is known with the last of them.
+
     Attributes
     ----------
     revision
         What the notice said.
     skymap
-        Its sky map, in the form in which the state keeps it; empty without one.
+        Its sky map, in the form in which the state keeps it, or a part of that; empty without one.
     where, member
         The record of the notice.
+    part, parts
+        Which part of the map this is, from 0 on, and how many there are.
     """
 
     revision: EventRevision
     skymap: bytes
     where: Coordinates
     member: str = ""
+    part: int = 0
+    parts: int = 1
+
+    def split(self, most: int) -> "list[Announcement]":
+        """Give the same in parts whose maps have so many bytes at most."""
+        begins = range(0, len(self.skymap), most) or range(1)
+        return [
+            msgspec.structs.replace(
+                self, skymap=self.skymap[begin : begin + most], part=part, parts=len(begins)
+            )
+            for part, begin in enumerate(begins)
+        ]
 
 
 class Tick(msgspec.Struct, frozen=True):

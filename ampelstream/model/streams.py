@@ -16,6 +16,7 @@ from ampelstream.model.reaction import Reaction
 
 __all__ = [
     "KEY_SEPARATOR",
+    "MAP_PART_BYTES",
     "MAX_RECORD_BYTES",
     "Output",
     "Parked",
@@ -30,6 +31,9 @@ MAX_RECORD_BYTES = (16 << 20) - (16 << 10)
 """Largest record of any stream [byte]: what a topic of ours takes (16 MiB), less room for the key,
 the headers and the batch around it. It holds without Kafka too, so that both runtimes refuse the
 same records."""
+
+MAP_PART_BYTES = 4 << 20
+"""A packed sky map that is larger travels, and is kept, in parts of this size [byte]."""
 
 KEY_SEPARATOR = "\x1f"
 """Between the parts of a candidate's key."""
@@ -71,11 +75,14 @@ class Record:
     value
         What it says, or its bytes, which the processor decodes within its record boundary; None
         where the key was deleted.
+    fault
+        Why it could not be read, and which offsets it stands for; empty where nothing is wrong.
     """
 
     where: Coordinates
     stream: StreamName
     value: bytes | Detection | Announcement | Tick | Backfilled | Candidate | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,43 +37,40 @@ class Ranking:
     def __init__(self, tiles: Tiles) -> None:
         self._tiles = tiles
 
-    @cached_property
-    def _steps(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Tiles by falling density, and the last rank in that order of each equal density."""
+    def _ranked(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """Tiles by falling density, the last rank of each equal density, and sums of probability.
+
+        The sums are the probability, as the map has it, up to each rank. All this is made anew for
+        each of its few uses: of a map of millions of tiles it would take more memory than the map.
+        """
         density = self._tiles.density
         order = np.argsort(-density, kind="stable")
         ranked = density[order]
         last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        return order, last
+        probability: NDArray[np.float64] = (density * self._tiles.area())[order]
+        return order, last, np.cumsum(probability)
 
     @cached_property
-    def _cumulative(self) -> NDArray[np.float64]:
-        """Probability, as the map has it, behind each rank in the order."""
-        order, _ = self._steps
-        probability: NDArray[np.float64] = (self._tiles.density * self._tiles.area())[order]
-        return np.cumsum(probability)
-
-    @property
     def total(self) -> float:
         """Probability of the whole map; 1 but for rounding, by rights."""
-        return float(self._cumulative[-1])
+        return float(self._ranked()[2][-1])
 
     @cached_property
     def level(self) -> NDArray[np.float64]:
         """Credible level of each tile, itself included, shape (n,); 1 where the density is zero."""
-        order, last = self._steps
+        order, last, cumulative = self._ranked()
         rank = np.searchsorted(last, np.arange(len(order)))
         level = np.empty(len(order))
-        level[order] = (self._cumulative[last] / self.total)[rank]
+        level[order] = (cumulative[last] / float(cumulative[-1]))[rank]
         level.flags.writeable = False
         return level
 
     @cached_property
     def _profile(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Probability and area [deg2] behind each density, from none on."""
-        order, last = self._steps
+        order, last, cumulative = self._ranked()
         area = np.cumsum(self._tiles.area()[order])[last] * SQUARE_DEGREES
-        probability = self._cumulative[last] / self.total
+        probability = cumulative[last] / float(cumulative[-1])
         return np.append(0.0, probability), np.append(0.0, area)
 
     def area(self, level: float) -> float:

@@ -3,23 +3,26 @@
 A *multi-order* table names each tile by its NUNIQ number (IVOA MOC 1.1, section 2.3.1). A *flat*
 one has a value for each pixel of one order. Flat maps of gravitational-wave events are written from
 multi-order ones, so that most of their pixels repeat their neighbours: folding equal siblings gives
-the tiles back. 12.6 million pixels become some thousands, and every answer stays the same to the
-bit.
+the tiles back. 50 million pixels become some thousands, and every answer stays the same to the bit.
+
+A table comes in slices, and is folded as it comes: of a flat map never more than a band of the sky
+is in memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
 from ampelstream.errors import SkyMapError
+from ampelstream.sky.folding import MAX_TILES, Layout, Values, fold, too_many_tiles
 from ampelstream.sky.healpix import ORDER
 from ampelstream.sky.tiles import Distances, Tiles
 
-__all__ = ["COLUMNS", "Layout", "Table", "fold", "split_uniq", "tiles_of"]
+__all__ = ["COLUMNS", "MAX_NSIDE", "Table", "split_uniq", "tiles_of"]
 
 _PER_PIXEL = ("PROB", "PROBABILITY")
 _DENSITY = "PROBDENSITY"
@@ -33,31 +36,14 @@ _FIRST_UNIQ = 4
 _LAST_UNIQ = (16 << 2 * ORDER) - 1
 _HALF = 32
 
-_CHUNK = 1 << 20
-"""Pixels that are converted at once from one order of pixels to the other."""
-
-
-class Layout(NamedTuple):
-    """Where on the sky the rows of a table are, sorted along the sky; three arrays of shape (n,).
-
-    Attributes
-    ----------
-    start29
-        First order-29 nested pixel of each tile.
-    order
-        HEALPix order of each tile.
-    row
-        A row of the table that has the tile's values.
-    """
-
-    start29: NDArray[np.int64]
-    order: NDArray[np.int8]
-    row: NDArray[np.int64]
+MAX_NSIDE = 2048
+"""Largest flat map; no pipeline of LIGO, Virgo and KAGRA makes theirs finer. One of NSIDE 4096 has
+201 million pixels: six gigabytes with distances."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as read: nothing is checked yet.
+    """A table: nothing is checked yet.
 
     Attributes
     ----------
@@ -66,12 +52,19 @@ class Table:
     header
         Cards of the table.
     columns
-        By name in capitals; any shape whose elements are in the order of the pixels.
+        Those of ``COLUMNS`` that it has.
+    rows
+        How many it has.
+    slices
+        These rows in order, some at a time, by column; the elements of each are in the order of the
+        pixels, whatever the shape. To be taken once.
     """
 
     name: str
     header: Mapping[str, str | float]
-    columns: Mapping[str, NDArray[Any]]
+    columns: frozenset[str]
+    rows: int
+    slices: Iterator[Mapping[str, NDArray[Any]]]
 
     def card(self, key: str) -> str:
         """Text of a card in capitals; empty without it."""
@@ -104,47 +97,68 @@ def tiles_of(table: Table) -> Tiles:
     return tiles
 
 
-def _values(table: Table, key: str) -> NDArray[Any]:
-    """A column, one value per pixel, of whatever number type."""
-    values = table.columns[key].reshape(-1)
-    if values.dtype.kind not in "fiu":
-        raise table.error(f"the column {key} holds no numbers")
-    return values
+def _slices(table: Table, keys: Sequence[str]) -> Iterator[Values]:
+    """Give these columns slice by slice, one value per pixel, of whatever number type."""
+    for part in table.slices:
+        for key in keys:
+            if part[key].dtype.kind not in "fiu":
+                raise table.error(f"the column {key} holds no numbers")
+        yield [part[key] for key in keys]
 
 
-def _distance_columns(table: Table) -> list[NDArray[Any]]:
-    """The three distance columns, or none."""
+def _whole_sky(table: Table, keys: Sequence[str], nside: int) -> Iterator[Values]:
+    """Give these columns slice by slice, where they are as long as a flat map's."""
+    npix, checked = hp.nside2npix(nside), False
+    for part in _slices(table, keys):
+        # vectors have several pixels in a row
+        lengths = {one.size // len(one) * table.rows for one in part}
+        if not checked and lengths != {npix}:
+            found = ", ".join(str(one) for one in sorted(lengths))
+            raise table.error(
+                f"NSIDE = {nside} wants {npix} pixels, the columns have {found}; "
+                "the file is truncated or its header is wrong"
+            )
+        checked = True
+        yield [one.reshape(-1) for one in part]
+
+
+def _distance_columns(table: Table) -> list[str]:
+    """Names of the three distance columns, or none."""
     present = [key for key in _DISTANCE if key in table.columns]
     if present and len(present) < len(_DISTANCE):
         lacking = ", ".join(key for key in _DISTANCE if key not in present)
         raise table.error(f"it has {', '.join(present)} but not {lacking}; fetch it again")
-    return [_values(table, key) for key in present]
+    return present
 
 
-def _double(column: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _double(column: NDArray[Any]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):  # a signalling nan; looked for by those who call
-        return column[rows].astype(np.float64)
+        return column.astype(np.float64, copy=False)
 
 
-def _tiles(
-    table: Table,
-    layout: Layout,
-    density: tuple[str, NDArray[Any], float],
-    distance: list[NDArray[Any]],
-) -> Tiles:
-    """Put together what the rows of the layout say; ``density`` is name, column and factor."""
+def _tiles(table: Table, layout: Layout, key: str, factor: float, values: Values) -> Tiles:
+    """Put together the tiles of a layout.
+
+    Parameters
+    ----------
+    table, layout
+        Where they come from, and where they lie.
+    key, factor
+        Column that says how probable they are, and what makes a density [1/sr] of it.
+    values
+        Of each tile: that column, and those of the distance.
+    """
     start, order, rows = layout
-    key, column, factor = density
-    values = _double(column, rows)
-    bad = ~(np.isfinite(values) & (values >= 0))
+    density, *distance = (_double(one) for one in values)
+    bad = ~(np.isfinite(density) & (density >= 0))
     if bad.any():
         at = int(np.argmax(bad))
         raise table.error(
-            f"{key} is {values[at]} in row {rows[at]} ({int(bad.sum())} tiles are negative, nan or "
-            "infinite); a probability is neither, fetch the map again"
+            f"{key} is {density[at]} in row {rows[at]} ({int(bad.sum())} tiles are negative, nan "
+            "or infinite); a probability is neither, fetch the map again"
         )
-    distances = Distances.of(*(_double(one, rows) for one in distance)) if distance else None
-    return Tiles(start, order, values * factor, distances)
+    distances = Distances.of(*distance) if distance else None
+    return Tiles(start, order, density * factor, distances)
 
 
 def _multi_order(table: Table) -> Tiles:
@@ -152,14 +166,22 @@ def _multi_order(table: Table) -> Tiles:
         raise table.error(
             f"it has UNIQ but not {_DENSITY}; give a multi-order map of probability density"
         )
-    uniq, density = _values(table, "UNIQ"), _values(table, _DENSITY)
-    distance = _distance_columns(table)
-    if uniq.dtype.kind == "f" or any(len(one) != len(uniq) for one in (density, *distance)):
-        raise table.error("UNIQ holds no integers, or the columns have unequal lengths")
-    if not len(uniq):
+    keys = ("UNIQ", _DENSITY, *_distance_columns(table))
+    parts: list[Values] = []
+    rows = 0
+    for slice_ in _slices(table, keys):
+        part = [one.reshape(-1) for one in slice_]
+        if part[0].dtype.kind == "f" or len({len(one) for one in part}) > 1:
+            raise table.error("UNIQ holds no integers, or the columns have unequal lengths")
+        parts.append(part)
+        rows += len(part[0])
+        if rows > MAX_TILES:
+            raise too_many_tiles(table.name)
+    if not rows:
         raise table.error("the table has no rows; fetch it again")
+    uniq, *values = (np.concatenate(column) for column in zip(*parts, strict=True))
     layout = split_uniq(uniq.astype(np.int64), table.name)
-    return _tiles(table, layout, (_DENSITY, density, 1.0), distance)
+    return _tiles(table, layout, _DENSITY, 1.0, [one[layout.row] for one in values])
 
 
 def split_uniq(uniq: NDArray[np.int64], name: str) -> Layout:
@@ -219,77 +241,27 @@ def _flat(table: Table) -> Tiles:
             "INDXSCHM = EXPLICIT, a map of part of the sky, is not understood; "
             "give one of the whole sky or a multi-order one"
         )
-    columns = [_values(table, key), *_distance_columns(table)]
-    nside = _nside(table, {len(column) for column in columns})
+    keys = (key, *_distance_columns(table))
+    nside = _nside(table)
+    if not table.rows:
+        raise table.error("the table has no rows; fetch it again")
     ordering = table.card("ORDERING")
     if ordering != "RING" and not ordering.startswith("NEST"):
         raise table.error(f"ORDERING = {ordering or None!r}; it must be RING or NESTED")
+    layout, values = fold(
+        _whole_sky(table, keys, nside), hp.nside2order(nside), table.name, ring=ordering == "RING"
+    )
     factor = 1.0 if key == _DENSITY else hp.nside2npix(nside) / (4 * np.pi)
-    layout = fold(columns, hp.nside2order(nside), ring=ordering == "RING")
-    return _tiles(table, layout, (key, columns[0], factor), columns[1:])
+    return _tiles(table, layout, key, factor, values)
 
 
-def _nside(table: Table, lengths: set[int]) -> int:
-    """NSIDE of the header, when the columns are that long."""
+def _nside(table: Table) -> int:
+    """NSIDE of the header."""
     nside = table.header.get("NSIDE")
     if not isinstance(nside, int) or not hp.isnsideok(nside, nest=True):
         raise table.error(f"NSIDE = {nside!r}; it must be a power of two in the table's header")
-    if lengths != {hp.nside2npix(nside)}:
-        found = ", ".join(str(one) for one in sorted(lengths))
+    if nside > MAX_NSIDE:
         raise table.error(
-            f"NSIDE = {nside} wants {hp.nside2npix(nside)} pixels, the columns have {found}; "
-            "the file is truncated or its header is wrong"
+            f"NSIDE = {nside}; a flat map is read up to {MAX_NSIDE}, give a multi-order one"
         )
     return nside
-
-
-def fold(columns: Sequence[NDArray[np.generic]], order: int, *, ring: bool = False) -> Layout:
-    """Lay out a flat table.
-
-    Complete sets of four sibling pixels that agree in all columns are folded, again and again. The
-    columns are only ever looked at: a map of NSIDE 1024 with distances is 400 MB.
-
-    Parameters
-    ----------
-    columns
-        Values in the order of the file, each of shape (12 * 4**order,).
-    order
-        HEALPix order of the map.
-    ring
-        Whether the file is in the RING order; otherwise it is in the NESTED one.
-    """
-    pixel = np.arange(12 << 2 * order)
-    row = _ring_rows(order) if ring else pixel
-    starts, orders, rows = [], [], []
-    for level in range(order, -1, -1):
-        first = _equal_families(columns, pixel, row) if level else np.empty(0, dtype=np.int64)
-        keep = np.ones(len(pixel), dtype=bool)
-        keep[(first[:, None] + np.arange(4)).ravel()] = False
-        starts.append(pixel[keep] << 2 * (ORDER - level))
-        orders.append(np.full(len(starts[-1]), level, dtype=np.int8))
-        rows.append(row[keep])
-        pixel, row = pixel[first] >> 2, row[first]
-    start = np.concatenate(starts)
-    sort = np.argsort(start)
-    return Layout(start[sort], np.concatenate(orders)[sort], np.concatenate(rows)[sort])
-
-
-def _ring_rows(order: int) -> NDArray[np.int64]:
-    """Row in a RING file of each pixel in the NESTED order; by parts, to save memory."""
-    rows = np.arange(12 << 2 * order)
-    for begin in range(0, len(rows), _CHUNK):
-        part = slice(begin, begin + _CHUNK)
-        rows[part] = hp.nest2ring(1 << order, rows[part])
-    return rows
-
-
-def _equal_families(
-    columns: Sequence[NDArray[np.generic]], pixel: NDArray[np.int64], row: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Where sets of four siblings begin that are complete and agree in all columns."""
-    first: NDArray[np.int64] = np.flatnonzero(pixel[:-3] & 3 == 0)
-    first = first[pixel[first + 3] == pixel[first] + 3]
-    for column in columns:
-        for sibling in (1, 2, 3):
-            first = first[column[row[first]] == column[row[first + sibling]]]
-    return first

@@ -5,43 +5,23 @@ pixel or density) and multi-order ones (UNIQ and PROBDENSITY), each with or with
 DISTSIGMA and DISTNORM, plain or gzipped. Conventions: LIGO-T1800137, and the LVK user guide.
 """
 
-import gzip
-import io
 import math
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from ampelstream.errors import SkyMapError
+from ampelstream.codecs.fitsfile import DAMAGE, FitsFile, is_fits
+from ampelstream.errors import DecodeError, SkyMapError
 from ampelstream.model.times import jd_from_iso
 from ampelstream.sky.encodings import COLUMNS, Table, tiles_of
 from ampelstream.sky.tiles import Tiles
 
 __all__ = ["observation_jd", "read_fits"]
 
-_GZIP = b"\x1f\x8b"
 _MJD_EPOCH_JD = 2400000.5
-
-# What astropy, numpy and gzip raise for damaged files (found by cutting and mangling real ones).
-_DAMAGE = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    TypeError,
-    UnicodeError,
-    ValueError,
-    fits.VerifyError,
-    zlib.error,
-)
 
 Header = Mapping[str, str | float]
 
@@ -66,24 +46,25 @@ def read_fits(data: bytes, name: str) -> tuple[Header, Tiles]:
     Raises
     ------
     SkyMapError
-        It is no FITS file, is damaged, holds no HEALPix table, or its values make no sense.
+        It is no FITS file, is damaged, holds no HEALPix table, is larger than a map can be, or its
+        values make no sense.
     """
-    if not data.startswith((b"SIMPLE  =", _GZIP)):
+    if not is_fits(data):
         what = "is empty" if not data else f"begins with {data[:8]!r}, which is not FITS"
         raise SkyMapError(f"sky map {name} {what}; give a HEALPix map in FITS, plain or gzipped")
     with _damage(name), warnings.catch_warnings():
         # what astropy warns of (odd cards) does not matter, or fails below (truncation)
         warnings.simplefilter("ignore", AstropyWarning)
-        stream = gzip.GzipFile(fileobj=io.BytesIO(data)) if data.startswith(_GZIP) else None
-        with fits.open(stream or io.BytesIO(data), memmap=False) as hdus:
-            hdu = _healpix_table(hdus, name)
-            header = _cards(hdu.header)
-            columns = {
-                key.upper(): hdu.data.field(key)
-                for key in hdu.columns.names
-                if key.upper() in COLUMNS
-            }
-    return header, tiles_of(Table(name, header, columns))
+        file = FitsFile(data)
+        found = _healpix_table(file, name)
+        header = _cards(found)
+        # of two columns that differ in capitals only, the last
+        wanted = {key.upper(): key for key in _columns(found) if key.upper() in COLUMNS}
+        slices = file.slices(found, {key: ours for ours, key in wanted.items()})
+        table = Table(name, header, frozenset(wanted), found["NAXIS2"], slices)
+        tiles = tiles_of(table)
+        file.finish()
+        return header, tiles
 
 
 def observation_jd(header: Mapping[str, str | float]) -> float | None:
@@ -110,27 +91,31 @@ def _damage(name: str) -> Iterator[None]:
         yield
     except SkyMapError:
         raise
-    except _DAMAGE as error:
+    except DecodeError as error:
+        raise SkyMapError(f"sky map {name} {error}") from error
+    except DAMAGE as error:
         raise SkyMapError(
             f"sky map {name} is truncated or damaged ({type(error).__name__}: {error}); "
             "fetch it again"
         ) from error
 
 
-def _healpix_table(hdus: fits.HDUList, name: str) -> fits.BinTableHDU:
+def _columns(header: fits.Header) -> list[str]:
+    """Names of the columns of a table."""
+    numbers = range(1, int(header["TFIELDS"]) + 1)
+    return [str(header.get(f"TTYPE{number}", "")).strip() for number in numbers]
+
+
+def _healpix_table(file: FitsFile, name: str) -> fits.Header:
     """Find the first table that calls itself HEALPix, or has the columns of a multi-order map."""
-    seen, end = [], -1
-    for hdu in hdus:
-        begin = hdu.fileinfo()["hdrLoc"]
-        if begin <= end:  # astropy goes round in circles where a header names a negative length
-            raise SkyMapError(f"sky map {name} is damaged (a negative length); fetch it again")
-        end = begin
-        if not isinstance(hdu, fits.BinTableHDU):
-            continue
-        names = [one.upper() for one in hdu.columns.names]
-        if str(hdu.header.get("PIXTYPE", "")).strip().upper() == "HEALPIX" or "UNIQ" in names:
-            return hdu
-        seen.append(", ".join(names) or "no columns")
+    seen = []
+    for header in file.headers():
+        if header.get("XTENSION") not in {"BINTABLE", "A3DTABLE"} or header.get("ZIMAGE"):
+            continue  # ZIMAGE: an image, compressed
+        names = [one.upper() for one in _columns(header)]
+        if str(header.get("PIXTYPE", "")).strip().upper() == "HEALPIX" or "UNIQ" in names:
+            return header
+        seen.append(", ".join(filter(None, names)) or "no columns")
     found = f"its tables have {'; '.join(seen)}" if seen else "no table at all: is it truncated?"
     raise SkyMapError(
         f"sky map {name} has no HEALPix table ({found}); the table of a sky map has the card "

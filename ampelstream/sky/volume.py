@@ -10,7 +10,8 @@ sort. ligo.skymap's ``crossmatch`` sums over voxels instead, with the same limit
 its grid is the distance at which it takes the density, so that the values can be compared.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ _ROOT_TAU = float(np.sqrt(2 * np.pi))
 # below this mu/sigma the recurrence loses digits (as x^4 eps), and the quadrature is exact
 _FAR_BELOW = -8.0
 _NODES = 48
+_PART = 1 << 16
+"""Tiles at a time: a map may have millions, and the intermediates of all would be many times it."""
 
 
 class Moments(NamedTuple):
@@ -50,7 +53,7 @@ def marginal_moments(probability: NDArray[np.float64], distances: Distances) -> 
     """
     good = distances.norm > 0
     sigma, weight = distances.sigma[good], probability[good]
-    first, second = _conditional(distances.mu[good] / sigma)
+    first, second = _by_parts(_conditional, distances.mu[good] / sigma)
     mean = float(np.sum(weight * sigma * first))
     square = float(np.sum(weight * sigma**2 * second))
     return Moments(mean, float(np.sqrt(max(square - mean**2, 0.0))))
@@ -101,10 +104,10 @@ class Volume:
         probability = tiles.density * tiles.area()
         self._reach = _REACH * marginal_moments(probability, distances).mean
         self._tiles, self._distances = tiles, distances
-        self._peak = tiles.density * distances.norm / (distances.sigma * _ROOT_TAU)
-        ranked = np.argsort(-self._peak, kind="stable")
-        ranked = ranked[self._peak[ranked] > 0]
-        self._depth = -np.log(self._peak[ranked])
+        peak = _peak(tiles.density, distances.norm, distances.sigma)
+        ranked = np.argsort(-peak, kind="stable")
+        ranked = ranked[peak[ranked] > 0]
+        self._depth = -np.log(peak[ranked])
         self._mu, self._sigma = distances.mu[ranked], distances.sigma[ranked]
         self._weight = probability[ranked] * distances.norm[ranked] / total
 
@@ -124,7 +127,8 @@ class Volume:
     def density(self, tile: int, distance: float) -> float:
         """Probability per volume [1/Mpc^3] in a tile at a distance [Mpc]."""
         mu, sigma = float(self._distances.mu[tile]), float(self._distances.sigma[tile])
-        return float(np.exp(-0.5 * ((distance - mu) / sigma) ** 2) * self._peak[tile])
+        peak = _peak(self._tiles.density[tile], self._distances.norm[tile], sigma)
+        return float(np.exp(-0.5 * ((distance - mu) / sigma) ** 2) * peak)
 
     def probability_above(self, density: float) -> float:
         """Probability of all positions with at least that density [1/Mpc^3], at most 1."""
@@ -135,13 +139,27 @@ class Volume:
         else:
             count = len(self._depth)
             half = np.full(count, np.inf)
-        inside = _between(self._mu[:count], self._sigma[:count], half)
+        (inside,) = _by_parts(_between, self._mu[:count], self._sigma[:count], half)
         return min(float(np.sum(self._weight[:count] * inside)), 1.0)
+
+
+def _peak(density: Any, norm: Any, sigma: Any) -> Any:
+    """Highest probability per volume [1/Mpc^3] along the line of sight of a tile."""
+    return density * norm / (sigma * _ROOT_TAU)
+
+
+def _by_parts(
+    function: Callable[..., tuple[NDArray[np.float64], ...]], *arguments: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Values of a function of each tile, for so many tiles at a time: it has many intermediates."""
+    begins = range(0, len(arguments[0]), _PART) or range(1)
+    parts = [function(*(one[begin : begin + _PART] for one in arguments)) for begin in begins]
+    return [one[0] if len(one) == 1 else np.concatenate(one) for one in zip(*parts, strict=True)]
 
 
 def _between(
     mu: NDArray[np.float64], sigma: NDArray[np.float64], half: NDArray[np.float64]
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64]]:
     """Integral of r^2 N(r; mu, sigma) [Mpc^2] over |r - mu| <= half sigma, r >= 0.
 
     With z = (r - mu) / sigma it is (mu^2 + sigma^2) Phi(z) - sigma (r + mu) phi(z), from the lower
@@ -159,4 +177,4 @@ def _between(
     ]
     integral = (mu**2 + sigma**2) * mass - sigma / _ROOT_TAU * (ends[1] - ends[0])
     positive: NDArray[np.float64] = np.maximum(integral, 0.0)
-    return positive
+    return (positive,)

@@ -15,6 +15,7 @@ __all__ = ["Member", "members"]
 _BLOCK: Final = tarfile.BLOCKSIZE
 _NAME_LIMIT: Final = 1 << 20
 """Names and attributes of a member come in members of their own, which are never this long."""
+_SPARSE = b"GNU.sparse"
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _LINKS = (tarfile.LNKTYPE, tarfile.SYMTYPE)
 
@@ -83,7 +84,7 @@ def _padded(size: int) -> int:
 
 
 def _attributes(data: bytes) -> dict[str, str]:
-    """Attributes of an extended header (POSIX pax): lines of length, name and value."""
+    """Attributes of an extended header (POSIX pax) that matter: lines of length, name and value."""
     found: dict[str, str] = {}
     while data:
         length, _, _ = data.partition(b" ")
@@ -91,7 +92,10 @@ def _attributes(data: bytes) -> dict[str, str]:
             break
         line, data = data[: int(length)], data[int(length) :]
         name, _, value = line[len(length) + 1 : -1].partition(b"=")
-        found[name.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        if name.startswith(_SPARSE):
+            name = _SPARSE
+        if name in {b"path", b"size", _SPARSE}:  # of the others there may be any number
+            found[name.decode()] = value.decode("utf-8", "surrogateescape")
     return found
 
 
@@ -176,7 +180,7 @@ class _Archive:
             skip = ""
             if linked:
                 skip = "a link, and not the file itself"
-            elif kind not in _PLAIN or any(key.startswith("GNU.sparse") for key in said):
+            elif kind not in _PLAIN or _SPARSE.decode() in said:
                 skip = "not a plain file"
             member = Member(window, begin, size, archive=self._name, name=name, skip=skip)
             yield member

@@ -23,18 +23,18 @@ from ampelstream.codecs.avrocontainer import (
 from ampelstream.codecs.avroplan import GARBAGE
 from ampelstream.codecs.avrowalk import MAX_VARINT, Skip, compile_skip, read_long
 from ampelstream.errors import DecodeError
-from ampelstream.sources.window import Piece, Window
+from ampelstream.sources.window import KEPT_BYTES, RECORD_LIMIT, Piece, Window
 
 __all__ = ["BLOCK_LIMIT", "split_container"]
 
-BLOCK_LIMIT = 256 << 20
+BLOCK_LIMIT = 64 << 20
 """A block that says it is larger is taken for damaged: it must not fill the memory [bytes]."""
+_BLOCK_RECORDS = 1_000_000
+"""Nor may it hold more records than that; a packet has some kilobytes."""
 
 _HEADER_LIMIT = 16 << 20
 _HEADER_STEP = 1 << 16
 _SCHEMAS_KEPT = 64
-_KEPT = 1 << 20
-"""So much of a damaged region is kept with its dead letter [bytes]."""
 
 
 class _Head(NamedTuple):
@@ -136,13 +136,8 @@ def split_container(window: Window, name: str) -> Iterator[Piece]:
     window.reach(1)
     start = window.begin
     window.reach(start + len(MAGIC))
-    if window.cut(start, start + len(MAGIC)) != MAGIC:
-        value = window.rest()
-        yield Piece(name, value, window.take_fault())
-        return
-    if _is_packet(window):
-        value = window.rest()
-        yield Piece(name, value, window.take_fault())
+    if window.cut(start, start + len(MAGIC)) != MAGIC or _is_packet(window):
+        yield Piece(name, *window.rest(RECORD_LIMIT))
         return
     yield from _Splitter(window, name).pieces()
 
@@ -299,7 +294,7 @@ class _Splitter:
             seen = max(seen, window.end - MARKER_BYTES + 1)
             if window.end - window.begin > 2 * BLOCK_LIMIT:
                 window.move(seen)
-            window.grow()
+            window.grow(2 * BLOCK_LIMIT)
 
     def _next_header(self, at: int, end: int) -> int:
         """Position of a container's header; -1 where none begins before ``end``."""
@@ -320,11 +315,13 @@ class _Splitter:
         head = self._head
         if head.skip is None:
             return (), head.fault
+        if block.records > _BLOCK_RECORDS:
+            return (), f"a block has no more than {_BLOCK_RECORDS} records"
         try:
             body = inflate(self._window.cut(block.begin, stop), head.codec, BLOCK_LIMIT, cut=cut)
         except DecodeError as error:
             return (), str(error)
-        records, wrong = _walk(body, head.skip, block.records if cut else len(body))
+        records, wrong = _walk(body, head.skip, block.records if cut else _BLOCK_RECORDS + 1)
         if not wrong:
             right = len(records) == block.records
             return records, "" if right else f"it holds {len(records)} records"
@@ -346,7 +343,7 @@ class _Splitter:
         return f"{position} ({block.records} record{'s' if block.records != 1 else ''})"
 
     def _damage(self, at: int, stop: int, reason: str) -> Piece:
-        return Piece(self._name, self._window.cut(at, min(stop, at + _KEPT)), reason)
+        return Piece(self._name, self._window.cut(at, min(stop, at + KEPT_BYTES)), reason)
 
 
 def _walk(body: bytes, skip: Skip, most: int) -> tuple[list[bytes], str]:

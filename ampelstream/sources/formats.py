@@ -7,7 +7,6 @@ with a fault: it ends in the dead letters, not in silence.
 import bz2
 import gzip
 import io
-import lzma
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,12 +15,15 @@ from typing import Any, cast
 
 import msgspec
 
+from ampelstream.codecs.alerts import MANY_VALUES
+from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.errors import SourceError
 from ampelstream.model.record import Stream
 from ampelstream.sources.archive import Member, members
 from ampelstream.sources.avrofile import split_container
 from ampelstream.sources.parquet import rows
-from ampelstream.sources.window import BROKEN, Piece, Skipped, Window
+from ampelstream.sources.window import BROKEN, RECORD_LIMIT, Piece, Skipped, Window
+from ampelstream.sources.xz import XzFile
 
 __all__ = ["ONE_RECORD", "known_suffixes", "plain_name", "read_file", "suffix_of", "why_not"]
 
@@ -33,20 +35,25 @@ _TAR = (".tar", ".tar.gz", ".tgz")
 _PARQUET = ".parquet"
 _AS_THEY_ARE = (".fits.gz", ".fit.gz")
 """Sky maps stay compressed: so they are kept, and their digests are those of the files."""
+_MAP_LIMIT = 128 << 20
+"""Longest file of a sky map, as it is [byte]: the worst map of NSIDE 2048, gzipped, has 110 MiB."""
 _VERSION = re.compile(r",\d+$")
 _BUFFER = 1 << 16
 _COMPRESSED: Mapping[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ": lzma.LZMAFile,
+    b"\xfd7zXZ": XzFile,
 }
 
 
 def _whole(window: Window, name: str) -> Iterator[Piece]:
     """Read a file that is one record."""
-    value = window.rest()
-    fault = window.take_fault()
-    yield Piece(name, value, f"the file breaks off or is damaged: {fault}" if fault else "")
+    yield Piece(name, *window.rest(RECORD_LIMIT))
+
+
+def _map(window: Window, name: str) -> Iterator[Piece]:
+    """Read a sky map, as it is."""
+    yield Piece(name, *window.rest(_MAP_LIMIT))
 
 
 def _lines(window: Window, name: str) -> Iterator[Piece]:
@@ -55,18 +62,25 @@ def _lines(window: Window, name: str) -> Iterator[Piece]:
     while True:
         begin = window.begin
         stop = window.find(b"\n", max(begin, seen))
+        if stop < 0 and window.ended:
+            break
+        if (window.end if stop < 0 else stop) - begin > RECORD_LIMIT:
+            number += 1
+            fault = f"the line is longer than {RECORD_LIMIT >> 20} MiB, and is passed over"
+            yield Piece(f"{name}:{number}", window.pass_line(), fault)
+            seen = window.begin
+            continue
         if stop < 0:
-            if window.ended:
-                break
             seen = window.end
-            window.grow()
+            window.grow(RECORD_LIMIT)
             continue
         number += 1
         text = window.cut(begin, stop).strip()
         window.move(stop + 1)
         if text:
             yield Piece(f"{name}:{number}", text)
-    text = window.rest().strip()
+    text = window.cut(window.begin, window.end).strip()
+    window.move(window.end)
     fault = window.take_fault()
     if text and (not fault or isinstance(_parsed(text), dict)):
         yield Piece(f"{name}:{number + 1}", text)
@@ -76,6 +90,8 @@ def _lines(window: Window, name: str) -> Iterator[Piece]:
 
 
 def _parsed(text: bytes) -> Any:
+    if has_more_values(text, MANY_VALUES):
+        return None  # the codec says why it cannot be decoded
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -92,7 +108,8 @@ def _rows(window: Window, name: str) -> Iterator[Piece]:
 _LINES = (".ndjson", ".jsonl", ".ndjson.gz")
 _READERS: Mapping[Stream, Mapping[str, Reader]] = {
     "alerts": dict.fromkeys((".avro", ".avro.gz"), split_container) | dict.fromkeys(_LINES, _rows),
-    "notices": dict.fromkeys(ONE_RECORD, _whole) | dict.fromkeys(_LINES, _lines),
+    "notices": {one: _map if ".fit" in one else _whole for one in ONE_RECORD}
+    | dict.fromkeys(_LINES, _lines),
 }
 _INSIDE: Mapping[Stream, Mapping[str, Reader]] = {
     "alerts": {**_READERS["alerts"], ".json": _whole, ".json.gz": _whole},

@@ -5,12 +5,18 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["BROKEN", "Piece", "Skipped", "Value", "Window"]
+__all__ = ["BROKEN", "KEPT_BYTES", "RECORD_LIMIT", "Piece", "Skipped", "Value", "Window"]
 
 Value = bytes | Mapping[str, Any]
 
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """What reading raises where the disk fails or a compressed stream is damaged or breaks off."""
+
+RECORD_LIMIT = 64 << 20
+"""Longest record of a file, inflated [byte]: four times what a topic takes. A file of some
+kilobytes may hold a line without end; what is longer is passed over, and said."""
+KEPT_BYTES = 1 << 20
+"""So much of what cannot be read is kept with its dead letter [byte]."""
 
 _STEP = 1 << 18
 
@@ -46,6 +52,10 @@ class Skipped(NamedTuple):
 
     name: str
     reason: str
+
+
+def _too_long(most: int) -> str:
+    return f"a record is longer than {most >> 20} MiB, and is passed over"
 
 
 class Window:
@@ -103,9 +113,16 @@ class Window:
         self.ended = not piece
         return piece
 
-    def grow(self) -> None:
-        """Read on; each time as much again, so that the cost of a search is linear."""
-        self.reach(self.end + max(_STEP, self.end - self.begin))
+    def grow(self, most: int) -> None:
+        """Read on; each time as much again, so that the cost of a search is linear.
+
+        Parameters
+        ----------
+        most
+            The window does not become longer than that, by more than a step.
+        """
+        size = self.end - self.begin
+        self.reach(self.end + max(_STEP, min(size, most - size)))
 
     def cut(self, begin: int, end: int) -> bytes:
         """Bytes of the stream; fewer where it or the window does not hold them."""
@@ -123,13 +140,35 @@ class Window:
             self._first, self._at, self._data = self.end, 0, self._next()
         self._at = min(to, self.end) - self._first
 
-    def rest(self) -> bytes:
-        """All that is left; the window then is at the end of the stream."""
-        while not self.ended:
-            self.grow()
-        value = self._data[self._at :]
-        self.move(self.end)
-        return value
+    def rest(self, most: int) -> tuple[bytes, str]:
+        """All that is left, and what is wrong with it; the window then is behind it.
+
+        Parameters
+        ----------
+        most
+            If more is left, only its beginning is given, and the window stays in the middle of it.
+        """
+        parts = [self._data[self._at :]]
+        size = len(parts[0])
+        self._first, self._at, self._data = self.end, 0, b""
+        while size <= most and not self.ended:
+            parts.append(self._next())
+            self._first += len(parts[-1])
+            size += len(parts[-1])
+        if size > most:
+            return b"".join(parts[: KEPT_BYTES // _STEP + 1])[:KEPT_BYTES], _too_long(most)
+        fault = self.take_fault()
+        broken = f"the file breaks off or is damaged: {fault}" if fault else ""
+        return b"".join(parts), broken
+
+    def pass_line(self) -> bytes:
+        """Go behind the next end of a line, or to the end; give the beginning of what is passed."""
+        kept = self.cut(self.begin, self.begin + KEPT_BYTES)
+        while (stop := self.find(b"\n", self.begin)) < 0 and not self.ended:
+            self.move(self.end)
+            self.reach(self.end + 1)
+        self.move(self.end if stop < 0 else stop + 1)
+        return kept
 
     def take_fault(self) -> str:
         """Why the stream broke off, to be reported once."""

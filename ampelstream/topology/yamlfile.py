@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ampelstream.errors import ConfigError
 from ampelstream.shipped import topologies, topology_path
 from ampelstream.topology.spec import TopologySpec
+from ampelstream.topology.yamlloader import read_yaml
 
 __all__ = ["load", "parse"]
 
@@ -116,15 +117,7 @@ def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
     ConfigError
         It is not YAML, or says what it may not; all problems are named.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        if quote:
-            raise ConfigError(f"{file} is not valid YAML: {error}") from error
-        mark = getattr(error, "problem_mark", None)
-        position = f"{file}:{mark.line + 1}" if mark is not None else str(file)
-        raise ConfigError(f"{position}: not valid YAML") from None
+    root, content = read_yaml(text, file, quote=quote)
     if root is not None:
         _twice(root, file)
     try:

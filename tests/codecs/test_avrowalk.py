@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ampelstream.codecs import avropick
+from ampelstream.codecs.avrocontainer import long_bytes
+from ampelstream.codecs.avropick import compile_entries
 from ampelstream.codecs.avrowalk import compile_skip, read_long
 from ampelstream.errors import DecodeError
 
@@ -94,3 +97,21 @@ def test_a_huge_array_is_refused_at_once() -> None:
     fastavro.schemaless_writer(out, "long", 2**60)
     with pytest.raises(DecodeError, match="does not fit"):
         skip(out.getvalue(), 0)
+
+
+def test_items_of_no_size_are_bounded_in_all_blocks_together() -> None:
+    skip = compile_skip({"type": "array", "items": "null"}, {})
+    block = long_bytes(60)  # sixty values of nothing
+    assert skip(block + b"\0" + bytes(100), 0) == 2
+    with pytest.raises(DecodeError, match="does not fit"):
+        skip(block * 50 + b"\0" + bytes(100), 0)
+
+
+def test_a_history_of_nothing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avropick, "_MANY_ENTRIES", 100)
+    nothing = {"type": "record", "name": "n", "fields": []}
+    entries = compile_entries("h", {"type": "array", "items": nothing}, frozenset({"jd"}), {})
+    assert entries is not None
+    assert entries(long_bytes(50) * 2 + b"\0" + bytes(100), 0) == [{}] * 100
+    with pytest.raises(DecodeError, match="a history of 150 entries does not fit"):
+        entries(long_bytes(50) * 3 + b"\0" + bytes(100), 0)

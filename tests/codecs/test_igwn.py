@@ -80,6 +80,22 @@ def test_a_notice_that_was_written_anew_says_the_same() -> None:
         assert igwn.decode(other).revision.content_digest != first.revision.content_digest
 
 
+def test_of_a_key_that_stands_twice_the_last_counts_for_all() -> None:
+    twice = changed().replace(b'{"', b'{"superevent_id": "S1", "', 1)
+    notice = igwn.decode(twice)
+    assert notice.revision == igwn.decode(changed()).revision
+    assert notice.revision.event_id != "S1"
+
+
+@pytest.mark.parametrize("many", ["{}", "[]", "0", '{"a":0}'])
+def test_a_notice_of_very_many_values_is_refused_before_they_are_made(many: str) -> None:
+    few = ",".join([many] * 20_000).encode()
+    assert igwn.decode(changed().replace(b"{", b'{"x": [' + few + b"],", 1)).skymap
+    much = ",".join([many] * 150_000).encode()
+    with pytest.raises(DecodeError, match="more than 100000 values"):
+        igwn.decode(changed().replace(b"{", b'{"x": [' + much + b"],", 1))
+
+
 @pytest.mark.parametrize("more", ["1" * 5000, "1e400", "[" * 3000 + "]" * 3000, r'"\ud800"', "NaN"])
 def test_odd_json_gives_a_notice_or_an_error(more: str) -> None:
     value = changed()[:-1] + f', "more": {more}}}'.encode()

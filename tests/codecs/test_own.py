@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import fastavro
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampelstream.codecs import own
 from ampelstream.errors import DecodeError
-from ampelstream.model.announcement import Tick
+from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -22,7 +23,7 @@ from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.reaction import Reaction
 from ampelstream.shipped import earlier_schemas, schema_path
 
-SCHEMAS = ("detection", "event", "candidate", "dead_letter", "reaction", "tick")
+SCHEMAS = ("detection", "event", "announcement", "candidate", "dead_letter", "reaction", "tick")
 text = st.text(max_size=8)
 number = st.floats(allow_nan=False, allow_infinity=False)
 longs = st.integers(-(2**63), 2**63 - 1)
@@ -51,6 +52,18 @@ json_data = st.recursive(
     max_leaves=6,
 )
 bodies = st.dictionaries(text, json_data, max_size=3)
+events = st.builds(
+    EventRevision,
+    event_id=text,
+    alert_type=text,
+    time_created=text,
+    content_digest=text,
+    t0_jd=maybe(number),
+    significant=maybe(st.booleans()),
+    instruments=st.lists(text, max_size=2).map(tuple),
+    classification=st.dictionaries(text, number, max_size=3),
+    external=maybe(st.builds(ExternalCoincidence, observatory=maybe(text))),
+)
 messages: dict[str, st.SearchStrategy[Any]] = {
     "detection": st.builds(
         Detection,
@@ -64,17 +77,9 @@ messages: dict[str, st.SearchStrategy[Any]] = {
         where=places,
         datapoints=st.lists(points, max_size=3).map(tuple),
     ),
-    "event": st.builds(
-        EventRevision,
-        event_id=text,
-        alert_type=text,
-        time_created=text,
-        content_digest=text,
-        t0_jd=maybe(number),
-        significant=maybe(st.booleans()),
-        instruments=st.lists(text, max_size=2).map(tuple),
-        classification=st.dictionaries(text, number, max_size=3),
-        external=maybe(st.builds(ExternalCoincidence, observatory=maybe(text))),
+    "event": events,
+    "announcement": st.builds(
+        Announcement, revision=events, skymap=st.binary(max_size=20), where=places, member=text
     ),
     "candidate": st.builds(
         Candidate,
@@ -192,7 +197,21 @@ def fields_of(schema: Any) -> Iterator[dict[str, Any]]:
             yield from fields_of(value)
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@settings(deadline=None, max_examples=40)
+@given(messages["announcement"], st.integers(1, 25))
+def test_parts_of_an_announcement(whole: Announcement, most: int) -> None:
+    parts = whole.split(most)
+    assert [own.decode_announcement(own.encode_announcement(one)) for one in parts] == parts
+    assert b"".join(one.skymap for one in parts) == whole.skymap
+    if len(whole.skymap) <= most:
+        assert parts == [whole]  # in the schema that earlier versions read
+        return
+    broken = msgspec.structs.replace(parts[-1], part=len(parts))
+    with pytest.raises(DecodeError, match=rf"part {len(parts)} of {len(parts)}"):
+        own.decode_announcement(own.encode_announcement(broken))
+
+
+@pytest.mark.parametrize("name", [*SCHEMAS, "announcement_part", "tick"])
 def test_every_field_is_documented(name: str) -> None:
     schema = json.loads(schema_path(name).read_text())
     assert schema["namespace"] == "ampelstream"

@@ -211,7 +211,7 @@ def test_side_by_side_gives_the_same_bytes_as_one_after_the_other(
         for n, name in enumerate(("MS1", "MS2"))
     ]
     said: list[Any] = [make_detection(**facts, offset=n) for n, facts in enumerate(told)]
-    for one in (*notices, Tick(T0 + 31)):
+    for one in (*notices, Tick(T0 + 31, "alerts", 0, T0 + 2000)):
         said.insert(dice.randrange(len(said) + 1), one)
     records = [
         Record(Coordinates("t", 0, n), "events" if one in notices else "detections", one)

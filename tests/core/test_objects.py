@@ -134,6 +134,18 @@ def test_bytes_that_are_nothing_are_a_dead_letter_with_their_coordinates(
     assert partition.accounting.total("failed", "detections") == 1
 
 
+def test_a_record_that_could_not_be_read_is_a_dead_letter(
+    wide: Topology, make_partition: Any
+) -> None:
+    partition = make_partition(wide)
+    where = Coordinates("ampel.wide.events", 2, 5)
+    [output] = partition.objects.process([Record(where, "events", None, "offsets 5 to 9 are bad")])
+    letter = output.value
+    assert (letter.where, letter.error, letter.reason, letter.value) == (
+        *(where, "SourceError", "offsets 5 to 9 are bad", b""),
+    )
+
+
 def test_an_object_that_no_store_takes_stays_as_it_was(
     wide: Topology, make_partition: Any, make_detection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,17 @@ def rules(make_topology: Callable[[str], Topology]) -> Rules:
     return Rules(make_topology(RULES))
 
 
+def test_a_record_that_could_not_be_read_is_a_dead_letter(rules: Rules) -> None:
+    where = Coordinates("candidates", 1, 5)
+    [output] = rules.react.process([Record(where, "candidates", None, "offsets 5 to 9 are bad")])
+    letter = output.value
+    assert isinstance(letter, DeadLetter)
+    assert (letter.where, letter.error, letter.reason) == (
+        *(where, "SourceError", "offsets 5 to 9 are bad"),
+    )
+    assert rules.see(None) == []  # the candidate is none any longer
+
+
 def test_new_withdrawn_reinstated(rules: Rules) -> None:
     seen = [
         *rules.see(candidate(0.9)),  # the condition does not hold: nothing to say

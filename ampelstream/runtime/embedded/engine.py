@@ -33,12 +33,26 @@ from ampelstream.runtime.settings import STEPS
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["BATCH", "Engine", "Progress"]
+__all__ = ["BATCH", "Engine", "Progress", "next_batch"]
 
 BATCH = 500
 """Records that are handled, and committed, together."""
 _NO_OFFSET = -1
 """Of streams in memory."""
+_BATCH_BYTES = 64 << 20
+"""Fewer of them, where their values come to so much [byte]: they may all end as dead letters."""
+
+
+def next_batch(records: Iterator[SourceRecord], most: int = BATCH) -> list[SourceRecord]:
+    """Take records that are to be handled together; none at the end."""
+    batch: list[SourceRecord] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(record.value)  # of a row of a table, that many columns
+        if len(batch) >= most or size >= _BATCH_BYTES:
+            break
+    return batch
 
 
 class Engine:
@@ -137,7 +151,7 @@ class Engine:
             self.letters = LetterFile(letter_file, self.tables, self.progress.letter, stored)
         self._clock = clock
         self._commit_every = commit_every
-        self._since_commit = 0
+        self._since_commit = self._bytes_since = 0
         self._uncommitted_since: float | None = None
 
     def process(
@@ -211,6 +225,7 @@ class Engine:
                     yield Record(record.read_at, output.stream, output.value)  # type: ignore[arg-type]  # (what ingest gives is no reaction)
             self.progress.handled(record.read_at, again=again)
             self._since_commit += 1
+            self._bytes_since += len(record.value)
 
     def _followed(self, found: list[Output]) -> list[Output]:
         """Let the rules look at candidates, and keep dead letters."""
@@ -266,7 +281,8 @@ class Engine:
     def _commit_when_due(self) -> None:
         since = self._uncommitted_since
         late = since is not None and self._clock() - since >= PORTION_SECONDS
-        if late or self._since_commit >= self._commit_every:
+        full = self._since_commit >= self._commit_every or self._bytes_since >= _BATCH_BYTES
+        if late or full:
             self.commit()
 
     def commit(self) -> None:
@@ -275,7 +291,7 @@ class Engine:
             processor.committed()
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
-        self._since_commit = 0
+        self._since_commit = self._bytes_since = 0
         self._uncommitted_since = None
         if self.letters is not None:
             self.letters.write()

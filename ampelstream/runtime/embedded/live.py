@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Protocol
 
-from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.rereading import Rereading
 from ampelstream.sources import Source, merge
 from ampelstream.sources.merge import After
@@ -96,7 +95,7 @@ def follow(
         count = 0
         beat(left)
         records = iter(merge(followed, offsets))
-        while batch := list(islice(records, BATCH)):
+        while batch := next_batch(records):
             engine.process(batch, stop.is_set)
             for record in batch:
                 position = record.read_at

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from ampelstream.errors import ConfigError, StateError
@@ -21,7 +20,7 @@ from ampelstream.model.times import jd_from_unix
 from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
 from ampelstream.runtime import outputs
-from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
 from ampelstream.runtime.service.journal import Journals
 from ampelstream.runtime.settings import POOL_PROCESSES
@@ -173,7 +172,7 @@ class Replay:
             sizes = [source.estimate() for source in self._sources]
             total = None if None in sizes else sum(size for size in sizes if size is not None)
             shown = iter(watch(records, done, total))
-            while batch := list(islice(shown, self._batch)):
+            while batch := next_batch(shown, self._batch):
                 engine.process(batch)
             engine.commit()
             report = collect(engine, description=self._description, simulated=self._simulated)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from ampelstream.errors import AmpelstreamError, SourceError
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.safefaust.unreadable import set_aside
 
 __all__ = ["open_admin", "open_consumer", "open_producer", "reaching"]
 
@@ -51,12 +52,27 @@ async def open_admin(connection: Connection) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def open_consumer(connection: Connection, **options: Any) -> AsyncIterator[Any]:
-    """Give a consumer; SourceError where the cluster fails."""
+async def open_consumer(
+    connection: Connection, *, sets_aside: bool = False, **options: Any
+) -> AsyncIterator[Any]:
+    """Give a consumer; SourceError where the cluster fails.
+
+    Parameters
+    ----------
+    connection
+        To which cluster.
+    sets_aside
+        Whether a batch of records that cannot be inflated is given as one record with a fault (see
+        ``safefaust/unreadable.py``); otherwise it is a failure.
+    options
+        Of aiokafka's consumer.
+    """
     with reaching(connection):
         client = AIOKafkaConsumer(**connection.client_options(), **options)
         try:
             await client.start()
+            if sets_aside:
+                set_aside(client)
             yield client
         finally:
             await client.stop()

@@ -22,6 +22,7 @@ from ampelstream.model.streams import Output, Parked, Record, StreamName
 from ampelstream.runtime.kafka.headers import DUE, SINCE, decode_origin, decode_time, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.safefaust.outbox import Outgoing
+from ampelstream.runtime.safefaust.unreadable import fault_of
 
 __all__ = ["LONGEST_WAIT_SECONDS", "encode", "record_of", "source_record"]
 
@@ -52,13 +53,13 @@ def source_record(record: ConsumerRecord, stream: Stream, *, ours: bool) -> Sour
         Whether it lies on our own cluster: only there headers are believed that say where a record
         came from first, and since when it waits.
     """
-    position = Coordinates(record.topic, record.partition, record.offset)
-    where, member, since = position, "", 0.0
+    where = Coordinates(record.topic, record.partition, record.offset)
+    position, member, since = where, "", 0.0
     if ours and record.headers:
         where, member = decode_origin(record.headers) or (where, member)
         since = decode_time(record.headers, SINCE)
-    value = record.value or b""
-    return SourceRecord(where, stream, value, member, since=since, position=position)
+    fault, value = fault_of(record), record.value or b""
+    return SourceRecord(where, stream, value, member, fault, since, position)
 
 
 def record_of(record: ConsumerRecord, names: TopicNames) -> Record:
@@ -69,7 +70,7 @@ def record_of(record: ConsumerRecord, names: TopicNames) -> Record:
         stream = "detections"
     else:
         stream = "events" if record.topic == names.events else "candidates"
-    return Record(where, stream, record.value)
+    return Record(where, stream, record.value, fault_of(record))
 
 
 def encode(

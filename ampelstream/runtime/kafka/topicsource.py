@@ -23,6 +23,7 @@ from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reachin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
+from ampelstream.runtime.safefaust.unreadable import UnreadableRecord, fault_of
 from ampelstream.sources import Skipped
 from ampelstream.sources.merge import After, Waiting
 
@@ -139,6 +140,7 @@ class TopicSource:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
+                sets_aside=True,
                 max_partition_fetch_bytes=_FETCH_BYTES,
             )
             self._clients = (
@@ -232,10 +234,13 @@ class TopicSource:
 
     def _record(self, record: ConsumerRecord) -> SourceRecord:
         where, member = Coordinates(record.topic, record.partition, record.offset), ""
-        position = Coordinates(self._named(record.topic), record.partition, record.offset)
+        # of a record that stands for several, reading goes on behind the last
+        last = record.last_offset if isinstance(record, UnreadableRecord) else record.offset
+        position = Coordinates(self._named(record.topic), record.partition, last)
         if self._inputs.cluster is None:  # only our own headers say where a record came from first
             where, member = decode_origin(record.headers) or (where, member)
-        return SourceRecord(where, self._stream, record.value or b"", member, position=position)
+        value, fault = record.value or b"", fault_of(record)
+        return SourceRecord(where, self._stream, value, member, fault, position=position)
 
 
 def open_topics(own: Connection, sources: SourcesSpec) -> list[TopicSource]:

@@ -421,7 +421,7 @@ class _Work(Generic[P, T]):
             return None
         if self._continuity is not None:
             for chunk in chunks:
-                await self._continuity.check(chunk.tp, [one.offset for one in chunk.records])
+                await self._continuity.check(chunk.tp, chunk.offsets)
         if self.prepare is not None:
             records = [one for part in chunks for one in part.records]
             await self._prepared(self.prepare(records), term)

@@ -21,6 +21,8 @@ Against these ways in which faust-streaming 0.15.3 loses records, or time:
   recovery it reads records of partitions that are paused, after they were rewound, and ``getmany``
   skips these (``transport/consumer.py:756-760``). Here a fetch has a set of its own, and what comes
   when it is not wanted any more is put back.
+- A batch of records that inflates to gigabytes ends the process, each time it is read
+  (``aiokafka/codec.py:70-240``). Here it is one record with a fault (``unreadable.py``).
 - A subscription by pattern does not work (``transport/drivers/aiokafka.py:775``). Here it does.
 - The producer logs a failed request and forgets it (``topics.py:463-484``), and its flush before a
   commit gives up after 0.1 s (``transport/producer.py:78-94``). Here it sends nothing at all:
@@ -44,6 +46,7 @@ from faust.types.transports import ConsumerCallback
 
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.unreadable import set_aside
 
 __all__ = ["SCHEME", "Consumer", "Fetched", "Producer", "Transport", "Work"]
 
@@ -140,6 +143,11 @@ class _Thread(stock.AIOKafkaConsumerThread):
         # Faust reads aborted transactions, too; used by its start (aiokafka consumer.py:397)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  (no public way, once it is made)
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect."""
+        await super().on_start()
+        set_aside(self._ensure_consumer())
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Subscribe to what the application's topics name, or to their patterns."""

@@ -12,6 +12,8 @@ from typing import Any
 
 from faust.types import TP
 
+from ampelstream.runtime.safefaust.unreadable import UnreadableRecord
+
 __all__ = ["Chunk", "Inbox", "parted"]
 
 
@@ -24,7 +26,7 @@ class Chunk:
     tp
         Topic and partition.
     records
-        At least one ``aiokafka.structs.ConsumerRecord``.
+        At least one ``aiokafka.structs.ConsumerRecord``; an `UnreadableRecord` stands for several.
     """
 
     tp: TP
@@ -33,7 +35,21 @@ class Chunk:
     @property
     def behind(self) -> int:
         """Offset behind the last record."""
-        return int(self.records[-1].offset) + 1
+        last = self.records[-1]
+        return int(last.last_offset if isinstance(last, UnreadableRecord) else last.offset) + 1
+
+    @property
+    def offsets(self) -> list[int]:
+        """Of the records, those included that another one stands for."""
+        if self.behind - self.records[0].offset == len(self.records):
+            return [record.offset for record in self.records]
+        spans = (
+            range(one.offset, one.last_offset + 1)
+            if isinstance(one, UnreadableRecord)
+            else (one.offset,)
+            for one in self.records
+        )
+        return [offset for span in spans for offset in span]
 
     @property
     def size(self) -> int:

@@ -12,12 +12,14 @@ from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
+from ampelstream.model.event import EventRevision
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import Stream
 from ampelstream.model.streams import Output, Parked
 from ampelstream.runtime.kafka.headers import DUE, SINCE, decode_origin, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
+from ampelstream.runtime.safefaust.unreadable import unreadable
 from ampelstream.topology import Topology
 
 Night = Mapping[Stream, list[Any]]
@@ -30,6 +32,15 @@ def outputs(small: Topology, night: Night) -> list[Output]:
     ingest = Ingest(small, Accounting().tally(), lambda: 1.8e9)
     records = [source_record(one, stream, ours=True) for stream in night for one in night[stream]]
     return ingest.process(records)
+
+
+def test_the_parts_of_a_large_map_stay_in_order_in_each_partition(names: TopicNames) -> None:
+    revision = EventRevision("S230101a", "INITIAL", "2023-01-01T00:00:00Z", "00")
+    parts = Announcement(revision, b"12345", WHERE).split(2)
+    found = encode([Output("events", "S230101a", one) for one in parts], names, 3)
+    for partition in range(3):
+        mine = [one.value or b"" for one in found if one.partition == partition]
+        assert [own.decode_announcement(one) for one in mine] == parts
 
 
 def of_kind(outputs: list[Output], kind: type[Any]) -> list[Output]:
@@ -125,6 +136,15 @@ def test_headers_are_believed_on_our_own_cluster_only(
     expected = (WHERE, "a.avro", 5.0) if ours else (here, "", 0.0)
     assert (found.where, found.member, found.since) == expected
     assert (found.position, found.value) == (here, b"packet")
+
+
+def test_a_batch_that_could_not_be_read_is_a_record_with_a_fault(names: TopicNames) -> None:
+    found = source_record(unreadable("alerts", 2, 5, 9, "5 to 9"), "alerts", ours=True)
+    assert (found.where, found.value, found.fault) == (Coordinates("alerts", 2, 5), b"", "5 to 9")
+    record = record_of(unreadable(names.events, 2, 5, 9, "5 to 9"), names)
+    assert (record.where, record.stream, record.value, record.fault) == (
+        *(Coordinates(names.events, 2, 5), "events", None, "5 to 9"),
+    )
 
 
 def test_a_record_without_a_value_is_an_empty_one(make_record: Callable[..., Any]) -> None:

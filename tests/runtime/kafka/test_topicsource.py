@@ -15,6 +15,7 @@ from ampelstream.runtime.kafka import topicsource
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.sources import InputSpec
 from ampelstream.runtime.kafka.topicsource import TopicSource
+from ampelstream.runtime.safefaust.unreadable import unreadable
 
 
 class Cluster:
@@ -25,6 +26,7 @@ class Cluster:
         self.positions: dict[TopicPartition, int] = {}
         self.deleted = False
         self.connected = 0
+        self.unreadable: dict[TopicPartition, list[Any]] = {}
 
     async def describe_topics(self) -> list[dict[str, Any]]:
         names = {topic for topic, _ in self.logs}
@@ -67,6 +69,7 @@ class Cluster:
                 for n, value in enumerate(values)
                 if first + n >= at
             ]
+            found[place] += self.unreadable.get(place, [])
             self.positions[place] = end  # also behind the mark of a transaction
         return found
 
@@ -125,6 +128,18 @@ def test_what_waits_is_asked_of_the_cluster(
     monkeypatch.setattr(topicsource, "_ANSWER_SECONDS", 0.05)
     monkeypatch.setattr(cluster, "end_offsets", silent)
     assert source.waiting({}) == ("records", None)
+
+
+def test_reading_goes_on_behind_all_records_that_one_stands_for(
+    cluster: Cluster, source: TopicSource
+) -> None:
+    place = TopicPartition("b", 0)
+    cluster.logs[("b", 0)] = (0, [], 9)
+    cluster.unreadable[place] = [unreadable("b", 0, 2, 8, "offsets 2 to 8 are too much")]
+    [*_, record] = source.read({})
+    assert (str(record.where), str(record.read_at)) == ("b[0]@2", "b[0]@8")
+    assert (record.value, record.fault) == (b"", "offsets 2 to 8 are too much")
+    assert [one for one in source.read({("a", 0): 5, ("b", 0): 8}) if one.fault] == []
 
 
 def test_topics_of_one_name_on_two_clusters_are_not_mixed_up(cluster: Cluster) -> None:

@@ -17,6 +17,7 @@ from faust.types import TP
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.unreadable import unreadable
 
 CHANGELOG, HERE = TP("changelog", 0), TP("source", 0)
 
@@ -180,6 +181,15 @@ def test_what_comes_while_the_inbox_is_closed_is_put_back() -> None:
     consumer = make_consumer()
     consumer.inbox.close()
     assert deliver(consumer, Fetched(0, {HERE: [record(4), record(5)]})) == []
+    assert consumer.back == [(0, {HERE: 4})]
+
+
+def test_a_batch_that_was_not_read_is_put_back_from_its_first_record() -> None:
+    consumer = make_consumer()
+    bad = unreadable(HERE.topic, HERE.partition, 4, 9, "4 to 9")
+    assert deliver(consumer, Fetched(0, {HERE: [bad, record(10)]})) == [4, 10]
+    consumer.inbox.close()
+    assert deliver(consumer, Fetched(0, {HERE: [bad, record(10)]})) == []
     assert consumer.back == [(0, {HERE: 4})]
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from faust.types import TP
 
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox, parted
+from ampelstream.runtime.safefaust.unreadable import unreadable
 
 A0, B0, A1 = TP("a", 0), TP("b", 0), TP("a", 1)
 
@@ -26,6 +27,14 @@ def test_one_partition_number_at_a_time_and_in_order() -> None:
     assert taken(inbox, one_partition=True) == [(A0, [1, 2]), (B0, [7]), (A0, [3])]
     assert taken(inbox, one_partition=True) == [(A1, [5])]
     assert taken(inbox, one_partition=True) == []
+
+
+def test_a_record_that_stands_for_others() -> None:
+    plain = chunk(A0, 1, 2, 5)
+    assert (plain.behind, plain.offsets) == (6, [1, 2, 5])
+    several = Chunk(A0, [*plain.records, unreadable("a", 0, 6, 9, "too much")])
+    assert (several.behind, several.offsets) == (10, [1, 2, 5, 6, 7, 8, 9])
+    assert several.size == 3
 
 
 def test_all_partitions_together() -> None:

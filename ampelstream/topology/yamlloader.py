@@ -1,0 +1,124 @@
+"""YAML read with bounds: what a file may ask of us does not depend on who wrote it.
+
+A few lines of aliases that name each other stand for billions of values, an alias of itself for a
+file without end, and each bracket costs the parser a level of its own calls. All three are refused
+while the file is read, with the line at which it becomes too much.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ampelstream.errors import ConfigError
+
+__all__ = ["MAX_DEPTH", "MAX_VALUES", "read_yaml"]
+
+MAX_DEPTH = 50
+"""How deep values may lie in each other; no file of ours comes to ten."""
+MAX_VALUES = 100_000
+"""How many keys and values a file may stand for, each alias counted as what it names."""
+
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What PyYAML raises on a value that looks like a date or a number and is none."""
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that counts.
+
+    Parameters
+    ----------
+    text, file
+        The content, and its path, for messages.
+    """
+
+    def __init__(self, text: str, file: Path) -> None:
+        super().__init__(text)
+        self._file = file
+        self._depth = 0
+        self._values = 0
+        self._sizes: dict[int, int] = {}
+        """How many values each node stands for, by identity; only of nodes that are complete."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Read a value, whether it stands here or an alias names it.
+
+        Raises
+        ------
+        ConfigError
+            It holds itself, or it is too much.
+        """
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # (PyYAML has no types)
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            node = super().compose_node(parent, index)
+            if id(node) not in self._sizes:
+                raise ConfigError(f"{self._file}:{line}: *{event.anchor} stands within itself")
+            self._count(self._sizes[id(node)], line)
+            return node
+        before = self._values
+        self._count(1, line)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ConfigError(f"{self._file}:{line}: values lie more than {MAX_DEPTH} deep")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        self._sizes[id(node)] = self._values - before
+        return node
+
+    def _count(self, values: int, line: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise ConfigError(
+                f"{self._file}:{line}: up to here the file stands for more than {MAX_VALUES} "
+                "values, each alias (*name) counted as what it names; write less, or use fewer "
+                "aliases"
+            )
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002  (PyYAML's own signature)
+        """Make the value of a node; one that cannot be read is an error with its position."""
+        try:
+            return super().construct_object(node, deep)
+        except _UNREADABLE as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"this value cannot be read: {error}", node.start_mark
+            ) from error
+
+
+def read_yaml(text: str, file: Path, *, quote: bool = True) -> tuple[yaml.Node | None, Any]:
+    """Read a file's text.
+
+    Parameters
+    ----------
+    text
+        Its content.
+    file
+        Its path, for messages.
+    quote
+        Whether messages may repeat values; not where they may be secrets.
+
+    Returns
+    -------
+    node
+        The document with its lines; None for an empty one.
+    content
+        What it says.
+
+    Raises
+    ------
+    ConfigError
+        It is not YAML, holds itself, or is too much.
+    """
+    try:
+        loader = _Loader(text, file)
+        try:
+            node = loader.get_single_node()
+            return node, None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        if quote:
+            raise ConfigError(f"{file} is not valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        position = f"{file}:{mark.line + 1}" if mark is not None else str(file)
+        raise ConfigError(f"{position}: not valid YAML") from None
