@@ -56,7 +56,7 @@ PROCESSORS = {
     "objects": {"Objects"},
     "react": {"Deliverer", "React"},
     "events": {"MapCache"},
-    "lookup": {"Lookup"},
+    "lookup": {"Lookup", "owner"},
     "census": {"EventCensus", "RevisionCensus"},
     "state": {"commit_order", "finish", "LedgerEntry", "ObjectState"},
 }

@@ -65,6 +65,7 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.summary import skipped_rows
+    from ampelstream.runtime.statedirectory import embedded_database
     from ampelstream.state.rocks import RocksBackend
 
     _, topology = open_topology(settings.topology, settings.catalogs)
@@ -73,7 +74,7 @@ def _follow(settings: WorkerSettings) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as open_things:
         inputs = _inputs(settings, topology.name, open_things)
-        backend = RocksBackend(settings.state / "rocks")
+        backend = RocksBackend(embedded_database(settings.state, topology.name))
         open_things.callback(backend.close)
         dispatcher = Dispatcher(open_sinks(topology, settings.state))
         embedded = Embedded(topology, backend, deliverer=dispatcher)
@@ -189,4 +190,5 @@ async def _worker(settings: WorkerSettings, index: int) -> int:
     names = TopicNames(topology.name)
     create = create_command(settings.topology, settings.broker or "")
     context = await open_context(settings, index, names, create=create)
+    await context.occupy()
     return await Worker(topology, context).run()

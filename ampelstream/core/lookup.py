@@ -6,6 +6,8 @@ works on (committed state only, from another thread).
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from ampelstream.core.lightcurves import light_curve
 from ampelstream.core.matching import with_evidence
 from ampelstream.core.state import EventState, ObjectState, decode, keys
@@ -13,7 +15,16 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.state.store import Readable
 from ampelstream.topology import Topology
 
-__all__ = ["Lookup"]
+__all__ = ["Lookup", "owner"]
+
+
+def owner(state: Readable) -> str:
+    """Name of the topology whose state it is; empty where it does not say."""
+    found = state.get(keys.IDENTITY)
+    try:
+        return "" if found is None else decode.identity(found).topology
+    except msgspec.DecodeError:  # of an early version, or no state of ours
+        return ""
 
 
 class Lookup:

@@ -1,21 +1,27 @@
 """What a worker knows when it begins to work: its settings, and what follows from them."""
 
+import logging
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from ampelstream.runtime.kafka.admin import verify
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.sources import (
     SourcesSpec,
     default_sources,
     load_connection,
     load_sources,
 )
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.settings import WorkerSettings
+from ampelstream.runtime.statedirectory import occupy, old_directories, worker_directory
 
 __all__ = ["WorkerContext", "open_context"]
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class WorkerContext:
         What ingest reads.
     partitions
         Number of partitions of the topology's topics, and so of the objects.
+    topology
+        Name of the topology.
     """
 
     settings: WorkerSettings
@@ -41,11 +49,12 @@ class WorkerContext:
     connection: Connection
     sources: SourcesSpec
     partitions: int
+    topology: str
 
     @property
     def directory(self) -> Path:
         """Of this worker: its databases. What workers share lies in ``settings.state``."""
-        return self.settings.state / f"worker-{self.index}"
+        return worker_directory(self.settings.state, self.topology, self.index)
 
     @property
     def port(self) -> int:
@@ -57,6 +66,30 @@ class WorkerContext:
         """Static member id in the consumer groups; None for a new one each time."""
         named = self.settings.instance_id
         return f"{named}-{self.index}" if named else None
+
+    async def occupy(self) -> None:
+        """Have the state's directories of this worker for this process alone, until it ends.
+
+        Raises
+        ------
+        ConfigError
+            Another process has one, or it cannot be used.
+        """
+        self._say_old()
+        # what a worker that was told to stop may take, and who started it waits for
+        patience = self.settings.grace + _PATIENCE_SECONDS
+        for step in (OBJECTS, REACT):
+            if step in self.settings.steps:
+                await occupy(self.directory / step, patience)
+
+    def _say_old(self) -> None:
+        old = [str(one) for one in old_directories(self.settings.state)]
+        if old and not self.directory.exists():
+            text = (
+                "state of an earlier version is not used any longer, and may be removed: it is "
+                f"restored from the changelogs to {self.directory}"
+            )
+            incident(_LOG, logging.WARNING, "old_state", text, directories=old)
 
     def url(self, port: int) -> str:
         """Where other workers reach this one, which listens on that port."""
@@ -93,4 +126,4 @@ async def open_context(
     # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
     partitions = await verify(connection, names, sources, create=create)
-    return WorkerContext(settings, index, connection, sources, partitions)
+    return WorkerContext(settings, index, connection, sources, partitions, names.topology)

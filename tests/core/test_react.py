@@ -235,3 +235,16 @@ def test_a_commit_that_a_kill_cut_short_loses_no_message_and_repeats_none(
     rules.commit()
     rules.react.advance()
     assert [found for name, found in sinks.took if name == "one"] == [one.id for one in messages]
+
+
+def test_a_topic_of_candidates_that_was_made_anew_has_new_offsets(rules: Rules) -> None:
+    """Else its records would count as those that were looked at before, and nobody would hear."""
+    assert [one.klass for one in rules.see(candidate(0.1), offset=70)] == ["new"]
+    rules.commit()
+    rules.reopen()
+    assert rules.see(candidate(0.9), offset=3) == []  # a restart repeats
+    rules.react.forget_offsets()
+    assert [one.klass for one in rules.see(candidate(0.9), offset=3)] == ["withdrawn"]
+    rules.commit()
+    rules.reopen()
+    assert rules.see(candidate(0.1), offset=3) == []

@@ -23,12 +23,17 @@ def settings(**changes: Any) -> WorkerSettings:
 
 def context(index: int = 0, **changes: Any) -> WorkerContext:
     connection = Connection(bootstrap="localhost:9092")
-    return WorkerContext(settings(**changes), index, connection, default_sources(NAMES), 4)
+    return WorkerContext(
+        settings(**changes), index, connection, default_sources(NAMES), 4, "kilonova"
+    )
 
 
 def test_workers_of_one_machine_share_nothing_that_must_differ() -> None:
     one, two = context(0, instance_id="pod"), context(1, instance_id="pod")
-    assert (one.directory, two.directory) == (Path("s/worker-0"), Path("s/worker-1"))
+    assert (one.directory, two.directory) == (
+        Path("s/kilonova/worker-0"),
+        Path("s/kilonova/worker-1"),
+    )
     assert (one.port, two.port) == (6066, 6067)
     assert (one.instance, two.instance) == ("pod-0", "pod-1")
 

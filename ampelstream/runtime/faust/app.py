@@ -165,7 +165,7 @@ def objects_app(shared: Shared) -> faust.App:
         return shared.encode(objects.again([key.decode() for key in keys]), partition)
 
     state = Stateful(
-        table=_table(app, shared, OBJECTS),
+        table=_table(app, shared, OBJECTS, names.detections, names.events),
         begin=Transaction,
         processor=processor,
         exclusive=names.candidates,
@@ -192,10 +192,15 @@ def react_app(shared: Shared) -> faust.App:
     topic = app.topic(names.candidates)
     sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
 
-    def processor(_partition: int, state: Transaction) -> React:
-        return React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
+    table = _table(app, shared, REACT, names.candidates)
 
-    state = Stateful(table=_table(app, shared, REACT), begin=Transaction, processor=processor)
+    def processor(partition: int, state: Transaction) -> React:
+        made = React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
+        if table.remade(partition):
+            made.forget_offsets()
+        return made
+
+    state = Stateful(table=table, begin=Transaction, processor=processor)
 
     @app.agent(topic, name=REACT)
     async def react(stream: StreamT[Any]) -> None:
@@ -220,9 +225,10 @@ def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
     return shared.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
 
 
-def _table(app: Any, shared: Shared, step: str) -> StateTable:
+def _table(app: Any, shared: Shared, step: str, *sources: str) -> StateTable:
     """State of a step: a RocksDB for each partition, and a changelog."""
     table: StateTable = app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
+    table.sources = sources
     table.state_directory = shared.context.directory / step
     table.open_database = _open_database
     table.client_options = shared.context.connection.client_options

@@ -7,7 +7,8 @@ not speak (``aiokafka/protocol/metadata.py`` ends at version 5). Two of them are
 
 import base64
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeAlias
@@ -29,7 +30,7 @@ from aiokafka.protocol.types import (
 
 from ampelstream.runtime.safefaust.failures import ReadError
 
-__all__ = ["Topics", "topic_ids"]
+__all__ = ["Topics", "ask", "topic_ids"]
 
 _ASK_SECONDS = 20.0
 _NO_LEADER = 5
@@ -70,29 +71,37 @@ async def topic_ids(options: Mapping[str, Any], topics: Collection[str]) -> Topi
     """
     client = AIOKafkaAdminClient(**options, request_timeout_ms=int(_ASK_SECONDS * 1000))
     try:
-        await client.start()
-        answer = await _ask(client._client, sorted(topics))  # noqa: SLF001  (it has no public way)
-        return _read(answer)
-    except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
-        raise ReadError(
-            f"the brokers do not say what {', '.join(sorted(topics))} are: {error!r}; see that they "
-            "are up, and that we may describe these topics"
-        ) from error
+        with _words(topics):
+            await client.start()
+        return await ask(client._client, topics)  # noqa: SLF001  (it has no public way)
     finally:
         await client.close()
 
 
-async def _ask(client: Any, topics: list[str]) -> Any:
-    """Answer of the first broker that gives one."""
-    nodes = [broker.nodeId for broker in client.cluster.brokers()]
-    random.shuffle(nodes)
-    failed: KafkaError = NodeNotReadyError("no broker is known")
-    for node in nodes:
-        try:
-            return await client.send(node, _MetadataRequest(topics))
-        except KafkaError as error:
-            failed = error
-    raise failed
+async def ask(client: Any, topics: Collection[str]) -> Topics:
+    """Ask over the connection of an ``AIOKafkaClient``; see `topic_ids`."""
+    with _words(topics):
+        nodes = [broker.nodeId for broker in client.cluster.brokers()]
+        random.shuffle(nodes)
+        failed: KafkaError = NodeNotReadyError("no broker is known")
+        for node in nodes:
+            try:
+                return _read(await client.send(node, _MetadataRequest(sorted(topics))))
+            except KafkaError as error:
+                failed = error
+        raise failed
+
+
+@contextmanager
+def _words(topics: Collection[str]) -> Iterator[None]:
+    """Say what a failure means."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
+        raise ReadError(
+            f"the brokers do not say what {', '.join(sorted(topics))} are: {error!r}; see that "
+            "they are up, and that we may describe these topics"
+        ) from error
 
 
 def _read(answer: Any) -> Topics:
@@ -108,7 +117,7 @@ def _read(answer: Any) -> Topics:
     return Topics(said["cluster_id"] or "", ids)
 
 
-class _Uuid(AbstractType[str]):
+class _Uuid(AbstractType[str]):  # type: ignore[misc]  # aiokafka has no types
     """An id of 16 bytes, as text; that of zeros, which says that there is none, as empty text."""
 
     SIZE = 16
@@ -163,19 +172,19 @@ _ASKED = CompactArray(
 )
 
 
-class _MetadataResponse_v10(Response):  # noqa: N801  (named as aiokafka names them)
+class _MetadataResponse_v10(Response):  # type: ignore[misc]  # noqa: N801  (as aiokafka names them)
     API_KEY = 3
     API_VERSION = 10
     SCHEMA = Schema(*_ANSWER, ("authorized_operations", Int32), ("tags", TaggedFields))
 
 
-class _MetadataResponse_v12(Response):  # noqa: N801  (named as aiokafka names them)
+class _MetadataResponse_v12(Response):  # type: ignore[misc]  # noqa: N801  (as aiokafka names them)
     API_KEY = 3
     API_VERSION = 12
     SCHEMA = Schema(*_ANSWER, ("tags", TaggedFields))
 
 
-class _MetadataRequest_v10(RequestStruct):  # noqa: N801  (named as aiokafka names them)
+class _MetadataRequest_v10(RequestStruct):  # type: ignore[misc]  # noqa: N801  (as aiokafka names them)
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 10
@@ -189,7 +198,7 @@ class _MetadataRequest_v10(RequestStruct):  # noqa: N801  (named as aiokafka nam
     )
 
 
-class _MetadataRequest_v12(RequestStruct):  # noqa: N801  (named as aiokafka names them)
+class _MetadataRequest_v12(RequestStruct):  # type: ignore[misc]  # noqa: N801  (as aiokafka names them)
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 12
@@ -207,7 +216,7 @@ _Versions: TypeAlias = (
 )
 
 
-class _MetadataRequest(Request[_Versions]):
+class _MetadataRequest(Request[_Versions]):  # type: ignore[misc]  # aiokafka has no types
     """In the newest version that both sides speak; the first two give no ids of topics."""
 
     API_KEY = 3
@@ -218,6 +227,6 @@ class _MetadataRequest(Request[_Versions]):
     def build(self, request_struct_class: type[_Versions]) -> _Versions:
         if not request_struct_class.FLEXIBLE_VERSION:
             return request_struct_class(self._topics, False)  # noqa: FBT003  (create none)
-        asked = [("", name, {}) for name in self._topics]
+        asked: list[tuple[str, str, dict[int, bytes]]] = [("", name, {}) for name in self._topics]
         flags = [False] * (len(request_struct_class.SCHEMA) - 2)
         return request_struct_class(asked, *flags, {})
