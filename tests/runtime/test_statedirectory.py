@@ -85,7 +85,12 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_directories_of_earlier_versions_are_known(tmp_path: Path) -> None:
-    for name in ("worker-0/objects", "worker-1/react", "worker-2/else", "kilonova/worker-0/objects"):
+    for name in (
+        "worker-0/objects",
+        "worker-1/react",
+        "worker-2/else",
+        "kilonova/worker-0/objects",
+    ):
         (tmp_path / name).mkdir(parents=True)
     assert old_directories(tmp_path) == [tmp_path / "worker-0", tmp_path / "worker-1"]
 

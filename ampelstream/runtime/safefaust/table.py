@@ -92,6 +92,15 @@ class StateTable(Table[bytes, bytes]):
         """The databases."""
         return cast("PartitionStore", self.data)
 
+    def persisted_offset(self, tp: TP) -> int | None:
+        """What the database holds, for Faust, which asks at each rebalance.
+
+        It asks before anybody has said whose the database has to be, and does so again after our
+        recovery: until then there is nothing to say.
+        """
+        store = self.partitions_store
+        return None if store.owner is None else store.persisted_offset(tp)
+
     async def identify(self) -> None:
         """Ask the brokers whose the state has to be; until then none of it is opened.
 

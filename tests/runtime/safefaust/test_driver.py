@@ -130,7 +130,9 @@ def test_an_offset_of_a_topic_that_had_the_name_before_does_not_count(
     assert asyncio.run(thread._rewind())[1] == {HERE: 9}
 
 
-def test_offsets_are_committed_for_the_topic_that_was_read(caplog: pytest.LogCaptureFixture) -> None:
+def test_offsets_are_committed_for_the_topic_that_was_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     client = Client()
     client.committed_offsets = {HERE: 0}
     thread = thread_of(client)

@@ -62,6 +62,8 @@ def make_table(cluster: Cluster, tmp_path: Path) -> Callable[[], StateTable]:
         table.open_database = lambda path: databases.setdefault(path, MemoryBackend())
         table.client_options = dict
         table.sources = ("source", "other")
+        assert table.persisted_offset(TP(CHANGELOG, 0)) is None  # Faust asks this early
+        assert len(databases) == min(len(cluster.asked), 1)
         asyncio.run(table.identify())
         return table
 
