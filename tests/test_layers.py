@@ -59,8 +59,9 @@ PROCESSORS = {
     "lookup": {"Lookup", "owner"},
     "census": {"EventCensus", "RevisionCensus"},
     "state": {"commit_order", "finish", "LedgerEntry", "ObjectState"},
+    "waiting": {"Note", "Waiting"},
 }
-"""What a runtime may know of the core: three processors, what they count, what they share among the
+"""What a runtime may know of the core: the processors, what they count, what they share among the
 partitions of a process, how their state is committed, and looking at it."""
 
 

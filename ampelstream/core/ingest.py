@@ -26,10 +26,8 @@ from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.model.streams import MAX_RECORD_BYTES, Output, Parked
 from ampelstream.topology import Channel, Topology
 
-__all__ = ["PATIENCE_SECONDS", "Ingest"]
+__all__ = ["Ingest"]
 
-PATIENCE_SECONDS = 90 * 86_400.0
-"""For how long an alert waits for its schema [s] before it becomes a dead letter."""
 _UNIX_EPOCH_JD = 2440587.5
 _DAY_SECONDS = 86400.0
 _MANY_POINTS = 10_000
@@ -51,7 +49,7 @@ class Ingest:
         Schemas of packets that only name theirs.
     parks
         Whether an alert whose schema is not at hand is put aside (stream ``parked``), because
-        whoever runs this brings it back; otherwise it is a dead letter.
+        whoever runs this takes it from there (see `Waiting`); otherwise it is a dead letter.
     """
 
     def __init__(
@@ -87,6 +85,11 @@ class Ingest:
                 outputs.append(self._notice(record))
         return outputs
 
+    def give_up(self, record: SourceRecord, why: str) -> Output:
+        """Let an alert that was put aside be a dead letter."""
+        self._tally.count("received", "parked")
+        return self._failed(record, "decode", Failure(UnknownSchema.__name__, why))
+
     # --- alerts ---------------------------------------------------------------------------------
 
     def _alert(self, record: SourceRecord) -> list[Output]:
@@ -94,7 +97,7 @@ class Ingest:
         if alert is None:
             alert = attempt(decode_alert, record.value, self._schemas)
         if isinstance(alert, Failure):
-            if alert.error == UnknownSchema.__name__ and self._may_wait(record):
+            if alert.error == UnknownSchema.__name__ and self._parks:
                 self._tally.count("parked")
                 return [_parked(record, self._now())]
             return [self._failed(record, "decode", alert)]
@@ -105,9 +108,6 @@ class Ingest:
         if tick is not None:
             outputs.append(tick)
         return outputs
-
-    def _may_wait(self, record: SourceRecord) -> bool:
-        return self._parks and not (record.since and self._now() - record.since > PATIENCE_SECONDS)
 
     def _filtered(self, record: SourceRecord, alert: Alert) -> list[Output]:
         """Ask every channel. A filter that fails costs its own channel this alert, no other."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ampelstream.runtime.kafka.admin import verify
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.names import OBJECTS, PARKED_STEP, REACT, TopicNames
 from ampelstream.runtime.kafka.sources import (
     SourcesSpec,
     default_sources,
@@ -15,7 +15,7 @@ from ampelstream.runtime.kafka.sources import (
     load_sources,
 )
 from ampelstream.runtime.service.log import incident
-from ampelstream.runtime.settings import WorkerSettings
+from ampelstream.runtime.settings import INGEST, WorkerSettings
 from ampelstream.runtime.statedirectory import occupy, old_directories, worker_directory
 
 __all__ = ["WorkerContext", "open_context"]
@@ -78,9 +78,15 @@ class WorkerContext:
         self._say_old()
         # what a worker that was told to stop may take, and who started it waits for
         patience = self.settings.grace + _PATIENCE_SECONDS
-        for step in (OBJECTS, REACT):
-            if step in self.settings.steps:
-                await occupy(self.directory / step, patience)
+        for step in self._stateful:
+            await occupy(self.directory / step, patience)
+
+    @property
+    def _stateful(self) -> list[str]:
+        """What keeps state among the steps of this worker."""
+        found = [step for step in (OBJECTS, REACT) if step in self.settings.steps]
+        parks = INGEST in self.settings.steps and self.sources.registry is not None
+        return [*found, PARKED_STEP] if parks else found
 
     def _say_old(self) -> None:
         old = [str(one) for one in old_directories(self.settings.state)]

@@ -46,7 +46,7 @@ from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["Shared", "ingest_app", "objects_app", "react_app"]
+__all__ = ["Shared", "ingest_app", "objects_app", "react_app", "state_table"]
 
 _SLICE_SECONDS = 0.1
 """How long a sweep goes on at a time [s]: alerts may have to wait for it."""
@@ -105,13 +105,7 @@ class Shared:
 
     def encode(self, outputs: Sequence[Output], partition: int | None = None) -> list[Outgoing]:
         """Give the records of what a processor gave."""
-        return encode(
-            outputs,
-            self.names,
-            self.context.partitions,
-            partition=partition,
-            retry_seconds=self.context.settings.park,
-        )
+        return encode(outputs, self.names, self.context.partitions, partition=partition)
 
 
 def ingest_app(shared: Shared, source: Input) -> faust.App:
@@ -129,7 +123,7 @@ def ingest_app(shared: Shared, source: Input) -> faust.App:
 
     prepare = None
     if source.registry is not None:
-        prepare = WireSchemas(source.registry, parked=source.parked).prepare
+        prepare = WireSchemas(source.registry).prepare
 
     @app.agent(topic, name="ingest")
     async def ingest(stream: StreamT[Any]) -> None:
@@ -165,7 +159,7 @@ def objects_app(shared: Shared) -> faust.App:
         return shared.encode(objects.again([key.decode() for key in keys]), partition)
 
     state = Stateful(
-        table=_table(app, shared, OBJECTS, names.detections, names.events),
+        table=state_table(app, shared, OBJECTS, names.detections, names.events),
         begin=Transaction,
         processor=processor,
         exclusive=names.candidates,
@@ -192,7 +186,7 @@ def react_app(shared: Shared) -> faust.App:
     topic = app.topic(names.candidates)
     sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
 
-    table = _table(app, shared, REACT, names.candidates)
+    table = state_table(app, shared, REACT, names.candidates)
 
     def processor(partition: int, state: Transaction) -> React:
         made = React(shared.topology, state, shared.accounting.tally(), time.monotonic, sinks)
@@ -225,7 +219,7 @@ def _work(shared: Shared, batch: Batch[Any]) -> list[Outgoing]:
     return shared.encode(batch.processor.advance(_SLICE_SECONDS), batch.partition)
 
 
-def _table(app: Any, shared: Shared, step: str, *sources: str) -> StateTable:
+def state_table(app: Any, shared: Shared, step: str, *sources: str) -> StateTable:
     """State of a step: a RocksDB for each partition, and a changelog."""
     table: StateTable = app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
     table.sources = sources

@@ -17,7 +17,8 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
-from ampelstream.runtime.faust.inputs import inputs_of
+from ampelstream.runtime.faust.inputs import PARKED, inputs_of
+from ampelstream.runtime.faust.parking import parked_app
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.unitpool import UnitPool, in_production
@@ -143,7 +144,7 @@ class Worker:
         own, steps = self._context.connection, self._settings.steps
         if INGEST in steps:
             for one in inputs_of(self._names, self._context):
-                app = ingest_app(shared, one)
+                app = parked_app(shared, one) if one.parked else ingest_app(shared, one)
                 self._apps.append(RunningApp(one.name, app, one.connection, self._watching))
         if OBJECTS in steps:
             objects = RunningApp(OBJECTS, objects_app(shared), own, self._watching)
@@ -180,6 +181,8 @@ class Worker:
                 self._health.rebalancing(app.name, app.rebalancing)
                 if app.name == OBJECTS:
                     self._metrics.sweeps_pending(app.pending)
+                if app.name == PARKED:
+                    self._metrics.parked(app.waiting)
             await asyncio.sleep(1.0)
 
     def _failed(self) -> int:
