@@ -23,6 +23,7 @@ from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reachin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
+from ampelstream.runtime.safefaust.topicids import ask
 from ampelstream.sources import Skipped
 from ampelstream.sources.merge import After
 
@@ -33,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _AT_ONCE = 500
 _FETCH_BYTES = 16 << 20
+_ID = "#"
+"""Between name and id of a topic; no name holds it."""
 _PATIENCE_SECONDS = 30.0
 """A pass ends where nothing came for so long [s]: a topic that was deleted never reaches its end.
 The next pass asks the cluster anew, and says what is wrong."""
@@ -57,6 +60,7 @@ class TopicSource:
         self._connection = connection
         self._inputs = inputs
         self._stream: Stream = stream
+        self._ids: Mapping[str, str] = {}
         self._open = AsyncExitStack()
         self._clients: tuple[AIOKafkaConsumer, Any] | None = None
         # aiokafka lives in an event loop, and sources are read without one
@@ -142,6 +146,7 @@ class TopicSource:
         client.assign(partitions)
         if not partitions:
             return {}
+        self._ids = (await ask(client._client, {tp.topic for tp in partitions})).ids  # noqa: SLF001  (no public way)
         first, last = (
             await client.beginning_offsets(partitions),
             await client.end_offsets(partitions),
@@ -158,7 +163,7 @@ class TopicSource:
 
     def _first_unread(self, tp: TopicPartition, after: After, first: int, last: int) -> int:
         """Offset to go on at; what was removed before it was read is said."""
-        known = after.get((self._named(tp.topic), tp.partition))
+        known = self._known(tp, after)
         if known is None:
             return first
         if known >= last:
@@ -174,6 +179,23 @@ class TopicSource:
                 *(tp.topic, self.name, known + 1, first - 1, tp.partition),
             )
         return max(first, known + 1)
+
+    def _known(self, tp: TopicPartition, after: After) -> int | None:
+        """Offset that was read last; None where that was of a topic that had this name before."""
+        named = self._named(tp.topic)
+        known = after.get((named, tp.partition))
+        plain, mark, _ = named.partition(_ID)
+        earlier = {name for name, _ in after if name.startswith(f"{plain}{_ID}")} - {named}
+        if known is not None or not mark:
+            return known
+        if earlier:
+            _LOG.warning(
+                "topic %s of %s was made anew since it was read last: partition %d is read from "
+                "its oldest record. What the old one held and was not read is gone",
+                *(tp.topic, self.name, tp.partition),
+            )
+            return None
+        return after.get((plain, tp.partition))  # of an earlier version, which noted no ids
 
     async def _fetch(
         self, ends: Mapping[TopicPartition, int]
@@ -192,9 +214,14 @@ class TopicSource:
         return {tp: await asyncio.wait_for(client.position(tp), _PATIENCE_SECONDS) for tp in ends}
 
     def _named(self, topic: str) -> str:
-        """Name of a topic in our offsets: two clusters may have topics of one name."""
-        cluster = self._inputs.cluster
-        return topic if cluster is None else f"{cluster}/{topic}"
+        """Name of a topic in our offsets.
+
+        Two clusters may have topics of one name; and one that was made anew is another one, by the
+        id that Kafka (since 2.8) gave it.
+        """
+        cluster, topic_id = self._inputs.cluster, self._ids.get(topic)
+        named = topic if cluster is None else f"{cluster}/{topic}"
+        return f"{named}{_ID}{topic_id}" if topic_id else named
 
     def _record(self, record: ConsumerRecord) -> SourceRecord:
         where, member = Coordinates(record.topic, record.partition, record.offset), ""

@@ -197,9 +197,9 @@ class PartitionStore(Store[bytes, bytes]):
             if not owner.fits(found):
                 raise ForeignState(
                     f"{path} is the state of {found}. Wanted is that of {owner}. Nothing of it was "
-                    "read. Give another directory for the state; or, where the topic or cluster "
-                    "was made anew on purpose, stop the worker and remove this directory: it is "
-                    "restored from the changelog that is there now"
+                    "read. Give another directory for the state. Or, where the topic or cluster "
+                    "was made anew on purpose, stop the worker and remove this directory: it may "
+                    "be the only copy, and is restored from the changelog that is there now"
                 )
         elif offset is not None:
             return "does not say whose it is, as those of earlier versions"
