@@ -59,7 +59,7 @@ PROCESSORS = {
     "lookup": {"Lookup", "owner"},
     "census": {"EventCensus", "RevisionCensus"},
     "state": {"commit_order", "finish", "LedgerEntry", "ObjectState"},
-    "waiting": {"Note", "Waiting"},
+    "waiting": {"Note", "Waiting", "is_note"},
 }
 """What a runtime may know of the core: the processors, what they count, what they share among the
 partitions of a process, how their state is committed, and looking at it."""

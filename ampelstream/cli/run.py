@@ -190,5 +190,4 @@ async def _worker(settings: WorkerSettings, index: int) -> int:
     names = TopicNames(topology.name)
     create = create_command(settings.topology, settings.broker or "")
     context = await open_context(settings, index, names, create=create)
-    await context.occupy()
     return await Worker(topology, context).run()

@@ -21,7 +21,7 @@ from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output
 from ampelstream.state.store import KeyValue
 
-__all__ = ["MANY_SCHEMAS", "Note", "Waiting"]
+__all__ = ["MANY_SCHEMAS", "Note", "Waiting", "is_note"]
 
 MANY_SCHEMAS = 100
 """So many different schemas are waited for in one partition; what names another one is a dead
@@ -203,6 +203,11 @@ class Waiting:
         for key, value in self._state.scan(start, stop):
             _, number, offset = _KEY.unpack(key)
             yield Note(number, offset, _SINCE.unpack(value)[0])
+
+
+def is_note(key: bytes) -> bool:
+    """Whether a key of the store is that of an alert that waits."""
+    return len(key) == _KEY.size and key.startswith(_PREFIX)
 
 
 def _key(schema_id: int, offset: int) -> bytes:

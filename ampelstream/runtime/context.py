@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ampelstream.runtime.kafka.admin import verify
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import OBJECTS, PARKED_STEP, REACT, TopicNames
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.sources import (
     SourcesSpec,
     default_sources,
@@ -15,13 +15,12 @@ from ampelstream.runtime.kafka.sources import (
     load_sources,
 )
 from ampelstream.runtime.service.log import incident
-from ampelstream.runtime.settings import INGEST, WorkerSettings
-from ampelstream.runtime.statedirectory import occupy, old_directories, worker_directory
+from ampelstream.runtime.settings import WorkerSettings
+from ampelstream.runtime.statedirectory import old_directories, worker_directory
 
 __all__ = ["WorkerContext", "open_context"]
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +66,6 @@ class WorkerContext:
         named = self.settings.instance_id
         return f"{named}-{self.index}" if named else None
 
-    async def occupy(self) -> None:
-        """Have the state's directories of this worker for this process alone, until it ends.
-
-        Raises
-        ------
-        ConfigError
-            Another process has one, or it cannot be used.
-        """
-        self._say_old()
-        # what a worker that was told to stop may take, and who started it waits for
-        patience = self.settings.grace + _PATIENCE_SECONDS
-        for step in self._stateful:
-            await occupy(self.directory / step, patience)
-
-    @property
-    def _stateful(self) -> list[str]:
-        """What keeps state among the steps of this worker."""
-        found = [step for step in (OBJECTS, REACT) if step in self.settings.steps]
-        parks = INGEST in self.settings.steps and self.sources.registry is not None
-        return [*found, PARKED_STEP] if parks else found
-
-    def _say_old(self) -> None:
-        old = [str(one) for one in old_directories(self.settings.state)]
-        if old and not self.directory.exists():
-            text = (
-                "state of an earlier version is not used any longer, and may be removed: it is "
-                f"restored from the changelogs to {self.directory}"
-            )
-            incident(_LOG, logging.WARNING, "old_state", text, directories=old)
-
     def url(self, port: int) -> str:
         """Where other workers reach this one, which listens on that port."""
         host = self.settings.advertise or self.settings.host
@@ -132,4 +101,17 @@ async def open_context(
     # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
     partitions = await verify(connection, names, sources, create=create)
-    return WorkerContext(settings, index, connection, sources, partitions, names.topology)
+    context = WorkerContext(settings, index, connection, sources, partitions, names.topology)
+    _say_old(context)
+    return context
+
+
+def _say_old(context: WorkerContext) -> None:
+    """Say, before there is any state, that one of an earlier version is not used."""
+    old = [str(one) for one in old_directories(context.settings.state)]
+    if old and not any((context.directory / step).exists() for step in (OBJECTS, REACT)):
+        text = (
+            "state of an earlier version is not used any longer, and may be removed: it is "
+            f"restored from the changelogs to {context.directory}"
+        )
+        incident(_LOG, logging.WARNING, "old_state", text, directories=old)

@@ -1,4 +1,4 @@
-"""Where state lies on disk, and that nobody else works on it.
+"""Where state lies on disk.
 
     STATE/NAME/worker-I/STEP/partition-NNNN   databases of a worker on Kafka
     STATE/NAME/rocks                          database of the embedded engine
@@ -8,11 +8,7 @@ NAME is that of the topology, so that several may share a STATE. Files of reacti
 topology, relative to STATE.
 """
 
-import asyncio
-import fcntl
 import logging
-import os
-import time
 from pathlib import Path
 
 from ampelstream.core.lookup import owner
@@ -20,14 +16,10 @@ from ampelstream.errors import ConfigError
 from ampelstream.runtime.service.log import incident
 from ampelstream.state.rocks import RocksBackend
 
-__all__ = ["embedded_database", "occupy", "old_directories", "worker_directory"]
+__all__ = ["embedded_database", "old_directories", "worker_directory"]
 
 _LOG = logging.getLogger(__name__)
 _DATABASE = "rocks"
-_LOCK = "in-use"
-_LOOK_SECONDS = 0.2
-_held: list[int] = []
-"""Descriptors of what this process has occupied: open, and so locked, until it ends."""
 
 
 def worker_directory(state: Path, topology: str, index: int) -> Path:
@@ -41,63 +33,6 @@ def old_directories(state: Path) -> list[Path]:
     return sorted(
         one for one in state.glob("worker-*") if any((one / step).is_dir() for step in steps)
     )
-
-
-async def occupy(directory: Path, patience_seconds: float) -> None:
-    """Have a directory for this process alone, until it ends; made if absent.
-
-    A worker that was told to stop may still finish what it has in hand: it is waited for.
-
-    Parameters
-    ----------
-    directory
-        To be ours.
-    patience_seconds
-        How long to wait for another process that has it [s].
-
-    Raises
-    ------
-    ConfigError
-        Another process has it, or it cannot be used.
-    """
-    deadline = time.monotonic() + patience_seconds
-    number = _open(directory)
-    said = False
-    while not _locked(number):
-        user = os.pread(number, 32, 0).decode(errors="replace") or "unknown"
-        if time.monotonic() > deadline:
-            os.close(number)
-            raise ConfigError(
-                f"{directory} is used by another worker, process {user}. Stop that one, or give "
-                "this one another directory for its state; workers of one machine are started "
-                "with --workers"
-            )
-        if not said:
-            text = "another worker has this directory still; waiting for its end"
-            incident(_LOG, logging.INFO, "waiting", text, directory=str(directory), process=user)
-            said = True
-        await asyncio.sleep(_LOOK_SECONDS)
-    os.ftruncate(number, 0)
-    os.pwrite(number, str(os.getpid()).encode(), 0)
-    _held.append(number)
-
-
-def _open(directory: Path) -> int:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        return os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise ConfigError(
-            f"state cannot be kept in {directory}: {error}. Give another directory, or make room"
-        ) from error
-
-
-def _locked(number: int) -> bool:
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def embedded_database(state: Path, topology: str) -> Path:

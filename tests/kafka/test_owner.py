@@ -162,13 +162,3 @@ def test_sources_that_were_made_anew_are_read_from_their_first_record(small: Sma
     assert counted["ampelstream_candidates_total"] > len(MANY) / 2
     assert counted.get('ampelstream_repeated_total{rule="near"}', 0) == 0
     assert (small.state / "near.ndjson").read_bytes() == sent
-
-
-def test_two_workers_do_not_share_a_directory(small: Small) -> None:
-    with at_work(small, "first") as first:
-        where(first)
-        with at_work(small, "second", "--grace", "0") as second:
-            assert second.process.wait(60) == ExitCode.CONFIGURATION
-        said = second.log.read_text()
-        assert "still" in said  # it has waited a while
-        assert f"used by another worker, process {first.process.pid}" in " ".join(said.split())

@@ -11,6 +11,7 @@ from astropy.time import Time
 
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.export import count_waiting
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.simulate import simulate_notice
 
@@ -81,6 +82,9 @@ class Setup:
 
         return asyncio.run(count())
 
+    def waiting(self) -> int:
+        return asyncio.run(count_waiting(self.connection, self.names, create="make them"))
+
     def alerts(self) -> Counter[int]:
         return alerts_in_state(self.address, self.names, 2)
 
@@ -103,6 +107,7 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
             wait_until(lambda: setup.alerts() == Counter(SOON), 60, "what can be read is read")
             url = where(worker)
             wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 5, 20, "5 parked")
+            assert setup.waiting() == 5  # as who looks from outside sees it
             worker.process.kill()
             worker.process.wait()
             asked = len(known.asked)
@@ -123,6 +128,7 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
     assert setup.alerts() == Counter([*SOON, *WAITING])
     assert not dead(setup.address, setup.names)
     assert setup.records(setup.names.parked) == len(WAITING)  # each was written once
+    assert setup.waiting() == 0
     # where a packet came from is where it first was, not where it was parked
     found = state(setup.address, setup.names, 2)
     assert {alert.where.source for one in found for alert in one.alerts} == {setup.names.alerts}

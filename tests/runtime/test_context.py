@@ -9,7 +9,7 @@ from ampelstream.runtime import context as module
 from ampelstream.runtime.context import WorkerContext, open_context
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
-from ampelstream.runtime.kafka.sources import SourcesSpec, default_sources
+from ampelstream.runtime.kafka.sources import default_sources
 from ampelstream.runtime.settings import WorkerSettings
 
 NAMES = TopicNames("kilonova")
@@ -36,35 +36,6 @@ def test_workers_of_one_machine_share_nothing_that_must_differ() -> None:
     )
     assert (one.port, two.port) == (6066, 6067)
     assert (one.instance, two.instance) == ("pod-0", "pod-1")
-
-
-@pytest.mark.parametrize(
-    ("steps", "registry", "wanted"),
-    [
-        (("ingest", "objects", "react"), False, {"objects", "react"}),
-        (("ingest",), False, set()),
-        (("ingest",), True, {"ingest.parked"}),
-        (("objects",), True, {"objects"}),
-    ],
-)
-def test_it_occupies_where_it_keeps_state(
-    steps: tuple[str, ...],
-    wanted: set[str],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    *,
-    registry: bool,
-) -> None:
-    (tmp_path / "worker-0" / "objects").mkdir(parents=True)
-    url = {"registry": {"url": "http://there"}} if registry else {}
-    sources = SourcesSpec.model_validate({"alerts": [{"topics": [NAMES.alerts]}], **url})
-    chosen = settings(steps=steps).model_copy(update={"state": tmp_path})
-    connection = Connection(bootstrap="localhost:9092")
-    made = WorkerContext(chosen, 0, connection, sources, 4, NAMES.topology)
-    asyncio.run(made.occupy())
-    found = made.directory.glob("*/in-use")
-    assert {one.parent.name for one in found} == wanted
-    assert str(tmp_path / "worker-0") in caplog.text  # of an earlier version, not used any longer
 
 
 def test_any_port_is_any_port_for_all() -> None:
@@ -109,3 +80,18 @@ def test_it_is_made_of_what_the_settings_name(
     missing = settings(sources=tmp_path / "none.yml")
     with pytest.raises(ConfigError, match=r"none\.yml"):
         asyncio.run(open_context(missing, 0, NAMES, create="make them"))
+
+
+def test_state_in_the_layout_of_before_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "verify", _four_partitions)
+    (tmp_path / "worker-0" / "objects").mkdir(parents=True)
+    chosen = settings().model_copy(update={"state": tmp_path})
+    made = asyncio.run(open_context(chosen, 0, NAMES, create="make them"))
+    assert str(tmp_path / "worker-0") in caplog.text
+    assert str(tmp_path / "kilonova" / "worker-0") in caplog.text
+    caplog.clear()
+    (made.directory / "objects").mkdir(parents=True)
+    asyncio.run(open_context(chosen, 0, NAMES, create="make them"))
+    assert caplog.text == ""

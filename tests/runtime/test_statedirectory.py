@@ -1,11 +1,6 @@
-"""Where state lies, whose it is, and that nobody else has it."""
+"""Where state lies, and whose that is which lies where earlier versions had it."""
 
-import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +10,6 @@ from ampelstream.core.state import claim
 from ampelstream.errors import ConfigError, StateError
 from ampelstream.runtime.statedirectory import (
     embedded_database,
-    occupy,
     old_directories,
     worker_directory,
 )
@@ -23,65 +17,11 @@ from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
-OCCUPY = """
-import asyncio, sys
-from pathlib import Path
-from ampelstream.runtime.statedirectory import occupy
-asyncio.run(occupy(Path(sys.argv[1]), 0.0))
-print("ours", flush=True)
-sys.stdin.readline()
-"""
-
-
-@contextmanager
-def another_process(directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """One that has the directory."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", OCCUPY, str(directory)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ours\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
 
 def test_workers_and_topologies_do_not_share_a_directory(tmp_path: Path) -> None:
     found = {worker_directory(tmp_path, name, index) for name in ("a", "b") for index in (0, 1)}
     assert len(found) == 4
     assert embedded_database(tmp_path, "a") != embedded_database(tmp_path, "b")
-
-
-def test_a_directory_that_another_process_has_is_refused(tmp_path: Path) -> None:
-    directory = tmp_path / "worker-0" / "objects"
-    with another_process(directory) as other:
-        with pytest.raises(ConfigError, match=f"used by another worker, process {other.pid}"):
-            asyncio.run(occupy(directory, 0.0))
-        other.kill()  # the system frees what it had
-        other.wait()
-        asyncio.run(occupy(directory, 0.0))
-    assert (directory / "in-use").read_text() == str(os.getpid())
-
-
-def test_one_that_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
-    async def both(other: "subprocess.Popen[str]") -> None:
-        asyncio.get_running_loop().call_later(0.3, other.kill)
-        await occupy(tmp_path, 20.0)
-
-    with another_process(tmp_path) as other:
-        asyncio.run(both(other))
-
-
-def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("somebody's")
-    with pytest.raises(ConfigError, match="file/objects"):
-        asyncio.run(occupy(tmp_path / "file" / "objects", 0.0))
-    assert (tmp_path / "file").read_text() == "somebody's"
 
 
 def test_directories_of_earlier_versions_are_known(tmp_path: Path) -> None:
