@@ -165,6 +165,12 @@ class TopicSource:
         """Offset to go on at; what was removed before it was read is said."""
         known = self._known(tp, after)
         if known is None:
+            if self._made_anew(tp, after):
+                _LOG.warning(
+                    "topic %s of %s was made anew since it was read last: partition %d is read "
+                    "from its oldest record. What the old one held and was not read is gone",
+                    *(tp.topic, self.name, tp.partition),
+                )
             return first
         if known >= last:
             raise SourceError(
@@ -184,18 +190,18 @@ class TopicSource:
         """Offset that was read last; None where that was of a topic that had this name before."""
         named = self._named(tp.topic)
         known = after.get((named, tp.partition))
-        plain, mark, _ = named.partition(_ID)
-        earlier = {name for name, _ in after if name.startswith(f"{plain}{_ID}")} - {named}
-        if known is not None or not mark:
+        if known is not None or _ID not in named or self._made_anew(tp, after):
             return known
-        if earlier:
-            _LOG.warning(
-                "topic %s of %s was made anew since it was read last: partition %d is read from "
-                "its oldest record. What the old one held and was not read is gone",
-                *(tp.topic, self.name, tp.partition),
-            )
-            return None
-        return after.get((plain, tp.partition))  # of an earlier version, which noted no ids
+        # of an earlier version, which noted no ids
+        return after.get((named.partition(_ID)[0], tp.partition))
+
+    def _made_anew(self, tp: TopicPartition, after: After) -> bool:
+        """Whether another topic of that name was read before."""
+        named = self._named(tp.topic)
+        name, mark, _ = named.partition(_ID)
+        return bool(mark) and any(
+            one.startswith(f"{name}{_ID}") and one != named for one, _ in after
+        )
 
     async def _fetch(
         self, ends: Mapping[TopicPartition, int]
