@@ -59,9 +59,10 @@ PROCESSORS = {
     "lookup": {"Lookup"},
     "census": {"EventCensus", "RevisionCensus"},
     "ownership": {"Word", "check_word", "finish", "owner_of"},
+    "waiting": {"Note", "Waiting", "is_note"},
     "state": {"commit_order", "LedgerEntry", "ObjectState"},
 }
-"""What a runtime may know of the core: three processors, what they count, what they share among the
+"""What a runtime may know of the core: the processors, what they count, what they share among the
 partitions of a process, whose their state is, how it is committed, and looking at it."""
 
 

@@ -73,6 +73,7 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.runtime.embedded.statefiles import StateFiles
     from ampelstream.runtime.embedded.summary import skipped_rows
     from ampelstream.runtime.service.journal import Journals
+    from ampelstream.runtime.statedirectory import embedded_database
     from ampelstream.runtime.unitpool import has_heavy, with_pool
     from ampelstream.state.rocks import RocksBackend
     from ampelstream.topology.differences import in_words
@@ -84,7 +85,7 @@ def _follow(settings: WorkerSettings) -> None:
     with ExitStack() as open_things:
         inputs = _inputs(settings, topology.name, open_things)
         reopen = partial(_inputs, settings, topology.name, open_things)
-        backend = RocksBackend(settings.state / topology.name / "rocks")
+        backend = RocksBackend(embedded_database(settings.state, topology.name))
         open_things.callback(backend.close)
         files = StateFiles(settings.state, topology.name)
         topology = open_things.enter_context(with_pool(topology, settings.pool_processes))

@@ -14,7 +14,7 @@ from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["MANY_VALUES", "Schemas", "datapoints", "decode"]
+__all__ = ["MANY_VALUES", "Schemas", "datapoints", "decode", "schema_id_of"]
 
 _SCHEMAS_KEPT = 64
 _RUBIN = b'"diaSource"'
@@ -82,6 +82,16 @@ def decode(value: bytes | Mapping[str, Any], schemas: Schemas | None = None) -> 
     if _from_rubin(header.key):
         return lsst.decode_container(value, header)
     return ztf.decode_container(value, header)
+
+
+def schema_id_of(value: Any) -> int | None:
+    """Number of the writer schema that an alert only names; None where it holds its own."""
+    if not isinstance(value, bytes) or value[:1] != b"\x00":
+        return None
+    try:
+        return lsst.wire_schema_id(value)
+    except DecodeError:
+        return None
 
 
 def datapoints(alert: Alert) -> list[Datapoint]:

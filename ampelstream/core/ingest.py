@@ -30,10 +30,8 @@ from ampelstream.model.times import jd_from_unix
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Channel, Topology
 
-__all__ = ["PATIENCE_SECONDS", "Ingest"]
+__all__ = ["Ingest"]
 
-PATIENCE_SECONDS = 90 * 86_400.0
-"""For how long an alert waits for its schema [s] before it becomes a dead letter."""
 _MANY_POINTS = 10_000
 """A detection with fewer datapoints fits any stream, and need not be measured."""
 
@@ -53,7 +51,7 @@ class Ingest:
         Schemas of packets that only name theirs.
     parks
         Whether an alert whose schema is not at hand is put aside (stream ``parked``), because
-        whoever runs this brings it back; otherwise it is a dead letter.
+        whoever runs this takes it from there (see `Waiting`); otherwise it is a dead letter.
     backfill
         Whether the records were read before, by other filters: what passes is marked.
     ticks
@@ -117,6 +115,11 @@ class Ingest:
             self._ticker.save()
         return outputs
 
+    def give_up(self, record: SourceRecord, why: str) -> Output:
+        """Let an alert that was put aside be a dead letter."""
+        self._tally.count("received", "parked")
+        return self._failed(record, "decode", Failure(UnknownSchema.__name__, why))
+
     # --- alerts ---------------------------------------------------------------------------------
 
     def _alert(self, record: SourceRecord) -> list[Output]:
@@ -124,7 +127,7 @@ class Ingest:
         if alert is None:
             alert = attempt(decode_alert, record.value, self._schemas)
         if isinstance(alert, Failure):
-            if alert.error == UnknownSchema.__name__ and self._may_wait(record):
+            if alert.error == UnknownSchema.__name__ and self._parks:
                 self._tally.count("parked")
                 return [_parked(record, self._now())]
             if self._backfill:
@@ -135,9 +138,6 @@ class Ingest:
         # objects step knows what to forget
         outputs.extend(self._ticks(record, alert.jd))
         return outputs
-
-    def _may_wait(self, record: SourceRecord) -> bool:
-        return self._parks and not (record.since and self._now() - record.since > PATIENCE_SECONDS)
 
     def _filtered(self, record: SourceRecord, alert: Alert) -> list[Output]:
         """Ask every channel. A filter that fails costs its own channel this alert, no other."""

@@ -151,6 +151,16 @@ class React:
         self._tally.commit()
         self._in_hand.committed()
 
+    def forget_offsets(self) -> None:
+        """Look at every record of candidates that comes: they are of a new topic.
+
+        Its offsets begin anew, and would count as those of records that were looked at before.
+        """
+        for name, value in list(self._tables.scan(keys.MATTER, keys.stop(keys.MATTER))):
+            matter = decode.matter(value)
+            if matter.offset >= 0:
+                self._tables.put(name, encode(msgspec.structs.replace(matter, offset=-1)))
+
     # --- deciding -------------------------------------------------------------------------------
 
     def process(self, batch: Iterable[Record]) -> list[Output]:

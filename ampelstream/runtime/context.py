@@ -1,21 +1,26 @@
 """What a worker knows when it begins to work: its settings, and what follows from them."""
 
+import logging
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from ampelstream.runtime.kafka.admin import verify
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.sources import (
     SourcesSpec,
     default_sources,
     load_connection,
     load_sources,
 )
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.settings import WorkerSettings
+from ampelstream.runtime.statedirectory import old_directories, worker_directory
 
 __all__ = ["WorkerContext", "open_context"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class WorkerContext:
         What ingest reads.
     partitions
         Number of partitions of the topology's topics, and so of the objects.
+    topology
+        Name of the topology.
     """
 
     settings: WorkerSettings
@@ -41,11 +48,12 @@ class WorkerContext:
     connection: Connection
     sources: SourcesSpec
     partitions: int
+    topology: str
 
     @property
     def directory(self) -> Path:
         """Of this worker: its databases. What workers share lies in ``settings.state``."""
-        return self.settings.state / f"worker-{self.index}"
+        return worker_directory(self.settings.state, self.topology, self.index)
 
     @property
     def port(self) -> int:
@@ -93,4 +101,17 @@ async def open_context(
     # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
     partitions = await verify(connection, names, sources, create=create)
-    return WorkerContext(settings, index, connection, sources, partitions)
+    context = WorkerContext(settings, index, connection, sources, partitions, names.topology)
+    _say_old(context)
+    return context
+
+
+def _say_old(context: WorkerContext) -> None:
+    """Say, before there is any state, that one of an earlier version is not used."""
+    old = [str(one) for one in old_directories(context.settings.state)]
+    if old and not any((context.directory / step).exists() for step in (OBJECTS, REACT)):
+        text = (
+            "state of an earlier version is not used any longer, and may be removed: it is "
+            f"restored from the changelogs to {context.directory}"
+        )
+        incident(_LOG, logging.WARNING, "old_state", text, directories=old)

@@ -265,8 +265,20 @@ class WorkerSettings(BaseModel):
         Field(ge=1, description="After this time a record that no broker takes ends the worker."),
     ] = 30.0
     park: Annotated[
-        _Seconds, Field(ge=0.1, description="Time between tries of a record of unknown schema.")
+        _Seconds,
+        Field(
+            ge=0.1,
+            description="After this time the registry is asked again for a schema that it did not "
+            "have; then ever later, up to every ten minutes.",
+        ),
     ] = 60.0
+    park_limit: Annotated[
+        _Seconds,
+        Field(
+            ge=1,
+            description="After this time a record whose schema is not known is a dead letter.",
+        ),
+    ] = 7 * 86_400.0
     refresh: Annotated[
         _Seconds, Field(ge=1, description="Time between looks for new topics of a pattern.")
     ] = 30.0

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ _LONGEST_WAIT_SECONDS = 10.0
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _MISSES_KEPT = 1000
 """A flood of garbage names a new identifier in every record; it must not fill the memory."""
+_LONGEST_PAUSE_SECONDS = 600.0
+"""For so long at most a registry is not asked again for a schema that it did not have."""
 
 
 def _parsed_schema(text: str) -> Mapping[str, Any] | None:
@@ -97,6 +100,14 @@ class _SchemaCache:
             _LOG.warning("%s cannot be written, a restart will fetch it again: %s", path, error)
 
 
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """A schema that could not be had: when to ask again, and after how long that is [s]."""
+
+    ask_at: float = -math.inf
+    pause: float = 0.0
+
+
 class _Passing(Exception):  # noqa: N818  (never leaves this module)
     """A failure that may pass: worth another try."""
 
@@ -132,7 +143,8 @@ class SchemaRegistry:
     clock
         Monotonic time [s].
     retry_seconds
-        How long it stands that a schema cannot be had, or that the registry does not answer [s].
+        How long it stands that the registry does not answer, and at first, that it does not have a
+        schema [s]; the latter doubles each time, up to ten minutes.
     attempts
         How often one fetch tries a registry that does not answer.
     first_delay
@@ -167,7 +179,7 @@ class SchemaRegistry:
         self._first_delay = first_delay
         self._cache = _SchemaCache(cache_dir, self._url)
         self._parsed: dict[int, Mapping[str, Any]] = {}
-        self._ask_at: OrderedDict[int, float] = OrderedDict()
+        self._misses: OrderedDict[int, _Miss] = OrderedDict()
         self._down_until = -math.inf
         self._fetching = asyncio.Lock()
 
@@ -177,10 +189,10 @@ class SchemaRegistry:
     def known(self, schema_id: int) -> Mapping[str, Any] | None:
         """Schema that is in memory or on disk, the same object each time; None where it is not."""
         schema = self._parsed.get(schema_id)
-        if schema is None and schema_id not in self._ask_at:
+        if schema is None and schema_id not in self._misses:
             schema = self._from_disk(schema_id)
             if schema is None:
-                self._miss(schema_id, -math.inf)  # the disk need not be asked for each record
+                self._miss(schema_id, _Miss())  # the disk need not be asked for each record
         return schema
 
     async def fetch(self, schema_id: int) -> bool:
@@ -194,7 +206,8 @@ class SchemaRegistry:
         async with self._fetching:  # who waits for a schema that another asked for finds it known
             if self.known(schema_id) is not None:
                 return True
-            if self._clock() < self._ask_at.get(schema_id, -math.inf):
+            miss = self._misses.get(schema_id, _Miss())
+            if self._clock() < miss.ask_at:
                 return False
             if self._from_disk(schema_id) is not None:  # another process fetched it
                 return True
@@ -203,11 +216,14 @@ class SchemaRegistry:
             fault = await self._fetch(schema_id)
             if not fault:
                 return True
+            pause = self._retry_seconds
+            if self._clock() >= self._down_until:  # it answered, and does not have it
+                pause = min(max(pause, 2 * miss.pause), _LONGEST_PAUSE_SECONDS)
             _LOG.warning(
                 "schema %d cannot be had from %s: %s; asked again in %.0f s",
-                *(schema_id, self._url, fault, self._retry_seconds),
+                *(schema_id, self._url, fault, pause),
             )
-            self._miss(schema_id, self._clock() + self._retry_seconds)
+            self._miss(schema_id, _Miss(self._clock() + pause, pause))
             return False
 
     def _from_disk(self, schema_id: int) -> Mapping[str, Any] | None:
@@ -218,12 +234,12 @@ class SchemaRegistry:
 
     def _keep(self, schema_id: int, schema: Mapping[str, Any]) -> None:
         self._parsed[schema_id] = schema
-        self._ask_at.pop(schema_id, None)
+        self._misses.pop(schema_id, None)
 
-    def _miss(self, schema_id: int, ask_at: float) -> None:
-        self._ask_at[schema_id] = ask_at
-        if len(self._ask_at) > _MISSES_KEPT:
-            self._ask_at.popitem(last=False)
+    def _miss(self, schema_id: int, miss: _Miss) -> None:
+        self._misses[schema_id] = miss
+        if len(self._misses) > _MISSES_KEPT:
+            self._misses.popitem(last=False)
 
     async def _fetch(self, schema_id: int) -> str:
         """Fetch, keep in memory and on disk; says what is wrong, nothing where all is well."""

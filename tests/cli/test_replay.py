@@ -243,10 +243,19 @@ def test_run_follows_a_directory_and_goes_on_after_a_stop(night: Night, tmp_path
     assert "alerts: 300 in" in second.stderr
     third = ampelstream(*run, *state)
     assert "alerts: 300 in" in third.stderr
+    # a state may hold several topologies, each under its name, and none takes another's for its own
+    (tmp_path / "state" / "skymap-only").rename(tmp_path / "state" / "kilonova")
     other = ampelstream("run", "kilonova", "--alerts", incoming, *state)
-    assert other.returncode == 0  # its state lies beside that of the first, under its own name
-    assert "alerts: 300 in" in other.stderr
-    assert {one.name for one in (tmp_path / "state").iterdir()} >= {"kilonova", "skymap-only"}
+    assert other.returncode == 1
+    assert "not to topology kilonova" in " ".join(other.stderr.split())
+    (tmp_path / "state" / "kilonova" / "rocks").rename(tmp_path / "state" / "rocks")
+    other = ampelstream("run", "kilonova", "--alerts", incoming, *state)
+    assert other.returncode == 1
+    assert "Run skymap-only once" in " ".join(other.stderr.split())
+    moved = ampelstream(*run, *state)
+    assert moved.returncode == 0
+    assert "the state was moved" in moved.stderr
+    assert "alerts: 300 in" in moved.stderr
 
 
 def test_dead_letters_of_an_earlier_run_are_not_announced_again(

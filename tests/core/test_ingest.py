@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ampelstream.core.accounting import Accounting
-from ampelstream.core.ingest import PATIENCE_SECONDS, Ingest
+from ampelstream.core.ingest import Ingest
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.coordinates import Coordinates
@@ -146,26 +146,22 @@ def test_a_row_that_cannot_be_kept_is_a_dead_letter_all_the_same(wide: Topology)
     assert adds_up(accounting)
 
 
-@pytest.mark.parametrize(("waited", "kind"), [(60.0, Parked), (PATIENCE_SECONDS + 1, DeadLetter)])
-def test_an_unknown_schema_is_parked_until_patience_ends(
-    wide: Topology, monkeypatch: pytest.MonkeyPatch, waited: float, kind: type
+def test_an_unknown_schema_is_parked_where_somebody_takes_it_from_there(
+    wide: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_args: Any) -> None:
         raise UnknownSchema(900)
 
     monkeypatch.setattr("ampelstream.core.ingest.decode_alert", unknown)
-    where = Coordinates("lsst", 1, 5)
-    fresh = SourceRecord(where, "alerts", b"\x00....")
-    again = SourceRecord(where, "alerts", b"\x00....", since=NOW - waited)
-    outputs, accounting = ingest(wide, fresh, again, parks=True)
-    assert [type(one.value) for one in outputs] == [Parked, kind]
-    first = outputs[0].value
-    assert isinstance(first, Parked)
-    assert first.since == NOW
-    assert list(accounting.by("received")) == [("alerts", 1), ("parked", 1)]
+    fresh = SourceRecord(Coordinates("lsst", 1, 5), "alerts", b"\x00....")
+    outputs, accounting = ingest(wide, fresh, parks=True)
+    [parked] = [one.value for one in outputs]
+    assert isinstance(parked, Parked)
+    assert (parked.where, parked.value, parked.since) == (fresh.where, fresh.value, NOW)
     assert adds_up(accounting)
-    outputs, _ = ingest(wide, fresh)  # who brings nothing back parks nothing
+    outputs, accounting = ingest(wide, fresh)
     assert [type(one.value) for one in outputs] == [DeadLetter]
+    assert adds_up(accounting)
 
 
 def said(outputs: list[Output]) -> list[Tick]:

@@ -275,3 +275,16 @@ def test_a_sink_that_a_rule_is_given_later_does_not_get_what_was_decided_before(
     rules.react.advance()
     rules.react.advance()
     assert sinks.took == [("one", first.id), ("one", second.id), ("other", second.id)]
+
+
+def test_a_topic_of_candidates_that_was_made_anew_has_new_offsets(rules: Rules) -> None:
+    """Else its records would count as those that were looked at before, and nobody would hear."""
+    assert [one.klass for one in rules.see(candidate(0.1), offset=70)] == ["new"]
+    rules.commit()
+    rules.reopen()
+    assert rules.see(candidate(0.9), offset=3) == []  # a restart repeats
+    rules.react.forget_offsets()
+    assert [one.klass for one in rules.see(candidate(0.9), offset=3)] == ["withdrawn"]
+    rules.commit()
+    rules.reopen()
+    assert rules.see(candidate(0.1), offset=3) == []

@@ -91,7 +91,7 @@ class Run:
 
     def active(self) -> Matters:
         found = asyncio.run(last_values(self.connection, self.names.reactions, create="-"))
-        return active(json.loads(_json(value)) for _, value in found)
+        return active(json.loads(_json(value)) for _, value in found.values())
 
 
 def _json(value: bytes) -> bytes:

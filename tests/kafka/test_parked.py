@@ -1,13 +1,17 @@
 """A packet whose schema the registry does not know yet waits for it, and is lost by nothing."""
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
 from astropy.time import Time
 
+from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.export import count_waiting
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.simulate import simulate_notice
 
@@ -67,6 +71,20 @@ class Setup:
         path.write_text(json.dumps(sources))  # JSON is YAML
         return Running([*self.run, "--sources", path, *options], self.directory / "worker.log")
 
+    def records(self, topic: str) -> int:
+        """How many records were ever written to a topic of two partitions."""
+
+        async def count() -> int:
+            places = [TopicPartition(topic, number) for number in range(2)]
+            async with open_consumer(self.connection) as client:
+                ends: dict[TopicPartition, int] = await client.end_offsets(places)
+                return sum(ends.values())
+
+        return asyncio.run(count())
+
+    def waiting(self) -> int:
+        return asyncio.run(count_waiting(self.connection, self.names, create="make them"))
+
     def alerts(self) -> Counter[int]:
         return alerts_in_state(self.address, self.names, 2)
 
@@ -89,6 +107,7 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
             wait_until(lambda: setup.alerts() == Counter(SOON), 60, "what can be read is read")
             url = where(worker)
             wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 5, 20, "5 parked")
+            assert setup.waiting() == 5  # as who looks from outside sees it
             worker.process.kill()
             worker.process.wait()
             asked = len(known.asked)
@@ -108,10 +127,41 @@ def test_parked_until_the_registry_learns_also_over_a_kill(setup: Setup) -> None
             worker.process.wait()
     assert setup.alerts() == Counter([*SOON, *WAITING])
     assert not dead(setup.address, setup.names)
+    assert setup.records(setup.names.parked) == len(WAITING)  # each was written once
+    assert setup.waiting() == 0
     # where a packet came from is where it first was, not where it was parked
     found = state(setup.address, setup.names, 2)
     assert {alert.where.source for one in found for alert in one.alerts} == {setup.names.alerts}
     assert sum(len(one.candidates) for one in found) == 25
+
+
+def test_one_schema_holds_up_no_other_and_waits_no_longer_than_it_may(setup: Setup) -> None:
+    with registry() as known:
+        worker = setup.worker(known.url, "--park-limit", "12")
+        try:
+            mixed = [packet(number, (LATE, LATE + 1)[number % 2]) for number in WAITING]
+            produce(setup.connection, setup.names.notices, [WAVE])
+            produce(setup.connection, setup.names.alerts, mixed)
+            url = where(worker)
+            wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 5, 40, "5 parked")
+            known.schemas[LATE] = SCHEMA
+            even = Counter(number for number in WAITING if number % 2 == 0)
+            wait_until(lambda: setup.alerts() == even, 10, "those between are read")
+            assert not dead(setup.address, setup.names)
+            wait_until(lambda: len(dead(setup.address, setup.names)) == 3, 30, "the others end")
+            wait_until(lambda: metrics(url)["ampelstream_parked_records"] == 0, 10, "0 parked")
+            assert worker.stop() == 0
+        finally:
+            worker.process.kill()
+            worker.process.wait()
+    letters = dead(setup.address, setup.names)
+    assert {(one.step, one.error, one.where.source) for one in letters} == {
+        ("decode", "UnknownSchema", setup.names.alerts)
+    }
+    assert all(f"schema {LATE + 1} was never known" in one.reason for one in letters)
+    odd = {packet(number, LATE + 1) for number in WAITING if number % 2}
+    assert {one.value for one in letters} == odd
+    assert setup.records(setup.names.parked) == len(WAITING)
 
 
 @pytest.mark.full

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ampelstream.runtime.kafka.clients import open_admin
+from ampelstream.runtime.service.exitcodes import ExitCode
 
 from .looking import answer, metrics, where
 from .small import IN_REGION, Small
@@ -59,7 +60,7 @@ def test_a_wiped_directory(small: Small) -> None:
     sent = (small.state / "near.ndjson").read_bytes()
     assert sent.count(b"\n") >= IN_REGION
     candidates = small.export("before.ndjson")
-    shutil.rmtree(small.state / "worker-0")
+    shutil.rmtree(small.state / small.names.topology / "worker-0")
     with at_work(small, "second") as worker:
         url = where(worker)
         ready(url)
@@ -86,12 +87,12 @@ def test_a_changelog_that_was_made_anew_is_refused(small: Small) -> None:
     ampelstream("topics", "create", *small.broker, "--partitions", "2", "--yes")
     small.feed(range(41, 61))
     with at_work(small, "second") as worker:
-        assert worker.process.wait(60) == 1
+        assert worker.process.wait(60) == ExitCode.CONFIGURATION
     said = worker.log.read_text()
-    assert "StoreError" in said
-    assert f"the database of {changelog}[" in said
-    assert "the topic was made anew, or brokers lost records" in said
+    assert "ForeignState" in said
+    assert f"changelog {changelog} with topic id" in said
     assert not small.alerts()  # it did not begin anew
-    databases = list((small.state / "worker-0" / "objects").iterdir())
+    directory = small.state / small.names.topology / "worker-0" / "objects"
+    databases = list(directory.glob("partition-*"))
     assert len(databases) == 2
     assert all(any(one.iterdir()) for one in databases)

@@ -23,12 +23,17 @@ def settings(**changes: Any) -> WorkerSettings:
 
 def context(index: int = 0, **changes: Any) -> WorkerContext:
     connection = Connection(bootstrap="localhost:9092")
-    return WorkerContext(settings(**changes), index, connection, default_sources(NAMES), 4)
+    return WorkerContext(
+        settings(**changes), index, connection, default_sources(NAMES), 4, "kilonova"
+    )
 
 
 def test_workers_of_one_machine_share_nothing_that_must_differ() -> None:
     one, two = context(0, instance_id="pod"), context(1, instance_id="pod")
-    assert (one.directory, two.directory) == (Path("s/worker-0"), Path("s/worker-1"))
+    assert (one.directory, two.directory) == (
+        Path("s/kilonova/worker-0"),
+        Path("s/kilonova/worker-1"),
+    )
     assert (one.port, two.port) == (6066, 6067)
     assert (one.instance, two.instance) == ("pod-0", "pod-1")
 
@@ -75,3 +80,18 @@ def test_it_is_made_of_what_the_settings_name(
     missing = settings(sources=tmp_path / "none.yml")
     with pytest.raises(ConfigError, match=r"none\.yml"):
         asyncio.run(open_context(missing, 0, NAMES, create="make them"))
+
+
+def test_state_in_the_layout_of_before_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "verify", _four_partitions)
+    (tmp_path / "worker-0" / "objects").mkdir(parents=True)
+    chosen = settings().model_copy(update={"state": tmp_path})
+    made = asyncio.run(open_context(chosen, 0, NAMES, create="make them"))
+    assert str(tmp_path / "worker-0") in caplog.text
+    assert str(tmp_path / "kilonova" / "worker-0") in caplog.text
+    caplog.clear()
+    (made.directory / "objects").mkdir(parents=True)
+    asyncio.run(open_context(chosen, 0, NAMES, create="make them"))
+    assert caplog.text == ""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,29 @@ def test_missing_first_then_known(
     lines = [record.getMessage() for record in caplog.records if "schema 900" in record.message]
     assert len(lines) == 1
     assert "404" in lines[0]
+
+
+def test_a_schema_that_is_not_there_is_asked_for_ever_less_often(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        clock = Clock()
+        registry = client(url, tmp_path, clock, retry_seconds=60.0)
+        asked: list[float] = []
+        for clock.now in range(0, 86_400, 5):
+            before = len(server.asked)
+            await registry.fetch(900)
+            asked += [clock.now] * (len(server.asked) - before)
+        pauses = [later - sooner for sooner, later in pairwise(asked)]
+        assert pauses[:5] == [60.0, 120.0, 240.0, 480.0, 600.0]
+        assert set(pauses[5:]) == {600.0}
+        assert len(asked) == 147  # in a day
+        server.status = [503] * 4  # a registry that is away is another matter
+        clock.now = 90_000
+        assert not await registry.fetch(900)
+        clock.now += 60
+        server.schemas[900] = json.dumps(SCHEMA)
+        assert await registry.fetch(900)
+
+    run(story)
 
 
 def test_a_server_that_is_down(

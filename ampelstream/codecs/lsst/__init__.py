@@ -8,6 +8,7 @@ from ampelstream.codecs.lsst.packet import (
     decode_container,
     decode_row,
     decode_wire,
+    wire_schema_id,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "decode_container",
     "decode_row",
     "decode_wire",
+    "wire_schema_id",
 ]

@@ -52,7 +52,7 @@ from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
-__all__ = ["Shared", "ingest_app", "objects_app", "react_app"]
+__all__ = ["Shared", "ingest_app", "objects_app", "react_app", "state_table"]
 
 _SLICE_SECONDS = 0.1
 """How long a sweep goes on at a time [s]: alerts may have to wait for it."""
@@ -125,13 +125,7 @@ class Shared:
 
     def encode(self, outputs: Sequence[Output], partition: int | None = None) -> list[Outgoing]:
         """Give the records of what a processor gave."""
-        return encode(
-            outputs,
-            self.names,
-            self.context.partitions,
-            partition=partition,
-            retry_seconds=self.context.settings.park,
-        )
+        return encode(outputs, self.names, self.context.partitions, partition=partition)
 
 
 def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = None) -> faust.App:
@@ -171,7 +165,7 @@ def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = N
 
     prepare = None
     if source.registry is not None:
-        prepare = WireSchemas(source.registry, parked=source.parked).prepare
+        prepare = WireSchemas(source.registry).prepare
 
     @app.agent(topic, name="ingest")
     async def ingest(stream: StreamT[Any]) -> None:
@@ -221,7 +215,7 @@ def objects_app(shared: Shared) -> faust.App:
         return shared.encode(objects.again([key.decode() for key in keys]), partition)
 
     state = Stateful(
-        table=_table(app, shared, OBJECTS),
+        table=state_table(app, shared, OBJECTS, names.detections, names.events),
         begin=Transaction,
         processor=processor,
         exclusive=names.candidates,
@@ -249,11 +243,16 @@ def react_app(shared: Shared) -> faust.App:
     sinks = Dispatcher(open_sinks(shared.topology, shared.context.settings.state))
     journal = shared.journal(REACT)
 
-    def processor(_partition: int, state: Transaction) -> React:
-        tally = shared.accounting.tally()
-        return React(shared.topology, state, tally, time.monotonic, sinks, in_hand=journal)
+    table = state_table(app, shared, REACT, names.candidates)
 
-    state = Stateful(table=_table(app, shared, REACT), begin=Transaction, processor=processor)
+    def processor(partition: int, state: Transaction) -> React:
+        tally = shared.accounting.tally()
+        made = React(shared.topology, state, tally, time.monotonic, sinks, in_hand=journal)
+        if table.remade(partition):
+            made.forget_offsets()
+        return made
+
+    state = Stateful(table=table, begin=Transaction, processor=processor)
 
     @app.agent(topic, name=REACT)
     async def react(stream: StreamT[Any]) -> None:
@@ -285,9 +284,10 @@ def _work(shared: Shared, batch: Batch[Any]) -> tuple[list[Outgoing], int]:
     return shared.encode(outputs, batch.partition), portion.handled
 
 
-def _table(app: Any, shared: Shared, step: str) -> StateTable:
+def state_table(app: Any, shared: Shared, step: str, *sources: str) -> StateTable:
     """State of a step: a RocksDB for each partition, and a changelog."""
     table: StateTable = app.Table(STATE_TABLE, key_type=bytes, value_type=bytes)
+    table.sources = sources
     table.state_directory = shared.context.directory / step
     table.open_database = _open_database
     table.client_options = shared.context.connection.client_options

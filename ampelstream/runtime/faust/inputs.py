@@ -8,7 +8,7 @@ from ampelstream.errors import ConfigError
 from ampelstream.model.record import Stream
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.sources.schemaregistry import SchemaRegistry
@@ -16,7 +16,7 @@ from ampelstream.sources.schemaregistry import SchemaRegistry
 __all__ = ["PARKED", "Input", "backfill_of", "inputs_of"]
 
 PARKED = "ingest-parked"
-"""Name of what reads the alerts again that wait for a schema."""
+"""Name of what reads the alerts that wait for a schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _registry(context: WorkerContext) -> SchemaRegistry | None:
         context.settings.state / "schemas",
         user=user,
         password=password,
-        retry_seconds=context.settings.park / 2,  # asked anew each time a record is due
+        retry_seconds=context.settings.park,
     )
 
 
@@ -159,7 +159,7 @@ def inputs_of(names: TopicNames, context: WorkerContext) -> list[Input]:
     if registry is not None:
         parked = Input(
             name=PARKED,
-            group=f"{context.connection.group_prefix}{names.ingest_group_of('parked')}",
+            group=names.app(PARKED_STEP),
             stream="alerts",
             connection=context.connection,
             topics=(names.parked,),

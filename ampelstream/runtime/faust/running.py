@@ -73,6 +73,12 @@ class RunningApp:
         table = self.table
         return 0 if table is None else sum(one.pending for one in table.processors.values())
 
+    @property
+    def waiting(self) -> int:
+        """How many records of its partitions were put aside."""
+        table = self.table
+        return 0 if table is None else sum(one.count for one in table.processors.values())
+
     def assigned(self) -> set[TP]:
         """Source partitions that this worker has."""
         return self._consumer.sources() if self._started else set()

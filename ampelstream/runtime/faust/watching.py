@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 
 from faust.types import TP
 
-from ampelstream.runtime.faust.inputs import PARKED
 from ampelstream.runtime.service.health import Health, Pulse
 from ampelstream.runtime.service.metrics import Metrics
 
@@ -70,10 +69,7 @@ class Watching:
         self._behind[name] = set(behind)
         for tp, records in behind.items():
             self._metrics.lag(name, tp.topic, tp.partition, records)
-        total = sum(behind.values())
-        self._health.lag(name, total)
-        if name == PARKED:
-            self._metrics.parked(total)
+        self._health.lag(name, sum(behind.values()))
 
     def sweeping(self, partition: int, events: int) -> None:
         """Report how many events have yet to be matched against the objects of a partition."""

@@ -19,7 +19,8 @@ from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
 from ampelstream.runtime.faust.backfilling import all_read, rereads
-from ampelstream.runtime.faust.inputs import Input, inputs_of
+from ampelstream.runtime.faust.inputs import PARKED, Input, inputs_of
+from ampelstream.runtime.faust.parking import parked_app
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.watching import Watching
@@ -196,7 +197,7 @@ class Worker:
         own, steps = self._context.connection, self._settings.steps
         if INGEST in steps:
             for one in inputs_of(self._names, self._context):
-                app = ingest_app(shared, one)
+                app = parked_app(shared, one) if one.parked else ingest_app(shared, one)
                 self._apps.append(RunningApp(one.name, app, one.connection, self._watching))
         if OBJECTS in steps:
             objects = RunningApp(OBJECTS, objects_app(shared), own, self._watching)
@@ -235,6 +236,8 @@ class Worker:
                 self._health.rebalancing(app.name, app.rebalancing)
                 if app.name == OBJECTS:
                     self._metrics.sweeps_pending(app.pending)
+                if app.name == PARKED:
+                    self._metrics.parked(app.waiting)
             await asyncio.sleep(1.0)
 
     def _computed(self, unit: str, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The last revision of each candidate, from the topic that holds all revisions."""
+"""The last record of each key of a topic: candidates, and what waits for a schema."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,16 @@ from typing import Any
 from aiokafka.structs import TopicPartition
 
 from ampelstream.codecs.own import decode_candidate
+from ampelstream.core.waiting import is_note
 from ampelstream.errors import ConfigError, DecodeError, SourceError
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.runtime.kafka.admin import inspect
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames
 
-__all__ = ["last_candidates", "last_values"]
+__all__ = ["count_waiting", "last_candidates", "last_values"]
 
 _POLL_MS = 500
 _SILENCE_SECONDS = 60.0
@@ -42,7 +44,7 @@ async def last_candidates(connection: Connection, topic: str, *, create: str) ->
         The cluster cannot be reached, or stops answering.
     """
     values = await last_values(connection, topic, create=create)
-    found = (_decoded(where, value) for where, value in values)
+    found = (_decoded(where, value) for where, value in values.values())
     kept = [one for one in found if one.status is not CandidateStatus.REJECTED]
     return sorted(kept, key=lambda candidate: candidate.key)
 
@@ -54,14 +56,26 @@ def _decoded(where: Coordinates, value: bytes) -> Candidate:
         raise DecodeError(f"{where}: {error}") from error
 
 
+async def count_waiting(connection: Connection, names: TopicNames, *, create: str) -> int:
+    """How many alerts are parked, as the changelog of what waits for a schema says.
+
+    Raises
+    ------
+    ConfigError, SourceError
+        As of `last_candidates`.
+    """
+    values = await last_values(connection, names.changelog(PARKED_STEP), create=create)
+    return sum(is_note(key or b"") for _, key in values)
+
+
 async def last_values(
     connection: Connection,
     topic: str,
     *,
     create: str,
     clock: Callable[[], float] = time.monotonic,
-) -> list[tuple[Coordinates, bytes]]:
-    """Last value of each key of a topic, up to where it ends now, with its coordinates.
+) -> dict[tuple[int, bytes | None], tuple[Coordinates, bytes]]:
+    """Last value of each partition and key of a topic, with its coordinates; up to its end now.
 
     No consumer group is joined, so that whoever works on the topic is not disturbed. Only the last
     value of each key is held in memory, encoded.
@@ -98,7 +112,7 @@ async def last_values(
                     f"{topic} at {connection.describe()} gave nothing for {_SILENCE_SECONDS:.0f} s "
                     "before its end; look at the brokers, then try again"
                 )
-    return list(kept.values())
+    return kept
 
 
 def _keep(kept: dict[tuple[int, bytes | None], tuple[Coordinates, bytes]], record: Any) -> None:

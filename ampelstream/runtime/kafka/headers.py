@@ -6,16 +6,14 @@ import msgspec
 
 from ampelstream.model.coordinates import Coordinates
 
-__all__ = ["DUE", "MEMBER", "ORIGIN", "SINCE", "decode_origin", "decode_time", "encode_origin"]
+__all__ = ["MEMBER", "ORIGIN", "SINCE", "decode_origin", "decode_time", "encode_origin"]
 
 ORIGIN = "ampelstream-origin"
 """MessagePack array: source, partition, offset."""
 MEMBER = "ampelstream-member"
 """UTF-8 text: name of the file or archive member, for people."""
-DUE = "ampelstream-due"
-"""When a parked record is to be tried again, Unix time [s] as text."""
 SINCE = "ampelstream-since"
-"""When a parked record was put aside for the first time, Unix time [s] as text."""
+"""When a record was put aside because its schema was not known, Unix time [s] as text."""
 _INT_BITS, _LONG_BITS = 31, 63
 
 _encoder = msgspec.msgpack.Encoder()

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-__all__ = ["OBJECTS", "REACT", "STATE_TABLE", "TopicNames"]
+__all__ = ["OBJECTS", "PARKED_STEP", "REACT", "STATE_TABLE", "TopicNames"]
 
 OBJECTS = "objects"
 REACT = "react"
+PARKED_STEP = "ingest.parked"
+"""The part of ingest that has a state: what waits for a schema."""
 STATE_TABLE = "state"
 """Name of the one table that each stateful step has."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ampelstream.errors import ConfigError
-from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.names import OBJECTS, PARKED_STEP, REACT, TopicNames
 from ampelstream.runtime.safefaust.outbox import MAX_MESSAGE_BYTES
 from ampelstream.topology.spec import KafkaSpec
 
@@ -166,8 +166,9 @@ def wanted_topics(names: TopicNames, spec: KafkaSpec, brokers: int) -> tuple[Wan
         topic(names.candidates, many, _COMPACT | _LARGE | _NOT_YET, together=True),
         topic(names.reactions, many, _COMPACT | _LARGE),
         topic(names.dead_letters, 1, _kept(days.dead_letters) | _LARGE),
-        topic(names.parked, many, _kept(days.parked) | _LARGE),
+        topic(names.parked, many, _kept(days.parked) | _LARGE, together=True),
         topic(names.topology_log, 1, _FOR_EVER | _LARGE),
+        topic(names.changelog(PARKED_STEP), many, _CHANGELOG, together=True),
         topic(names.changelog(OBJECTS), many, _CHANGELOG, together=True),
         topic(names.changelog(REACT), many, _CHANGELOG, together=True),
     )

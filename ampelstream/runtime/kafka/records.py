@@ -4,7 +4,6 @@ The three agents (``runtime/faust/app.py``) call this on both sides of a process
 before ingest, `record_of` before objects and react, `encode` behind all three.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,15 +18,12 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.model.streams import Output, Parked, Record, StreamName
-from ampelstream.runtime.kafka.headers import DUE, SINCE, decode_origin, decode_time, encode_origin
+from ampelstream.runtime.kafka.headers import SINCE, decode_origin, decode_time, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.runtime.safefaust.unreadable import fault_of
 
-__all__ = ["LONGEST_WAIT_SECONDS", "encode", "record_of", "source_record"]
-
-LONGEST_WAIT_SECONDS = 600.0
-"""A parked alert is left alone for twice as long each time, but not for longer [s]."""
+__all__ = ["encode", "record_of", "source_record"]
 
 _ENCODERS: Mapping[type[Any], Any] = {
     Announcement: own.encode_announcement,
@@ -79,8 +75,6 @@ def encode(
     partitions: int,
     *,
     partition: int | None = None,
-    retry_seconds: float = 60.0,
-    now: float | None = None,
 ) -> list[Outgoing]:
     """Give the records of the outputs, in their order.
 
@@ -94,17 +88,14 @@ def encode(
         Number of partitions of the objects: each gets a copy of what concerns all.
     partition
         That of the objects that the outputs came of; candidates stay in it. None for ingest.
-    retry_seconds
-        How long a parked alert is left alone at first [s].
-    now
-        Unix time [s]; by default the clock's.
     """
     topics = _topics(names)
     records: list[Outgoing] = []
     for output in outputs:
         topic, key, value = topics[output.stream], output.key.encode(), output.value
         if isinstance(value, Parked):
-            headers = _parked_headers(value, retry_seconds, time.time() if now is None else now)
+            since = (SINCE, str(value.since).encode())
+            headers = (*encode_origin(value.where, value.member), since)
             records.append(Outgoing(topic, key, value.value, headers=headers))
             continue
         data = None if value is None else _ENCODERS[type(value)](value)
@@ -126,11 +117,3 @@ def _topics(names: TopicNames) -> Mapping[StreamName, str]:
         "dead-letters": names.dead_letters,
         "parked": names.parked,
     }
-
-
-def _parked_headers(
-    parked: Parked, retry_seconds: float, now: float
-) -> tuple[tuple[str, bytes], ...]:
-    wait = min(max(retry_seconds, now - parked.since), LONGEST_WAIT_SECONDS)
-    marks = (DUE, str(now + wait).encode()), (SINCE, str(parked.since).encode())
-    return (*encode_origin(parked.where, parked.member), *marks)

@@ -1,68 +1,51 @@
-"""Schemas of packets that only name theirs, and packets that wait until theirs is known.
-
-A telescope may send its first packets before their schema is in the registry. Such a packet goes to
-a topic of its own (see ``core/ingest.py``), where it is read again after a while, as often as it
-takes. The others go on.
-"""
+"""Schemas of packets that only name theirs: asked for by their number, never for each packet."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from aiokafka.structs import ConsumerRecord
 
-from ampelstream.runtime.kafka.headers import DUE, decode_time
-from ampelstream.runtime.kafka.records import LONGEST_WAIT_SECONDS
+from ampelstream.codecs.alerts import schema_id_of
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
 __all__ = ["WireSchemas"]
 
-_MAGIC = b"\x00"
-_HEAD = 5
-
-
-def _schema_id(value: bytes | None) -> int | None:
-    """Number of the schema that a packet names; None where it is not in Confluent's format."""
-    if value is None or len(value) < _HEAD or value[:1] != _MAGIC:
-        return None
-    return int.from_bytes(value[1:_HEAD], "big")
+_LOOK_SECONDS = 5.0
 
 
 class WireSchemas:
-    """Sees to it that the schemas of a batch are at hand.
+    """Sees to it that schemas are at hand.
+
+    The registry itself knows for how long not to be asked again for one that it does not have.
 
     Parameters
     ----------
     registry
         Where they come from.
-    parked
-        Whether the records are parked ones, which say when they are due.
-    now
-        Unix time [s].
-    sleep
-        Waits a number of seconds.
     """
 
-    def __init__(
-        self,
-        registry: SchemaRegistry,
-        *,
-        parked: bool = False,
-        now: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, registry: SchemaRegistry) -> None:
         self._registry = registry
-        self._parked = parked
-        self._now = now
-        self._sleep = sleep
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:
-        """Wait until parked records are due, and fetch the schemas that are not at hand."""
-        if self._parked:
-            due = max((decode_time(record.headers, DUE) for record in records), default=0.0)
-            if due > self._now():
-                await self._sleep(min(due - self._now(), LONGEST_WAIT_SECONDS))
-        wanted = {_schema_id(record.value) for record in records} - {None}
-        for schema_id in sorted(one for one in wanted if one is not None):
+        """Fetch the schemas of a batch that are not at hand."""
+        await self._fetch(schema_id_of(record.value) for record in records)
+
+    async def watch(self, wanted: Callable[[], Iterable[int]], retry_seconds: float) -> None:
+        """Fetch schemas that are waited for, as soon as the registry has them; without end.
+
+        Parameters
+        ----------
+        wanted
+            Gives their numbers.
+        retry_seconds
+            After how long the registry is asked again at first [s].
+        """
+        while True:
+            await self._fetch(wanted())
+            await asyncio.sleep(min(_LOOK_SECONDS, retry_seconds))
+
+    async def _fetch(self, schema_ids: Iterable[int | None]) -> None:
+        for schema_id in sorted({one for one in schema_ids if one is not None}):
             if self._registry.known(schema_id) is None:
                 await self._registry.fetch(schema_id)

@@ -23,6 +23,7 @@ from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reachin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
+from ampelstream.runtime.safefaust.topicids import ask
 from ampelstream.runtime.safefaust.unreadable import UnreadableRecord, fault_of
 from ampelstream.sources import Skipped
 from ampelstream.sources.merge import After, Waiting
@@ -34,6 +35,8 @@ _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _AT_ONCE = 500
 _FETCH_BYTES = 16 << 20
+_ID = "#"
+"""Between name and id of a topic; no name holds it."""
 _PATIENCE_SECONDS = 30.0
 """A pass ends where nothing came for so long [s]: a topic that was deleted never reaches its end.
 The next pass asks the cluster anew, and says what is wrong."""
@@ -61,6 +64,7 @@ class TopicSource:
         self._connection = connection
         self._inputs = inputs
         self._stream: Stream = stream
+        self._ids: Mapping[str, str] = {}
         self._open = AsyncExitStack()
         self._clients: tuple[AIOKafkaConsumer, Any] | None = None
         # aiokafka lives in an event loop, and sources are read without one
@@ -167,6 +171,7 @@ class TopicSource:
         client.assign(partitions)
         if not partitions:
             return {}
+        self._ids = (await ask(client._client, {tp.topic for tp in partitions})).ids  # noqa: SLF001  (no public way)
         first, last = (
             await client.beginning_offsets(partitions),
             await client.end_offsets(partitions),
@@ -183,8 +188,14 @@ class TopicSource:
 
     def _first_unread(self, tp: TopicPartition, after: After, first: int, last: int) -> int:
         """Offset to go on at; what was removed before it was read is said."""
-        known = after.get((self._named(tp.topic), tp.partition))
+        known = self._known(tp, after)
         if known is None:
+            if self._made_anew(tp, after):
+                _LOG.warning(
+                    "topic %s of %s was made anew since it was read last: partition %d is read "
+                    "from its oldest record. What the old one held and was not read is gone",
+                    *(tp.topic, self.name, tp.partition),
+                )
             return first
         if known >= last:
             raise SourceError(
@@ -211,6 +222,23 @@ class TopicSource:
         known = {tp: after.get((self._named(tp.topic), tp.partition), -1) for tp in partitions}
         return sum(max(0, last[tp] - max(first[tp], known[tp] + 1)) for tp in partitions)
 
+    def _known(self, tp: TopicPartition, after: After) -> int | None:
+        """Offset that was read last; None where that was of a topic that had this name before."""
+        named = self._named(tp.topic)
+        known = after.get((named, tp.partition))
+        if known is not None or _ID not in named or self._made_anew(tp, after):
+            return known
+        # of an earlier version, which noted no ids
+        return after.get((named.partition(_ID)[0], tp.partition))
+
+    def _made_anew(self, tp: TopicPartition, after: After) -> bool:
+        """Whether another topic of that name was read before."""
+        named = self._named(tp.topic)
+        name, mark, _ = named.partition(_ID)
+        return bool(mark) and any(
+            one.startswith(f"{name}{_ID}") and one != named for one, _ in after
+        )
+
     async def _fetch(
         self, ends: Mapping[TopicPartition, int]
     ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
@@ -228,9 +256,14 @@ class TopicSource:
         return {tp: await asyncio.wait_for(client.position(tp), _PATIENCE_SECONDS) for tp in ends}
 
     def _named(self, topic: str) -> str:
-        """Name of a topic in our offsets: two clusters may have topics of one name."""
-        cluster = self._inputs.cluster
-        return topic if cluster is None else f"{cluster}/{topic}"
+        """Name of a topic in our offsets.
+
+        Two clusters may have topics of one name; and one that was made anew is another one, by the
+        id that Kafka (since 2.8) gave it.
+        """
+        cluster, topic_id = self._inputs.cluster, self._ids.get(topic)
+        named = topic if cluster is None else f"{cluster}/{topic}"
+        return f"{named}{_ID}{topic_id}" if topic_id else named
 
     def _record(self, record: ConsumerRecord) -> SourceRecord:
         where, member = Coordinates(record.topic, record.partition, record.offset), ""

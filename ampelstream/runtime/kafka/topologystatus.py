@@ -13,10 +13,12 @@ from ampelstream.model.display import printable
 from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, unix_from_jd
 from ampelstream.runtime.kafka.clients import open_admin
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.export import count_waiting
 from ampelstream.runtime.kafka.groups import ClusterView, Reader, StepStatus, steps, viewed
-from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.names import OBJECTS, PARKED_STEP, REACT, TopicNames
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec, default_sources
+from ampelstream.runtime.kafka.topologylog import TopologyLog
 
 __all__ = [
     "TopicStatus",
@@ -59,6 +61,11 @@ class TopologyStatus(msgspec.Struct, frozen=True):
         Topics that do not exist.
     event_time_jd
         The latest that the last records of detections speak of [JD, UTC].
+    parked
+        Alerts that wait for their schema.
+    in_force
+        Version and content (its digest) of the topology that works, and since when [Unix, s]; None
+        where none ever did.
     """
 
     topology: str
@@ -68,6 +75,8 @@ class TopologyStatus(msgspec.Struct, frozen=True):
     topics: Mapping[str, TopicStatus]
     missing: tuple[str, ...]
     event_time_jd: float | None
+    parked: int = 0
+    in_force: tuple[str, str, float] | None = None
 
 
 def broker_faults(status: TopologyStatus) -> Iterator[str]:
@@ -88,7 +97,9 @@ def topology_line(status: TopologyStatus) -> str:
 
     waiting = [f"{one.lag} of {one.step}" for one in status.steps if one.lag]
     workers = [f"{one.step} {one.members}" for one in status.steps if one.members]
+    version = "no version" if status.in_force is None else f"version {status.in_force[0]}"
     parts = (
+        f"{version} in force",
         f"{held('alerts')} and {held('notices')} on their topics",
         f"{held('detections')} (alerts that passed)",
         f"{held('candidates')} (revisions)",
@@ -96,6 +107,7 @@ def topology_line(status: TopologyStatus) -> str:
         held("dead_letters"),
         _event_time_text(status),
         f"waiting: {', '.join(waiting) or 'nothing'}",
+        *([f"{status.parked} parked"] if status.parked else []),
         f"workers: {', '.join(workers) or 'none'}",
     )
     return f"{iso_from_unix(status.time)} {printable(status.topology)}: {'; '.join(parts)}"
@@ -115,12 +127,15 @@ def topology_row(status: TopologyStatus) -> dict[str, Any]:
         "engine": "faust",
         "cluster": status.cluster,
         "time": iso_from_unix(status.time),
+        "version": None if status.in_force is None else status.in_force[0],
+        "content": None if status.in_force is None else status.in_force[1],
+        "in_force_since": None if status.in_force is None else iso_from_unix(status.in_force[2]),
         "event_time": None if jd is None else iso_from_jd(jd),
         "event_time_behind_seconds": (
             None if jd is None else round(status.time - unix_from_jd(jd), 3)
         ),
         "steps": [msgspec.to_builtins(one) for one in status.steps],
-        "parked": sum(one.lag for one in status.steps if one.step == _PARKED),
+        "parked": status.parked + sum(one.lag for one in status.steps if one.step == _PARKED),
         "missing": list(status.missing),
         "topics": {
             part: msgspec.to_builtins(one)
@@ -144,13 +159,19 @@ def _readers(names: TopicNames, ours: Connection, given: SourcesSpec | None) -> 
             of = tuple(one for one in inputs if one.cluster == cluster)
             name = stream if cluster is None else f"{stream} of {cluster}"
             found.append(Reader(f"ingest {name}", group, of, cluster, others=given is None))
-    parked = f"{ours.group_prefix}{names.ingest_group_of('parked')}"
     return [
         *found,
-        Reader(_PARKED, parked, (InputSpec(topics=(names.parked,)),)),
+        Reader(_PARKED, names.app(PARKED_STEP), (InputSpec(topics=(names.parked,)),)),
         Reader(OBJECTS, names.app(OBJECTS), (InputSpec(topics=(names.detections, names.events)),)),
         Reader(REACT, names.app(REACT), (InputSpec(topics=(names.candidates,)),)),
     ]
+
+
+async def _in_force(connection: Connection, names: TopicNames) -> tuple[str, str, float] | None:
+    current = await TopologyLog(connection, names.topology_log).read()
+    if current is None:
+        return None
+    return current.content.version, current.content.digest, current.at
 
 
 _HELD = ("alerts", "notices", "detections", "events", "candidates", "reactions", "dead_letters")
@@ -200,6 +221,8 @@ async def look_at(
         of_all = await steps(cluster, [one for one in readers if one.cluster is None])
         topics, event_time = await _topics(cluster, names, now(), clock)
         missing = tuple(sorted(derived - cluster.topics.keys()))
+    waits = names.changelog(PARKED_STEP) not in missing
+    parked = await count_waiting(connection, names, create="") if waits else 0
     for name, other in (sources.clusters if sources is not None else {}).items():
         of = [one for one in readers if one.cluster == name]
         async with viewed(other) as cluster:
@@ -210,6 +233,8 @@ async def look_at(
         topics=topics,
         missing=missing,
         event_time_jd=event_time,
+        parked=parked,
+        in_force=None if names.topology_log in missing else await _in_force(connection, names),
     )
 
 

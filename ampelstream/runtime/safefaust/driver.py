@@ -23,6 +23,9 @@ Against these ways in which faust-streaming 0.15.3 loses records, or time:
   when it is not wanted any more is put back.
 - A batch of records that inflates to gigabytes ends the process, each time it is read
   (``aiokafka/codec.py:70-240``). Here it is one record with a fault (``unreadable.py``).
+- An offset says nothing without its topic. One that is committed while the topic is deleted and
+  made again stands for the new one, too, whose first records are then passed over. Here the id of
+  the topic is committed with it, and an offset of another topic of that name does not count.
 - A subscription by pattern does not work (``transport/drivers/aiokafka.py:775``). Here it does.
 - The producer logs a failed request and forgets it (``topics.py:463-484``), and its flush before a
   commit gives up after 0.1 s (``transport/producer.py:78-94``). Here it sends nothing at all:
@@ -30,10 +33,12 @@ Against these ways in which faust-streaming 0.15.3 loses records, or time:
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError
@@ -46,6 +51,7 @@ from faust.types.transports import ConsumerCallback
 
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.topicids import ask
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
 __all__ = ["SCHEME", "Consumer", "Fetched", "Producer", "Transport", "Work"]
@@ -59,6 +65,11 @@ _SHORT_SECONDS = 0.05
 """For a fetch that leaves out partitions without room: they may soon have some [s]."""
 _PAUSED_SECONDS = 0.1
 _LOOK_SECONDS = 0.005
+_TRIES, _TRY_SECONDS = 5, 1.0
+"""How often, and how long apart [s], the brokers are asked what their topics are."""
+_TOPIC_ID = "topic-id="
+"""Begins what is committed beside an offset."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
     """The thread of the client. All of this but `fetch`, `rewind`, `put_back` runs in it."""
 
     epoch = 0
+    _ids: Mapping[str, str] = MappingProxyType({})
+    """Of the topics, when reading began: what was read since is theirs."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -189,13 +202,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
     async def _rewind(self) -> tuple[int, dict[TP, int | None]]:
         consumer = self._ensure_consumer()
-        committed: dict[TP, int | None] = {}
-        fresh: list[Any] = []
-        for place in consumer.assignment():
-            offset = await consumer.committed(place)
-            committed[TP(place.topic, place.partition)] = offset
-            if offset is None:
-                fresh.append(place)
+        committed = await self._committed(consumer)
+        fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None]
         first = await consumer.beginning_offsets(fresh) if fresh else {}
         # all at once: a fetch sees either none of it or all of it
         self.epoch += 1
@@ -204,6 +212,41 @@ class _Thread(stock.AIOKafkaConsumerThread):
                 offset = committed[place]
                 consumer.seek(place, first[place] if offset is None else offset)
         return self.epoch, committed
+
+    async def _committed(self, consumer: Any) -> dict[TP, int | None]:
+        """Committed offset of each partition; None where there is none, or one of another topic."""
+        places = sorted(consumer.assignment())
+        found = await consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001  (its `committed` drops what is beside)
+        self._ids = await self._ask_ids(consumer._client, {one.topic for one in places})  # noqa: SLF001  (no public way)
+        committed: dict[TP, int | None] = {}
+        for place in places:
+            tp, one = TP(place.topic, place.partition), found.get(place)
+            counts = one is not None and one.offset >= 0 and not self._of_another(tp, one.metadata)
+            committed[tp] = one.offset if counts else None
+        return committed
+
+    async def _ask_ids(self, client: Any, topics: set[str]) -> Mapping[str, str]:
+        """Ids of topics; a cluster that has just lost a broker may need a moment to answer."""
+        if not topics:
+            return {}
+        for _ in range(_TRIES - 1):
+            try:
+                return (await ask(client, topics)).ids
+            except ReadError:
+                await asyncio.sleep(_TRY_SECONDS)
+        return (await ask(client, topics)).ids
+
+    def _of_another(self, tp: TP, metadata: str) -> bool:
+        """Whether an offset is one of a topic that had this name before."""
+        known, now = metadata.removeprefix(_TOPIC_ID), self._ids.get(tp.topic)
+        if not (metadata.startswith(_TOPIC_ID) and known and now) or known == now:
+            return False
+        _LOG.warning(
+            "%s was made anew since partition %d of it was read last; it is read from its oldest "
+            "record. What the old one held and was not read is gone",
+            *(tp.topic, tp.partition),
+        )
+        return True
 
     async def _put_back(self, epoch: int, offsets: Mapping[TP, int]) -> None:
         consumer = self._ensure_consumer()
@@ -218,7 +261,9 @@ class _Thread(stock.AIOKafkaConsumerThread):
         try:
             await consumer.commit(
                 {
-                    TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+                    TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(
+                        offset, f"{_TOPIC_ID}{self._ids.get(tp.topic, '')}"
+                    )
                     for tp, offset in offsets.items()
                 }
             )

@@ -1,6 +1,7 @@
 """Every error that this package raises on purpose, under one root."""
 
 __all__ = [
+    "ForeignState",
     "LostRecords",
     "ProduceError",
     "ReadError",
@@ -37,3 +38,7 @@ class StoreError(SafeFaustError):
 
 class SettingsError(SafeFaustError, ValueError):
     """What was asked of Faust, or what is installed, cannot be right."""
+
+
+class ForeignState(StoreError, SettingsError):  # noqa: N818  (named for what it is)
+    """The state on disk is somebody else's: nothing of it is read; a new start does not help."""

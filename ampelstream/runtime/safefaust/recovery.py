@@ -15,6 +15,7 @@ Remedies, each against a way in which faust-streaming 0.15.3 loses records or st
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
@@ -27,6 +28,8 @@ from ampelstream.runtime.safefaust.restore import restore
 from ampelstream.runtime.safefaust.table import StateTable
 
 __all__ = ["SafeRecovery", "SafeTableManager"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class SafeRecovery(Recovery):
@@ -88,6 +91,10 @@ class SafeRecovery(Recovery):
                 self.active_offsets[tp] = last
 
     async def _restore(self, table: StateTable, tps: set[TP]) -> None:
+        """Bring the databases to the end of the changelog, if they are its."""
+        if not tps:
+            return  # a member without partitions
+        await table.identify()
         store = table.partitions_store
 
         def progress(count: int) -> None:
@@ -101,6 +108,13 @@ class SafeRecovery(Recovery):
             store.write,
             progress,
         )
+        for number in sorted(tp.partition for tp in tps):
+            for topic in table.remade(number):
+                _LOG.warning(
+                    "%s was made anew since the state of partition %d was written; it is read from "
+                    "its oldest record. What the old one held and was not read is gone",
+                    *(topic, number),
+                )
 
     def _overtaken(self, generation_id: int) -> bool:
         """Whether another rebalance has begun since this recovery did."""

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
-from ampelstream.runtime.safefaust.partitionstore import PartitionStore
+from ampelstream.runtime.safefaust.partitionstore import Owner, PartitionStore
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.state.rocks import RocksBackend
 
@@ -49,6 +49,7 @@ async def scenario(address: str, topic: str, directory: Path) -> dict[bytes, byt
         open_database=RocksBackend,
         keep_seconds=86_400.0,
     )
+    store.claim(Owner("app", topic, "", ""))
     table = StateTable.__new__(StateTable)
     table.client_options = lambda: {"bootstrap_servers": address}
     table._data = store

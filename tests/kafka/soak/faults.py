@@ -104,7 +104,7 @@ async def _wipe(scene: Scene) -> None:
     _signal(pid, signal.SIGKILL)
     while scene.workers.pids().get(index) == pid:  # noqa: ASYNC110  (a log file has no event)
         await asyncio.sleep(0.02)
-    shutil.rmtree(scene.state / f"worker-{index}", ignore_errors=True)
+    shutil.rmtree(scene.state / scene.names.topology / f"worker-{index}", ignore_errors=True)
 
 
 async def _join(scene: Scene) -> None:

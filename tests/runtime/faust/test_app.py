@@ -58,7 +58,7 @@ def shared(small: Topology, names: TopicNames, brokers: Brokers, tmp_path: Path)
     settings = SimpleNamespace(state=tmp_path, park=60.0, refresh=30.0, times=GroupTimes())
     settings.instance_id = None
     where = Connection(bootstrap="nowhere:9092")
-    context = WorkerContext(cast("Any", settings), 0, where, default_sources(names), 2)
+    context = WorkerContext(cast("Any", settings), 0, where, default_sources(names), 2, "small")
     accounting = Accounting()
     watching = Watching(Metrics(accounting), Health())
     outbox: Any = brokers

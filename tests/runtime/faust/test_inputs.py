@@ -19,7 +19,8 @@ SURVEY: dict[str, Any] = {"bootstrap": "survey:9092", "group_prefix": "ourselves
 def context(directory: Path, **sources: Any) -> WorkerContext:
     settings = SimpleNamespace(state=directory, park=60.0)
     spec = SourcesSpec.model_validate(sources)
-    return WorkerContext(cast("Any", settings), 0, Connection(bootstrap="ours:9092"), spec, 4)
+    ours = Connection(bootstrap="ours:9092")
+    return WorkerContext(cast("Any", settings), 0, ours, spec, 4, "small")
 
 
 def test_one_for_each_cluster_and_stream(names: TopicNames, tmp_path: Path) -> None:

@@ -48,13 +48,6 @@ def test_a_lag_without_commits_is_a_reason_to_end(world: World) -> None:
     assert world.shown('ampelstream_commit_age_seconds{step="objects"} 0.0')
 
 
-def test_what_waits_for_a_schema_is_what_is_not_read_of_its_topic(world: World) -> None:
-    world.watching.lag("ingest-alerts", {ONE: 6})
-    assert world.shown("ampelstream_parked_records 0.0")
-    world.watching.lag("ingest-parked", {ONE: 2, TWO: 3})
-    assert world.shown("ampelstream_parked_records 5.0")
-
-
 def test_a_sweep_is_measured_from_its_event_to_its_last_object(world: World) -> None:
     world.watching.sweeping(0, 0)
     for events in (1, 2, 1, 0, 0):

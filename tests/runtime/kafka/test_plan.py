@@ -23,12 +23,14 @@ TOGETHER = {
     "ampel.mine.candidates",
     "ampel.mine.objects-state-changelog",
     "ampel.mine.react-state-changelog",
+    "ampel.mine.parked",
+    "ampel.mine.ingest.parked-state-changelog",
 }
 
 
 def wanted(brokers: int = 1, **spec: object) -> dict[str, WantedTopic]:
     topics = wanted_topics(NAMES, KafkaSpec.model_validate(spec), brokers)
-    assert len({one.name for one in topics}) == len(topics) == 11
+    assert len({one.name for one in topics}) == len(topics) == 12
     return {one.name: one for one in topics}
 
 
@@ -50,7 +52,7 @@ def test_what_is_keyed_is_partitioned_alike() -> None:
 def test_what_has_a_last_word_is_compacted_and_what_passes_expires() -> None:
     topics = wanted(retention_days={"alerts": 0.5})
     compact = {one.name for one in topics.values() if one.config["cleanup.policy"] == "compact"}
-    assert compact == TOGETHER - {NAMES.detections, NAMES.events} | {NAMES.reactions}
+    assert compact == TOGETHER - {NAMES.detections, NAMES.events, NAMES.parked} | {NAMES.reactions}
     for one in topics.values():
         assert ("retention.ms" in one.config) == (one.name not in compact)
         assert one.config["max.message.bytes"] == str(16 * 1024 * 1024)

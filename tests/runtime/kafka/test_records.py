@@ -16,7 +16,7 @@ from ampelstream.model.event import EventRevision
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import Stream
 from ampelstream.model.streams import Output, Parked
-from ampelstream.runtime.kafka.headers import DUE, SINCE, decode_origin, encode_origin
+from ampelstream.runtime.kafka.headers import SINCE, decode_origin, encode_origin
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.safefaust.unreadable import unreadable
@@ -105,24 +105,12 @@ def test_dead_letters_and_reactions(names: TopicNames) -> None:
     assert own.decode_dead_letter(found[0].value or b"") == letter
 
 
-def parked(names: TopicNames, since: float, now: float) -> Any:
-    value = Parked(WHERE, "member", b"packet", since)
-    return encode([Output("parked", str(WHERE), value)], names, 4, retry_seconds=60.0, now=now)[0]
-
-
 def test_what_waits_keeps_where_and_when_it_came_first(names: TopicNames) -> None:
-    out = parked(names, 1000.0, 1000.0)
+    value = Parked(WHERE, "member", b"packet", 1000.0)
+    (out,) = encode([Output("parked", str(WHERE), value)], names, 4)
     assert (out.topic, out.value) == (names.parked, b"packet")
     assert decode_origin(out.headers) == (WHERE, "member")
-    headers = dict(out.headers)
-    assert (headers[DUE], headers[SINCE]) == (b"1060.0", b"1000.0")
-
-
-@pytest.mark.parametrize(("since", "due"), [(990.0, 1060.0), (500.0, 1500.0), (-9e5, 1600.0)])
-def test_each_time_it_is_left_alone_for_longer_but_not_for_ever(
-    names: TopicNames, since: float, due: float
-) -> None:
-    assert float(dict(parked(names, since, 1000.0).headers)[DUE]) == due
+    assert dict(out.headers)[SINCE] == b"1000.0"
 
 
 @pytest.mark.parametrize("ours", [True, False])

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from ampelstream.runtime.kafka import topicsource
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.sources import InputSpec
 from ampelstream.runtime.kafka.topicsource import TopicSource
+from ampelstream.runtime.safefaust.topicids import Topics
 from ampelstream.runtime.safefaust.unreadable import unreadable
 
 
@@ -27,6 +28,8 @@ class Cluster:
         self.deleted = False
         self.connected = 0
         self.unreadable: dict[TopicPartition, list[Any]] = {}
+        self.ids: dict[str, str] = {}
+        self._client = self
 
     async def describe_topics(self) -> list[dict[str, Any]]:
         names = {topic for topic, _ in self.logs}
@@ -85,6 +88,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
         if cluster.deleted:
             raise asyncio.CancelledError  # as aiokafka does where the broker has gone
 
+    async def ask(client: Cluster, topics: Collection[str]) -> Topics:
+        return Topics("", {topic: client.ids.get(topic, "") for topic in topics})
+
+    monkeypatch.setattr(topicsource, "ask", ask)
     monkeypatch.setattr(topicsource, "open_admin", opened)
     monkeypatch.setattr(topicsource, "open_consumer", opened)
     return cluster
@@ -178,7 +185,26 @@ def test_records_that_were_removed_unread_are_said(
     assert "offsets 1 to 2 of partition 0 were removed before they were read" in caplog.text
 
 
-def test_a_topic_that_was_made_anew_is_an_error(source: TopicSource) -> None:
+def test_one_that_was_made_anew_is_known_by_its_id(
+    cluster: Cluster, source: TopicSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where it is longer by now than what was read of the old one."""
+    cluster.ids = {"a": "id1", "b": "id1"}
+    (first, last) = source.read({("a", 0): 2})  # as earlier versions noted it
+    assert [str(one.read_at) for one in (first, last)] == ["a#id1[0]@3", "a#id1[0]@4"]
+    assert str(last.where) == "a[0]@4"
+    known = {("a", 0): 2, ("a#id1", 0): 3}
+    assert [one.value for one in source.read(known)] == [b"y"]
+    assert caplog.text == ""
+    cluster.ids["a"] = "id2"
+    assert [one.value for one in source.read(known)] == [b"x", b"y"]
+    assert "topic a of" in caplog.text
+    assert "was made anew" in caplog.text
+    known["a#id2", 0] = 4
+    assert list(source.read(known)) == []
+
+
+def test_a_topic_that_has_lost_records_is_an_error(source: TopicSource) -> None:
     with pytest.raises(SourceError, match="ends at offset 2 in partition 0, and 2 has been read"):
         list(source.read({("b", 0): 2}))
 

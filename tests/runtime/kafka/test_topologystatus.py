@@ -20,7 +20,7 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.times import jd_from_iso, unix_from_jd
 from ampelstream.runtime.kafka import groups, topologystatus
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import SourcesSpec
 from ampelstream.runtime.kafka.topologystatus import (
@@ -142,6 +142,15 @@ def clusters(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> dict[str, Clu
 
     for module, name in ((groups, "consumer"), (groups, "admin"), (topologystatus, "admin")):
         monkeypatch.setattr(module, f"open_{name}", opened)
+
+    async def waiting(*_args: Any, **_options: Any) -> int:
+        return 3
+
+    async def in_force(*_args: Any) -> tuple[str, str, float]:
+        return "7", "0123", 1000.0
+
+    monkeypatch.setattr(topologystatus, "count_waiting", waiting)
+    monkeypatch.setattr(topologystatus, "_in_force", in_force)
     return known
 
 
@@ -168,10 +177,10 @@ def test_all_is_well(cluster: Cluster) -> None:
     assert list(broker_faults(status)) == []
     assert sorted(cluster.asked) == sorted(set(cluster.committed) - {"somebody-else"})
     assert topology_line(status) == (
-        "2026-03-01T12:00:00Z mine: 6 alerts and 0 notices on their topics; 3 detections (alerts "
-        "that passed); 3 candidates (revisions); 0 reactions; 4 dead letters; event time "
-        "2026-03-01T11:00:00.000Z, 60.0 min behind the clock; waiting: nothing; workers: ingest "
-        "alerts 2, objects 1, react 1"
+        "2026-03-01T12:00:00Z mine: version 7 in force; 6 alerts and 0 notices on their topics; 3 "
+        "detections (alerts that passed); 3 candidates (revisions); 0 reactions; 4 dead letters; "
+        "event time 2026-03-01T11:00:00.000Z, 60.0 min behind the clock; waiting: nothing; 3 "
+        "parked; workers: ingest alerts 2, objects 1, react 1"
     )
 
 
@@ -183,7 +192,9 @@ def test_the_row() -> None:
     assert row["topics"]["dead_letters"]["records"] == 4
     assert row["topics"]["alerts"]["last"] == "2001-09-09T01:46:40Z"
     assert row["topics"]["notices"]["last"] is None
-    assert (row["topology"], row["parked"], row["missing"]) == ("mine", 0, [])
+    assert (row["topology"], row["parked"], row["missing"]) == ("mine", 3, [])
+    assert (row["version"], row["content"]) == ("7", "0123")
+    assert row["in_force_since"] == "1970-01-01T00:16:40Z"
     assert row["steps"][-1] == {
         "step": "react",
         "group": "ampel.mine.react",
@@ -209,8 +220,8 @@ def test_records_that_wait_for_nobody_are_wrong(cluster: Cluster) -> None:
 
 def test_parked_records(cluster: Cluster) -> None:
     cluster.topics[NAMES.parked][0] = (10, [b"p"] * 5)
-    cluster.committed[NAMES.ingest_group_of("parked")] = {(NAMES.parked, 0): 12}
-    assert topology_row(look())["parked"] == 3
+    cluster.committed[NAMES.app(PARKED_STEP)] = {(NAMES.parked, 0): 12}
+    assert topology_row(look())["parked"] == 3 + 3  # that were noted, and that wait to be
 
 
 def test_topics_that_a_group_has_committed_are_its_inputs_where_nobody_says(

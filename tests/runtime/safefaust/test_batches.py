@@ -156,6 +156,7 @@ class Table:
             write=world.write,
             persisted_offset=lambda _tp: None,
         )
+        self._note: Any = lambda _partition: {}
 
     async def write(self, partition: int, changes: Any, outbox: Any) -> None:
         await StateTable.write(cast("StateTable", self), partition, changes, outbox)

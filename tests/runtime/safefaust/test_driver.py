@@ -10,13 +10,16 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
+from ampelstream.runtime.safefaust import driver
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.topicids import Topics
 from ampelstream.runtime.safefaust.unreadable import unreadable
 
 CHANGELOG, HERE = TP("changelog", 0), TP("source", 0)
@@ -43,7 +46,12 @@ class Client:
         self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
         self.seeks: list[tuple[TP, int]] = []
         self.committed_offsets: dict[TP, int | None] = {}
+        self.metadata = ""
+        self.commits: dict[Any, Any] = {}
         self.error: KafkaError | None = None
+        self._coordinator = self._client = self
+        self.ids = {HERE.topic: "id1"}
+        self.silent = 0
 
     async def fetched_records(self, _partitions: set[TP], **_how: Any) -> dict[TP, list[Any]]:
         return {}
@@ -54,15 +62,31 @@ class Client:
     def assignment(self) -> set[TP]:
         return set(self.committed_offsets)
 
-    async def committed(self, tp: TP) -> int | None:
-        return self.committed_offsets[tp]
+    async def fetch_committed_offsets(self, _tps: list[TP]) -> dict[TP, Any]:
+        known = {tp: one for tp, one in self.committed_offsets.items() if one is not None}
+        return {tp: OffsetAndMetadata(one, self.metadata) for tp, one in known.items()}
 
     async def beginning_offsets(self, tps: list[TP]) -> dict[TP, int]:
         return dict.fromkeys(tps, 4)
 
-    async def commit(self, _offsets: Any) -> None:
+    async def commit(self, offsets: Any) -> None:
         if self.error is not None:
             raise self.error
+        self.commits.update(offsets)
+
+
+@pytest.fixture(autouse=True)
+def ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client above answer what the ids of topics are."""
+
+    async def ask(client: Client, topics: set[str]) -> Topics:
+        if client.silent:
+            client.silent -= 1
+            raise ReadError("no broker is known")
+        return Topics("", {topic: client.ids.get(topic, "") for topic in topics})
+
+    monkeypatch.setattr(driver, "ask", ask)
+    monkeypatch.setattr(driver, "_TRY_SECONDS", 0.0)
 
 
 def thread_of(client: Client) -> Any:
@@ -85,6 +109,52 @@ def test_rewind_goes_to_the_committed_offset_or_to_the_beginning() -> None:
     thread = thread_of(client)
     assert asyncio.run(thread._rewind()) == (1, client.committed_offsets)
     assert sorted(client.seeks) == [(HERE, 0), (TP("source", 1), 9), (TP("source", 2), 4)]
+
+
+def test_an_offset_of_a_topic_that_had_the_name_before_does_not_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One that is committed while the topic is made anew would pass over its first records."""
+    client = Client()
+    client.committed_offsets = {HERE: 9}
+    thread = thread_of(client)
+    asyncio.run(thread._rewind())  # offsets of earlier versions say nothing of their topic
+    assert asyncio.run(thread._commit({HERE: 9}))
+    client.metadata = client.commits[HERE].metadata
+    assert asyncio.run(thread._rewind())[1] == {HERE: 9}
+    assert not caplog.messages
+    client.ids = {HERE.topic: "id2"}
+    assert asyncio.run(thread._rewind())[1] == {HERE: None}
+    assert client.seeks == [(HERE, 9), (HERE, 9), (HERE, 4)]
+    assert "source was made anew" in caplog.text
+    client.ids = {}  # a broker that does not tell
+    assert asyncio.run(thread._rewind())[1] == {HERE: 9}
+
+
+def test_offsets_are_committed_for_the_topic_that_was_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = Client()
+    client.committed_offsets = {HERE: 0}
+    thread = thread_of(client)
+    asyncio.run(thread._rewind())
+    client.ids = {HERE.topic: "id2"}  # made anew while it is read
+    asyncio.run(thread._commit({HERE: 7}))
+    client.committed_offsets, client.metadata = {HERE: 7}, client.commits[HERE].metadata
+    assert asyncio.run(thread._rewind())[1] == {HERE: None}
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(("silent", "answers"), [(4, True), (5, False)])
+def test_brokers_that_need_a_moment_are_asked_again(silent: int, *, answers: bool) -> None:
+    client = Client()
+    client.committed_offsets, client.silent = {HERE: 3}, silent
+    thread = thread_of(client)
+    if answers:
+        assert asyncio.run(thread._rewind())[1] == {HERE: 3}
+    else:
+        with pytest.raises(ReadError):
+            asyncio.run(thread._rewind())
 
 
 def test_put_back_unless_rewound_meanwhile() -> None:
