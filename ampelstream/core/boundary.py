@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from ampelstream.core.accounting import Tally
-from ampelstream.errors import AmpelstreamError
+from ampelstream.errors import AmpelstreamError, StorageError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.streams import MAX_RECORD_BYTES, Output
@@ -48,9 +48,17 @@ def _origin(error: Exception) -> str:
 
 
 def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
-    """Call it; give its result, or the failure as a value."""
+    """Call it; give its result, or the failure as a value.
+
+    Raises
+    ------
+    StorageError
+        The disk fails: every record would become a dead letter, and none is to blame.
+    """
     try:
         return call(*args, **kwargs)
+    except StorageError:
+        raise
     except AmpelstreamError as error:
         return Failure(type(error).__name__, str(error))
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
@@ -75,7 +83,7 @@ def dead_letter(
     if len(value) + len(reason) > MAX_RECORD_BYTES:
         reason = f"{reason[:10_000]} (its {len(value)} bytes are too many to be kept)"
         value = b""
-    tally.count("dead_letters", stream, step)
+    tally.count("dead_letters", stream, step, failure.error)
     letter = DeadLetter(
         where=where,
         stream=stream,

@@ -85,6 +85,11 @@ class Objects:
         """Events whose objects have yet to be matched."""
         return len(self._sweeps)
 
+    @property
+    def watermark_jd(self) -> float | None:
+        """Event time reached [JD, to the day]; None where no alert has said anything of it."""
+        return self._retention.reached_jd
+
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()

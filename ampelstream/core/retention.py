@@ -43,6 +43,11 @@ class Retention:
         stored = tables.get(keys.FORGOTTEN)
         self._last_day = int(stored) if stored is not None else None
 
+    @property
+    def reached_jd(self) -> float | None:
+        """Event time reached [JD], at its last new day; None before any."""
+        return None if self._last_day is None else float(self._last_day)
+
     def advance(self, watermark_jd: float) -> None:
         """Forget when the watermark [JD] has entered a new day."""
         day = math.floor(watermark_jd)

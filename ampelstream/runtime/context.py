@@ -15,7 +15,17 @@ from ampelstream.runtime.kafka.sources import (
 )
 from ampelstream.runtime.settings import WorkerSettings
 
-__all__ = ["WorkerContext", "open_context"]
+__all__ = ["WorkerContext", "directory_of", "open_context", "port_of"]
+
+
+def directory_of(settings: WorkerSettings, index: int) -> Path:
+    """Directory of the worker of that index: its databases."""
+    return settings.state / f"worker-{index}"
+
+
+def port_of(settings: WorkerSettings, index: int) -> int:
+    """Port at which the worker of that index listens; 0 for any free one."""
+    return settings.port + index if settings.port else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +55,12 @@ class WorkerContext:
     @property
     def directory(self) -> Path:
         """Of this worker: its databases. What workers share lies in ``settings.state``."""
-        return self.settings.state / f"worker-{self.index}"
+        return directory_of(self.settings, self.index)
 
     @property
     def port(self) -> int:
         """Where it listens; 0 for any free port."""
-        return self.settings.port + self.index if self.settings.port else 0
+        return port_of(self.settings, self.index)
 
     @property
     def instance(self) -> str | None:
@@ -67,7 +77,12 @@ class WorkerContext:
 
 
 async def open_context(
-    settings: WorkerSettings, index: int, names: TopicNames, *, create: str
+    settings: WorkerSettings,
+    index: int,
+    names: TopicNames,
+    *,
+    create: str,
+    partitions: int | None = None,
 ) -> WorkerContext:
     """Read the connection and the sources, and look at the topics.
 
@@ -81,16 +96,19 @@ async def open_context(
         Topics of the topology.
     create
         The command that creates the topics, for the message.
+    partitions
+        How many partitions the topology's file says; None where it says nothing.
 
     Raises
     ------
     ConfigError
-        A file is not valid, or topics are missing; all are named, with the command.
+        A file is not valid, or topics are missing or other than the file says; all are named, with
+        the command.
     SourceError
-        The cluster cannot be reached.
+        The cluster cannot be reached (`UnreachableError`), or refuses.
     """
     connection = load_connection(settings.broker or "")
     # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
-    partitions = await verify(connection, names, sources, create=create)
-    return WorkerContext(settings, index, connection, sources, partitions)
+    count = await verify(connection, names, sources, create=create, partitions=partitions)
+    return WorkerContext(settings, index, connection, sources, count)

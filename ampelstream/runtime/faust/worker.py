@@ -14,22 +14,26 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ampelstream.core.accounting import Accounting
-from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
+from ampelstream.runtime.faust.clusters import Clusters
 from ampelstream.runtime.faust.inputs import inputs_of
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.unitpool import UnitPool, in_production
 from ampelstream.runtime.faust.watching import Watching
+from ampelstream.runtime.kafka.admin import needed_topics
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
-from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
+from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
+from ampelstream.runtime.safefaust.topicwatch import TopicWatch
+from ampelstream.runtime.service.endings import say_why
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.runtime.service.minutes import Minutes
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
 from ampelstream.runtime.settings import INGEST
@@ -40,6 +44,7 @@ __all__ = ["Worker"]
 _LOG = logging.getLogger(__name__)
 _POOL_PROCESSES = 1
 """For heavy units."""
+_MINUTE_SECONDS = 60.0
 
 
 class Worker:
@@ -74,7 +79,11 @@ class Worker:
         self._health = Health(
             stuck_after=self._settings.stuck_after, no_commit_after=self._settings.no_commit_after
         )
+        self._metrics.topology(topology.name, topology.version, topology.hash)
         self._watching = Watching(self._metrics, self._health)
+        self._minutes = Minutes(self._accounting)
+        self._clusters = Clusters((), self._health.no_broker_after)
+        self._is_ready = False
         self._pool = UnitPool(_POOL_PROCESSES)
         # the same topology; its units are timed, and those that compute long run in the pool
         self._topology = in_production(topology, self._pool, self._metrics)
@@ -94,11 +103,11 @@ class Worker:
         outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         Watchdog(self._health).start()
         self._begin("heartbeat", self._beat())
-        await outbox.start()
         server = await self._start(outbox)
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         if not self._stop.is_set():
+            self._minutes.say()
             code = self._failed()
             self._pool.close()
             logging.shutdown()
@@ -118,6 +127,7 @@ class Worker:
             self._health, self._metrics, queries, host=self._settings.host, port=context.port
         )
         url = context.url(await server.start())
+        await outbox.start()
         shared = Shared(
             topology=self._topology,
             names=self._names,
@@ -128,15 +138,36 @@ class Worker:
             accounting=self._accounting,
         )
         self._make_apps(shared, queries)
+        self._clusters = Clusters(
+            ((app.name, app.connection.describe()) for app in self._apps),
+            self._health.no_broker_after,
+        )
         for app in self._apps:
             self._health.expect(app.name)
-            options = app.connection.client_options
-            lag = LagWatch(app.name, options, app.group, app.assigned, self._watching)
+            options, ours = app.connection.client_options, app.connection is context.connection
+            lag = LagWatch(app.name, options, app.group, app.assigned, self._watching, ours=ours)
             self._begin(app.name, app.run())
             self._begin(f"{app.name} (lag)", lag.run())
-        steps = sorted(self._settings.steps)
-        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
+        self._begin("topics", self._topics())
+        self._begin("minutes", self._say_each_minute())
+        facts = {"steps": sorted(self._settings.steps), "partitions": context.partitions}
+        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", **facts)
         return server
+
+    async def _topics(self) -> None:
+        """Watch whether the topics stay what they are."""
+        context = self._context
+        expected = {
+            one.name: context.partitions if one.together else None
+            for one in needed_topics(self._names, context.sources)
+        }
+        await TopicWatch(context.connection.client_options, expected).run()
+
+    async def _say_each_minute(self) -> None:
+        """Log once a minute what was done."""
+        while True:
+            await asyncio.sleep(_MINUTE_SECONDS)
+            self._minutes.say()
 
     def _make_apps(self, shared: Shared, queries: "_LateQueries") -> None:
         """Make the applications of the steps that this worker runs."""
@@ -178,9 +209,40 @@ class Worker:
                 if not app.coordinates and not self._stop.is_set():
                     raise LostRecords(f"{app.name}: its consumer has left its group for good")
                 self._health.rebalancing(app.name, app.rebalancing)
-                if app.name == OBJECTS:
-                    self._metrics.sweeps_pending(app.pending)
+            self._measure()
+            self._say_whether_ready()
             await asyncio.sleep(1.0)
+
+    def _measure(self) -> None:
+        """Set the gauges of the steps."""
+        silent = self._health.silent()
+        self._clusters.look(silent)
+        for app in self._apps:
+            self._metrics.step(
+                app.name,
+                ready=self._health.is_ready(app.name),
+                silent=silent.get(app.name, 0.0),
+                partitions=len(app.assigned()),
+                inbox=app.fetched,
+            )
+            if app.name == OBJECTS:
+                self._metrics.sweeps_pending(app.pending)
+                reached = [one.watermark_jd for one in app.processors]
+                self._metrics.watermark(max((jd for jd in reached if jd is not None), default=None))
+            elif app.name == REACT:
+                self._metrics.unsent(app.pending)
+
+    def _say_whether_ready(self) -> None:
+        """Log when the worker becomes ready, and when it is so no longer."""
+        reasons = [] if self._stop.is_set() else self._health.ready()
+        if self._stop.is_set() or self._is_ready == (not reasons):
+            return
+        self._is_ready = not reasons
+        if self._is_ready:
+            incident(_LOG, logging.INFO, "ready", "every step has its state, and reads")
+        else:
+            text = "not ready for now"
+            incident(_LOG, logging.INFO, "not_ready", text, reasons=reasons)
 
     def _failed(self) -> int:
         """Say what ended, and give its exit code."""
@@ -189,12 +251,8 @@ class Worker:
                 continue
             # one that was cancelled inside would raise here, and end the process in order
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            known = isinstance(error, AmpelstreamError | SafeFaustError)
-            _LOG.error("%s ended: %r", what, error, exc_info=None if known else error)
-            if isinstance(error, ConfigError | SettingsError):
-                return ExitCode.CONFIGURATION
-            return ExitCode.FAILED if known else ExitCode.CRASHED
-        return ExitCode.CRASHED
+            return say_why(_LOG, error, step=what)
+        return say_why(_LOG, None)
 
     async def _end(self, outbox: Outbox, server: Server) -> int:
         """Finish what is in hand, commit, leave the groups; within the grace."""
@@ -205,12 +263,11 @@ class Worker:
                 await outbox.stop()
                 await server.stop()
         except TimeoutError:
-            _LOG.error(
-                "not stopped within %g s; what is not committed is done again by the next start",
-                self._settings.grace,
-            )
+            text = "not stopped in time; what is not committed is done again by the next start"
+            incident(_LOG, logging.ERROR, "not_stopped", text, grace_s=self._settings.grace)
             return ExitCode.FAILED
         self._pool.close()
+        self._minutes.say()
         incident(_LOG, logging.INFO, "stopped", "stopped in order")
         return ExitCode.DONE
 

@@ -8,6 +8,7 @@ __all__ = [
     "SafeFaustError",
     "SettingsError",
     "StoreError",
+    "TopicError",
 ]
 
 
@@ -37,3 +38,7 @@ class StoreError(SafeFaustError):
 
 class SettingsError(SafeFaustError, ValueError):
     """What was asked of Faust, or what is installed, cannot be right."""
+
+
+class TopicError(SettingsError):
+    """A topic is no longer the one that the work began with; a new start does not help."""

@@ -89,6 +89,11 @@ class Inbox:
         return not self._waiting
 
     @property
+    def waiting(self) -> int:
+        """Records that were fetched and are not in hand yet."""
+        return self._count
+
+    @property
     def idle(self) -> bool:
         """Whether everything that came in is settled."""
         return not self._waiting and not self.held

@@ -90,8 +90,8 @@ class SafeRecovery(Recovery):
     async def _restore(self, table: StateTable, tps: set[TP]) -> None:
         store = table.partitions_store
 
-        def progress(count: int) -> None:
-            table.on_restored(count)
+        def progress(count: int, left: int) -> None:
+            table.on_restored(count, left)
             self._progress += count
 
         await restore(

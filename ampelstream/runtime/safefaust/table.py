@@ -52,7 +52,7 @@ class StateTable(Table[bytes, bytes]):
         What works on the partitions that this worker has now, by their number; none while they are
         moved or restored. See ``batches.py``.
     on_restored
-        Called with the number of changelog records that were applied.
+        Called with the number of changelog records that were applied, and are left.
     """
 
     state_directory: Path
@@ -61,7 +61,7 @@ class StateTable(Table[bytes, bytes]):
     commit_order: CommitOrder = staticmethod(by_key)
     keep_seconds: float = 3.5 * 86_400
     processors: Mapping[int, Any] = MappingProxyType({})
-    on_restored: Callable[[int], None] = staticmethod(lambda _records: None)
+    on_restored: Callable[[int, int], None] = staticmethod(lambda _records, _left: None)
 
     def _new_store(self) -> PartitionStore:
         return PartitionStore(

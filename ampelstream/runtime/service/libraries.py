@@ -1,0 +1,127 @@
+"""What libraries log: what is normal is left out, and what they repeat is said once in a while.
+
+A broker that restarts, a rebalance and an orderly stop make the Kafka client and Faust say hundreds
+of errors a second, and none of them is one: the client tries again, and what matters of it is said
+by us (``broker_away``, ``assigned``, the reason why a worker ends). What nobody expects passes.
+"""
+
+import logging
+import re
+import ssl
+import time
+from collections.abc import Callable
+
+import stamina.instrumentation
+from aiokafka.errors import KafkaConnectionError
+
+__all__ = ["LibraryFilter", "log_retries"]
+
+_LOG = logging.getLogger(__name__)
+_LIBRARIES = ("aiokafka", "asyncio", "faust", "kafka", "mode")
+_FAUST = ("faust", "mode")
+_REPEATED = ("ampelstream.reactions",)
+"""Ours that repeat themselves: a sink that takes nothing refuses every message, again and again."""
+_KEPT = 500
+"""Messages whose repetitions are counted at a time."""
+_NORMAL = re.compile(
+    # aiokafka: brokers that are away, restart, or hand over what they lead
+    "Unable to request metadata from|Unable to update metadata from|No broker metadata found"
+    "|Error sending .* -- marking coordinator dead|Marking the coordinator dead"
+    "|Group Coordinator Request failed|FindCoordinator Request failed|LeaveGroup request failed"
+    "|Heartbeat s|Heartbeat failed"
+    "|Failed fetch (messages|offsets) from|Attempt to fetch offsets for partition"
+    "|Received unknown topic or partition error|Error fetching metadata for topic"
+    "|Topic .* (is not available during auto-create|not found in cluster metadata)"
+    "|Cannot send .* to|Could not send|Got error produce response"
+    # a member that is out, or that another one waits for; the next commit covers this one
+    "|OffsetCommit failed (before join|for group .*)|Failed to commit on finallization"
+)
+_CONNECTION = re.compile("Unable connect to")
+
+
+class LibraryFilter(logging.Filter):
+    """Passes what libraries say that is not normal, each message once in a while.
+
+    The normal becomes DEBUG. Of Faust and mode only exceptions that they swallow pass: those that
+    end an application end the worker, which says why. Faust's services log under the names of our
+    modules, too, which is taken as Faust's. Our own messages pass.
+
+    Parameters
+    ----------
+    seconds
+        How long the same message is held back [s]. The same: of one logger, with one template.
+    clock
+        Seconds that only go forward.
+    """
+
+    def __init__(
+        self, seconds: float = 60.0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._clock = clock
+        self._passed: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message passes; one that was held back is counted into the next."""
+        library = record.name.split(".", 1)[0]
+        service = str(record.msg).startswith("[^")
+        if library not in _LIBRARIES and not service:
+            return not record.name.startswith(_REPEATED) or self._once(record)
+        if (library in _FAUST or service) and not _swallowed(record):
+            return _demoted(record)
+        if _is_normal(record):
+            return _demoted(record)
+        return self._once(record)
+
+    def _once(self, record: logging.LogRecord) -> bool:
+        """Whether it was not said lately."""
+        key = (record.name, str(record.msg)[:60])
+        now = self._clock()
+        last, held = self._passed.get(key, (-self._seconds, 0))
+        if now - last < self._seconds:
+            self._passed[key] = (last, held + 1)
+            return False
+        if len(self._passed) >= _KEPT:
+            self._passed.clear()
+        self._passed[key] = (now, 0)
+        if held:
+            record.msg = f"{record.msg} (and {held} times more)"
+        return True
+
+
+def _swallowed(record: logging.LogRecord) -> bool:
+    """Whether Faust logs an exception and goes on; of a crash the worker itself says why."""
+    return bool(record.exc_info) and "Crashed reason=" not in str(record.msg)
+
+
+def _is_normal(record: logging.LogRecord) -> bool:
+    text = str(record.msg)
+    if _CONNECTION.match(text):  # nobody listens, or nobody answers; not: we are not let in
+        args = record.args if isinstance(record.args, tuple) else ()
+        error = args[-1] if args else None
+        away = isinstance(error, OSError | KafkaConnectionError)
+        return away and not isinstance(error, ssl.SSLError)
+    return bool(_NORMAL.match(text))
+
+
+def _demoted(record: logging.LogRecord) -> bool:
+    """Make it DEBUG; whether it passes as that."""
+    record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+def log_retries() -> None:
+    """Say of what is tried again (with stamina) only at DEBUG what failed; for the whole process.
+
+    A retry that succeeds in the end is no matter for people, and one that does not raises an error
+    that says all. By itself stamina would warn of each, and count each in Prometheus' default
+    registry, which is not the one that a worker shows.
+    """
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
+
+
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    # not its repr: that of a failed connection may hold the password of a proxy
+    cause = details.caused_by
+    _LOG.debug("tried again in %.1f s: %s: %s", details.wait_for, type(cause).__name__, cause)
