@@ -61,8 +61,8 @@ class Clusters:
         if seconds > self._limit and where not in self._away:
             self._away.add(where)
             text = (
-                f"no broker answers at {where}: these steps wait, and go on by themselves; check "
-                "that it is up, its address, security and credentials"
+                f"no broker answers at {where} since {seconds:.0f} s; these steps wait for it, and "
+                "go on by themselves. Is it up? Are address, security and credentials right?"
             )
-            incident(_LOG, logging.WARNING, "broker_away", text, silent_s=round(seconds), **facts)
+            incident(_LOG, logging.WARNING, "broker_away", text, **facts)
         self._silent[where] = seconds

@@ -63,9 +63,8 @@ async def begin(
     SourceError
         The cluster refuses.
     """
-    what = f"{topology.name} version {topology.version}"
     facts = {"name": topology.name, "version": topology.version, "hash": topology.hash}
-    incident(_LOG, logging.INFO, "topology", f"the topology is {what}", **facts)
+    incident(_LOG, logging.INFO, "topology", "accepted", **facts)
     with _stopped() as stop:
         patience = settings.grace + _MORE_PATIENCE
         directory = directory_of(settings, index)
@@ -129,7 +128,7 @@ async def _answering(
     topology: Topology, settings: WorkerSettings, index: int
 ) -> AsyncIterator[None]:
     """Answer probes meanwhile: alive, and not ready, since no broker answers."""
-    metrics, health = Metrics(Accounting()), Health()
+    metrics, health = Metrics(Accounting()), Health(no_broker_after=0.0)
     metrics.topology(topology.name, topology.version, topology.hash)
     for step in settings.steps:
         health.expect(step)

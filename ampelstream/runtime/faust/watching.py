@@ -61,14 +61,14 @@ class Watching:
 
     def assigned(self, name: str, partitions: Collection[TP]) -> None:
         """Report which source partitions this worker has after a rebalance; it may be none."""
-        text = "has these partitions now" if partitions else "has no partition now"
+        text = "these partitions are ours" if partitions else "no partition is ours"
         facts = {"partitions": list(in_words(partitions))} if partitions else {}
         incident(_LOG, logging.INFO, "assigned", text, step=name, **facts)
 
     def revoked(self, name: str, partitions: Collection[TP]) -> None:
         """Report that a rebalance takes these source partitions; some of them may come back."""
         if partitions:
-            text = "a rebalance: these partitions are given back, until it says who has them"
+            text = "these partitions are given back for a rebalance"
             told = list(in_words(partitions))
             incident(_LOG, logging.INFO, "revoked", text, step=name, partitions=told)
 

@@ -113,7 +113,7 @@ class Worker:
             logging.shutdown()
             self._exit(code)
             return code
-        incident(_LOG, logging.INFO, "stopping", "stopping: what is in hand is finished first")
+        incident(_LOG, logging.INFO, "stopping", "what is in hand is finished first")
         code = await self._end(outbox, server)
         if code:  # what hangs would keep the interpreter from ending, too
             logging.shutdown()
@@ -147,10 +147,10 @@ class Worker:
             options, ours = app.connection.client_options, app.connection is context.connection
             lag = LagWatch(app.name, options, app.group, app.assigned, self._watching, ours=ours)
             self._begin(app.name, app.run())
-            self._begin(f"{app.name} (lag)", lag.run())
+            self._begin(f"{app.name}-lag", lag.run())
         self._begin("topics", self._topics())
         self._begin("minutes", self._say_each_minute())
-        facts = {"steps": sorted(self._settings.steps), "partitions": context.partitions}
+        facts = {"steps": list(self._settings.steps), "partitions": context.partitions}
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", **facts)
         return server
 
@@ -241,8 +241,7 @@ class Worker:
         if self._is_ready:
             incident(_LOG, logging.INFO, "ready", "every step has its state, and reads")
         else:
-            text = "not ready for now"
-            incident(_LOG, logging.INFO, "not_ready", text, reasons=reasons)
+            incident(_LOG, logging.INFO, "not_ready", "for now", reasons=reasons)
 
     def _failed(self) -> int:
         """Say what ended, and give its exit code."""
@@ -268,7 +267,7 @@ class Worker:
             return ExitCode.FAILED
         self._pool.close()
         self._minutes.say()
-        incident(_LOG, logging.INFO, "stopped", "stopped in order")
+        incident(_LOG, logging.INFO, "stopped", "everything in hand is committed")
         return ExitCode.DONE
 
 

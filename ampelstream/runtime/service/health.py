@@ -74,7 +74,8 @@ class Steps:
         """The worker runs this step: it is held until it is ready."""
         step = self._step(name, now)
         step.expected = True
-        step.heard = now
+        if step.heard is None:
+            step.heard = now
         self._hold(name, step, now)
 
     def heard(self, name: str, now: float) -> None:

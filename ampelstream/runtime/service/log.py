@@ -59,7 +59,7 @@ class Incident:
 def _fact(value: Any) -> str:
     """A fact in a sentence: lists without quotes, numbers without the digits nobody reads."""
     if isinstance(value, list | tuple | set | frozenset):
-        return "[" + " ".join(map(_fact, value)) + "]"
+        return "[" + ", ".join(map(_fact, value)) + "]"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

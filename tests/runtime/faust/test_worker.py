@@ -25,6 +25,7 @@ def end(*steps: Step) -> int:
     worker._settings = SimpleNamespace(grace=0.2)
     worker._apps = steps
     worker._pool = SimpleNamespace(close=lambda: None)
+    worker._minutes = SimpleNamespace(say=lambda: None)
     other: Any = Step(0.0)
     return int(asyncio.run(worker._end(other, other)))
 

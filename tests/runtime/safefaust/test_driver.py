@@ -1,6 +1,7 @@
 """What is fetched, put back and committed: our driver beside Faust's own."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import faust
 import pytest
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
@@ -68,7 +69,7 @@ def thread_of(client: Client) -> Any:
     thread: Any = _Thread.__new__(_Thread)
     thread.consumer = SimpleNamespace(flow_active=True)
     thread._consumer = client
-    thread.log = SimpleNamespace(warning=lambda *_: None)
+    thread.app = SimpleNamespace(conf=SimpleNamespace(id="app"))
     return thread
 
 
@@ -97,13 +98,26 @@ def test_put_back_unless_rewound_meanwhile() -> None:
     assert client.seeks == [(HERE, 7), (HERE, 2)]
 
 
-@pytest.mark.parametrize("error", [CommitFailedError("rebalanced"), KafkaError("away")])
-def test_a_commit_that_fails_ends_nothing(error: KafkaError) -> None:
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (CommitFailedError("rebalanced"), logging.DEBUG),  # that is normal
+        (KafkaConnectionError("away"), logging.DEBUG),
+        (KafkaError("not allowed"), logging.WARNING),
+    ],
+)
+def test_a_commit_that_fails_ends_nothing(
+    error: KafkaError, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     client = Client()
     thread = thread_of(client)
     assert asyncio.run(thread._commit({HERE: 3}))
     client.error = error
     assert not asyncio.run(thread._commit({HERE: 4}))
+    assert [(one.levelno, one.name) for one in caplog.records if "safefaust" in one.name] == [
+        (level, "ampelstream.runtime.safefaust.driver")
+    ]
 
 
 # --- what is delivered and committed ------------------------------------------------------------
@@ -121,6 +135,33 @@ class Work:
 
     def committed(self) -> None:
         self.told.append("committed")
+
+    def assigned(self, partitions: set[TP]) -> None:
+        self.told.append(f"assigned {sorted(tp.topic for tp in partitions)}")
+
+    def revoked(self, partitions: set[TP]) -> None:
+        self.told.append(f"revoked {sorted(tp.topic for tp in partitions)}")
+
+
+def test_the_agent_is_told_what_the_group_gives_and_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    consumer = make_consumer()
+    both, passed = {HERE, CHANGELOG}, []
+
+    async def on_partitions(_self: Any, partitions: set[TP], *more: int) -> None:
+        passed.append((partitions, *more))
+
+    monkeypatch.setattr(stock.Consumer, "on_partitions_revoked", on_partitions)
+    monkeypatch.setattr(stock.Consumer, "on_partitions_assigned", on_partitions)
+
+    async def run() -> None:
+        await consumer.on_partitions_revoked(both)
+        await consumer.on_partitions_assigned(both, 7)
+
+    asyncio.run(run())
+    assert consumer.work.told == ["pause", "revoked ['source']", "assigned ['source']"]
+    assert passed == [(both,), (both, 7)]
 
 
 def make_consumer() -> Any:
