@@ -21,7 +21,6 @@ from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.topology.spec import TopicRetentionSpec
 
-
 ROOT = Path(ampelstream.__file__).parent
 
 

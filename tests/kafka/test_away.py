@@ -89,6 +89,4 @@ def test_it_is_said_and_goes_on(
 
 def lag(urls: list[str]) -> float:
     found = [metrics(url) for url in urls]
-    return sum(
-        value for one in found for name, value in one.items() if name.startswith(UNKNOWN[0])
-    )
+    return sum(value for one in found for name, value in one.items() if name.startswith(UNKNOWN[0]))

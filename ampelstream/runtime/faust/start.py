@@ -65,20 +65,20 @@ async def begin(
     """
     facts = {"name": topology.name, "version": topology.version, "hash": topology.hash}
     incident(_LOG, logging.INFO, "topology", "accepted", **facts)
-    with _stopped() as stop:
+    with _Stopped() as stop:
         patience = settings.grace + _MORE_PATIENCE
         directory = directory_of(settings, index)
         if await hold_directory(directory, patience=patience, stop=stop) is None:
             return None
         try:
-            return await open_context()
+            context: WorkerContext | None = await open_context()
         except UnreachableError as error:
-            first = error
-        async with _answering(topology, settings, index):
-            return await _reached(open_context, first, stop, retry_seconds)
+            async with _answering(topology, settings, index):
+                context = await _reached(open_context, error, stop, retry_seconds)
+        return None if stop.is_set() else context
 
 
-class _stopped:  # noqa: N801  (a context manager, named like a function)
+class _Stopped:
     """Context in which SIGTERM and SIGINT set an event, and do nothing else."""
 
     def __enter__(self) -> asyncio.Event:
@@ -101,7 +101,7 @@ async def _reached(
     """Try again until brokers answer, or until it is stopped."""
     began = time.monotonic()
     said = -_REMIND_SECONDS
-    while not stop.is_set():
+    while True:
         waited = time.monotonic() - began
         if waited - said >= _REMIND_SECONDS:
             text = f"waiting for the brokers: {error}"
@@ -112,6 +112,8 @@ async def _reached(
                 await stop.wait()
         except TimeoutError:
             pass
+        if stop.is_set():
+            return None
         try:
             context = await open_context()
         except UnreachableError as again:
@@ -120,7 +122,6 @@ async def _reached(
         waited = round(time.monotonic() - began)
         incident(_LOG, logging.INFO, "broker_back", "the brokers answer", seconds=waited)
         return context
-    return None
 
 
 @asynccontextmanager

@@ -112,6 +112,22 @@ def test_a_signal_ends_the_wait(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_signal_while_brokers_are_asked_is_not_forgotten(tmp_path: Path) -> None:
+    def killed() -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return object()
+
+    async def slowly() -> Any:
+        found = await Brokers(0, killed)()
+        await asyncio.sleep(0.1)
+        return found
+
+    async def main() -> None:
+        assert await begin(TOPOLOGY, settings(tmp_path), 0, slowly) is None
+
+    asyncio.run(main())
+
+
 def test_what_is_wrong_when_brokers_are_back_ends_the_start(tmp_path: Path) -> None:
     def wrong() -> object:
         raise ConfigError("topic a does not exist")
