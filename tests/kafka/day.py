@@ -132,7 +132,7 @@ def disk_full(day: Day) -> None:
     """No file of a worker may grow: so a full disk looks to a process."""
     resource.prlimit(day.worker(), resource.RLIMIT_FSIZE, (1, 1))
     day.feed(100)
-    time.sleep(15.0)
+    time.sleep(_MINUTE / 4)
     day.settled()
 
 

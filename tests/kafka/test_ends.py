@@ -96,6 +96,8 @@ def test_a_full_disk_is_no_defect_and_the_next_start_goes_on(
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (1, 1))
         small.feed(range(21, 61))
         assert worker.process.wait(60) == 1
+        wait_until(lambda: bool(incidents(worker, "failed")), 10, "it has said why")
+        assert "Is the disk full?" in incidents(worker, "failed")[0]["message"]
         again = small.worker(log="again")
         wait_for_work(broker_address, unique)
         assert sum(small.alerts().values()) == 60

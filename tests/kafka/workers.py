@@ -1,6 +1,7 @@
 """Real workers for tests: started by the command line, waited for, stopped."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,18 +27,33 @@ def ampelstream(*arguments: str | Path, check: bool = True) -> subprocess.Comple
 
 
 class Running:
-    """A worker process (or, without an index, a supervisor of several) and its log."""
+    """A worker process (or, without an index, a supervisor of several) and its log.
+
+    The log goes through a pipe: it is none of the files that a worker may or may not write.
+    """
 
     def __init__(self, arguments: Sequence[str | Path], log: Path, index: int | None = 0) -> None:
-        self.log = log
+        self._log = log
+        with log.open("ab") as file:
+            copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file)  # noqa: S607  (cat from the PATH)
+        self._copy = copy  # it ends with the last process that writes
+        assert copy.stdin is not None
         numbered = {} if index is None else {"AMPELSTREAM_WORKER_INDEX": str(index)}
-        with log.open("ab") as out:
+        with copy.stdin as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ampelstream", "run", *QUICK, *map(str, arguments)],
                 stdout=out,
                 stderr=out,
                 env={**os.environ, **numbered},
             )
+
+    @property
+    def log(self) -> Path:
+        """File of what it says; whole once it has ended."""
+        if self.process.poll() is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # workers that are left may write
+                self._copy.wait(2.0)
+        return self._log
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""

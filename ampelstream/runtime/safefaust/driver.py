@@ -375,6 +375,13 @@ class Consumer(stock.Consumer):
             self.work.forget()
         await self.commit()
 
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Do nothing: the application ends, as by a kill.
+
+        Faust would commit first (``transport/consumer.py:1153-1155``). While brokers are away that
+        waits for them, and an agent that failed for that very reason would be dead unnoticed.
+        """
+
     async def commit(self, *_args: Any, **_kwargs: Any) -> bool:
         """Commit what is settled, after a commit that is under way."""
         async with self._committing:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 import stamina.instrumentation
 from aiokafka.errors import KafkaConnectionError
 
+from ampelstream.runtime.service.log import Incident
+
 __all__ = ["LibraryFilter", "log_retries"]
 
 _LOG = logging.getLogger(__name__)
@@ -23,28 +25,33 @@ _REPEATED = ("ampelstream.reactions",)
 """Ours that repeat themselves: a sink that takes nothing refuses every message, again and again."""
 _KEPT = 500
 """Messages whose repetitions are counted at a time."""
-_NORMAL = re.compile(
-    # aiokafka: brokers that are away, restart, or hand over what they lead
+_AWAY = re.compile(
+    # aiokafka: brokers that are away, or restart
     "Unable to request metadata from|Unable to update metadata from|No broker metadata found"
-    "|Error sending .* -- marking coordinator dead|Marking the coordinator dead"
-    "|Group Coordinator Request failed|FindCoordinator Request failed|LeaveGroup request failed"
-    "|Heartbeat s|Heartbeat failed"
-    "|Failed fetch (messages|offsets) from|Attempt to fetch offsets for partition"
+    "|Error sending .* -- marking coordinator dead|Group Coordinator Request failed"
+    "|FindCoordinator Request failed|Heartbeat send request failed"
+    "|Failed fetch (messages|offsets) from|Cannot send .* to|Could not send"
+    "|Got error produce response"
+)
+_NORMAL = re.compile(
+    # aiokafka: brokers hand over what they lead
+    "Marking the coordinator dead|LeaveGroup request failed|Attempt to fetch offsets for partition"
     "|Received unknown topic or partition error|Error fetching metadata for topic"
     "|Topic .* (is not available during auto-create|not found in cluster metadata)"
-    "|Cannot send .* to|Could not send|Got error produce response"
     # a member that is out, or that another one waits for; the next commit covers this one
+    "|Heartbeat session expired|Heartbeat failed"
     "|OffsetCommit failed (before join|for group .*)|Failed to commit on finallization"
 )
-_CONNECTION = re.compile("Unable connect to")
+_CONNECT = re.compile("Unable connect to")
 
 
 class LibraryFilter(logging.Filter):
     """Passes what libraries say that is not normal, each message once in a while.
 
-    The normal becomes DEBUG. Of Faust and mode only exceptions that they swallow pass: those that
-    end an application end the worker, which says why. Faust's services log under the names of our
-    modules, too, which is taken as Faust's. Our own messages pass.
+    The normal becomes DEBUG; that a connection was lost becomes one line of INFO, by which a broker
+    that restarts can be told: ``connection_lost``. Of Faust and mode only exceptions that they
+    swallow pass: those that end an application end the worker, which says why. Faust's services log
+    under the names of our modules, too, which is taken as Faust's. Our own messages pass.
 
     Parameters
     ----------
@@ -70,13 +77,23 @@ class LibraryFilter(logging.Filter):
             return not record.name.startswith(_REPEATED) or self._once(record)
         if (library in _FAUST or service) and not _swallowed(record):
             return _demoted(record)
-        if _is_normal(record):
+        if _is_lost(record):
+            return self._lost(record)
+        if _NORMAL.match(str(record.msg)):
             return _demoted(record)
         return self._once(record)
 
-    def _once(self, record: logging.LogRecord) -> bool:
-        """Whether it was not said lately."""
-        key = (record.name, str(record.msg)[:60])
+    def _lost(self, record: logging.LogRecord) -> bool:
+        """Whether it is the first word of a lost connection; it becomes an incident then."""
+        if not self._once(record, ("connection", "")):
+            return _demoted(record)
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.incident = Incident("connection_lost", record.getMessage())
+        return True
+
+    def _once(self, record: logging.LogRecord, key: tuple[str, str] | None = None) -> bool:
+        """Whether it, or what has the same key, was not said lately."""
+        key = key or (record.name, str(record.msg)[:60])
         now = self._clock()
         last, held = self._passed.get(key, (-self._seconds, 0))
         if now - last < self._seconds:
@@ -95,14 +112,14 @@ def _swallowed(record: logging.LogRecord) -> bool:
     return bool(record.exc_info) and "Crashed reason=" not in str(record.msg)
 
 
-def _is_normal(record: logging.LogRecord) -> bool:
+def _is_lost(record: logging.LogRecord) -> bool:
+    """Whether a broker cannot be reached; not: it does not let us in."""
     text = str(record.msg)
-    if _CONNECTION.match(text):  # nobody listens, or nobody answers; not: we are not let in
-        args = record.args if isinstance(record.args, tuple) else ()
-        error = args[-1] if args else None
-        away = isinstance(error, OSError | KafkaConnectionError)
-        return away and not isinstance(error, ssl.SSLError)
-    return bool(_NORMAL.match(text))
+    if not _CONNECT.match(text):
+        return bool(_AWAY.match(text))
+    args = record.args if isinstance(record.args, tuple) else ()
+    error = args[-1] if args else None
+    return isinstance(error, OSError | KafkaConnectionError) and not isinstance(error, ssl.SSLError)
 
 
 def _demoted(record: logging.LogRecord) -> bool:

@@ -164,6 +164,24 @@ def test_the_agent_is_told_what_the_group_gives_and_takes(
     assert passed == [(both,), (both, 7)]
 
 
+def test_an_agent_that_fails_does_not_wait_for_brokers() -> None:
+    """They may be what it failed for, and a commit would wait until they are back."""
+    consumer = make_consumer()
+    consumer.inbox.settle(HERE, 3)
+
+    async def never(_offsets: Any) -> bool:
+        await asyncio.sleep(3600)
+        return True
+
+    consumer._commit = never
+
+    async def run() -> None:
+        async with asyncio.timeout(1.0):
+            await consumer.on_task_error(ValueError())
+
+    asyncio.run(run())
+
+
 def make_consumer() -> Any:
     """A consumer without a connection."""
     consumer: Any = object.__new__(Consumer)

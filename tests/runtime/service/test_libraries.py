@@ -55,51 +55,73 @@ def test_a_sink_that_takes_nothing_is_said_once_in_a_while() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Unable to update metadata from %s",
-        'Unable to request metadata from "%s:%s": %s',
-        "Error sending %s to node %s [%s] -- marking coordinator dead",
         "Marking the coordinator dead (node %s)for group %s.",
-        "Group Coordinator Request failed: %s",
-        "Heartbeat send request failed: %s. Will retry.",
         "Heartbeat session expired - marking coordinator dead",
         "Heartbeat failed for group %s because it is rebalancing",
         "Heartbeat failed: local member_id was not recognized; resetting and re-joining group",
-        "Failed fetch messages from %s: %s",
         "OffsetCommit failed for group %s due to group error (%s), will rejoin",
-        "Got error produce response on topic-partition %s, retrying. Error: %s",
         "LeaveGroup request failed: %s",
     ],
 )
-def test_what_a_broker_that_restarts_or_a_rebalance_brings_is_no_error(text: str) -> None:
+def test_what_a_rebalance_brings_is_no_error(text: str) -> None:
     only = LibraryFilter(clock=Clock())
     one = record("aiokafka.client", text)
     assert not only.filter(one)
     assert one.levelno == logging.DEBUG
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unable to update metadata from %s",
+        'Unable to request metadata from "%s:%s": %s',
+        "Error sending %s to node %s [%s] -- marking coordinator dead",
+        "Group Coordinator Request failed: %s",
+        "Heartbeat send request failed: %s. Will retry.",
+        "Failed fetch messages from %s: %s",
+        "Got error produce response on topic-partition %s, retrying. Error: %s",
+    ],
+)
+def test_a_broker_that_restarts_is_one_line_of_information(text: str) -> None:
+    clock = Clock()
+    only = LibraryFilter(60.0, clock=clock)
+    words = ["x"] * text.count("%s")
+    first = record("aiokafka.client", text, logging.ERROR, *words)
+    assert only.filter(first)
+    assert (first.levelname, first.incident.event) == ("INFO", "connection_lost")  # type: ignore[attr-defined]  # (the filter sets it)
+    refused = "Unable connect to node with id %s: %s"
+    more = record("aiokafka", refused, logging.ERROR, 1, ConnectionRefusedError())
+    assert not only.filter(more)  # whatever else is said of it
+    clock.now = 61.0
+    again = record("aiokafka.client", text, logging.ERROR, *words)
+    assert only.filter(again)
+    assert again.incident.text.endswith("(and 1 times more)")  # type: ignore[attr-defined]  # (the filter sets it)
+
+
 def test_the_normal_passes_as_debug_where_that_is_asked_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    one = record("aiokafka.client", "Unable to update metadata from %s")
+    one = record("aiokafka.client", "LeaveGroup request failed: %s")
     assert LibraryFilter(clock=Clock()).filter(one)
     assert one.levelname == "DEBUG"
 
 
 @pytest.mark.parametrize(
-    ("error", "passes"),
+    ("error", "level"),
     [
-        (ConnectionRefusedError(111, "refused"), False),
-        (TimeoutError(), False),
-        (KafkaConnectionError("closed"), False),
-        (ssl.SSLCertVerificationError(1, "self-signed"), True),
-        (AuthenticationFailedError("wrong password"), True),
+        (ConnectionRefusedError(111, "refused"), "INFO"),
+        (TimeoutError(), "INFO"),
+        (KafkaConnectionError("closed"), "INFO"),
+        (ssl.SSLCertVerificationError(1, "self-signed"), "ERROR"),
+        (AuthenticationFailedError("wrong password"), "ERROR"),
     ],
 )
-def test_whom_a_broker_does_not_let_in_hears_of_it(error: Exception, *, passes: bool) -> None:
+def test_whom_a_broker_does_not_let_in_hears_of_it(error: Exception, level: str) -> None:
     text = "Unable connect to node with id %s: %s"
     one = record("aiokafka", text, logging.ERROR, 1, error)
-    assert LibraryFilter(clock=Clock()).filter(one) is passes
+    assert LibraryFilter(clock=Clock()).filter(one)
+    assert one.levelname == level
 
 
 def test_faust_is_heard_only_where_it_swallows_an_exception() -> None:
