@@ -1,11 +1,11 @@
 """Real workers for tests: started by the command line, waited for, stopped."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,12 +34,13 @@ class Running:
 
     def __init__(self, arguments: Sequence[str | Path], log: Path, index: int | None = 0) -> None:
         self._log = log
-        with log.open("ab") as file:
-            copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file)  # noqa: S607  (cat from the PATH)
-        self._copy = copy  # it ends with the last process that writes
-        assert copy.stdin is not None
+        log.touch()
         numbered = {} if index is None else {"AMPELSTREAM_WORKER_INDEX": str(index)}
-        with copy.stdin as out:
+        reading, writing = os.pipe()
+        # it ends with the last process that writes
+        self._copy = threading.Thread(target=_copy, args=(reading, log), daemon=True)
+        self._copy.start()
+        with os.fdopen(writing, "wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ampelstream", "run", *QUICK, *map(str, arguments)],
                 stdout=out,
@@ -51,8 +52,7 @@ class Running:
     def log(self) -> Path:
         """File of what it says; whole once it has ended."""
         if self.process.poll() is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):  # workers that are left may write
-                self._copy.wait(2.0)
+            self._copy.join(2.0)  # workers that are left behind may still write
         return self._log
 
     def stop(self) -> int:
@@ -63,6 +63,12 @@ class Running:
     def said(self, text: str) -> bool:
         """Whether its log holds that."""
         return text in self.log.read_text()
+
+
+def _copy(reading: int, log: Path) -> None:
+    with os.fdopen(reading, "rb", buffering=0) as pipe, log.open("ab", buffering=0) as file:
+        while data := pipe.read(1 << 16):
+            file.write(data)
 
 
 @contextmanager
