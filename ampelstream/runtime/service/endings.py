@@ -45,7 +45,8 @@ def say_why(log: logging.Logger, error: BaseException | None, *, step: str | Non
         In which step, if it was in one.
     """
     code = code_of(error)
-    fields = {"exit_code": int(code)} | ({} if step is None else {"step": step})
+    fields = {"exit_code": int(code), "error": type(error).__name__}
+    fields |= {} if step is None else {"step": step}
     if code is ExitCode.CRASHED:
         what = Incident(CRASHED, "a defect; please report it with these lines", fields)
         trace = None if error is None else (type(error), error, error.__traceback__)

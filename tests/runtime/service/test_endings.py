@@ -50,7 +50,7 @@ def test_it_is_said_in_one_line_and_a_defect_with_its_traceback(
     assert say_why(LOG, asyncio.CancelledError()) == 1
     assert say_why(LOG, KeyError("x"), step="objects") == 70
     wrong, full, cancelled, crashed = caplog.records
-    assert wrong.getMessage() == "topic a; topic b (exit_code=78, step=topics)"
+    assert wrong.getMessage() == "topic a; topic b (exit_code=78, error=ConfigError, step=topics)"
     assert "OSError: [Errno 28] No space left on device; look at the disk" in full.getMessage()
     assert "a new start tries again" in cancelled.getMessage()
     assert [one.incident.event for one in caplog.records] == [  # type: ignore[attr-defined]  # (set by extra=)
