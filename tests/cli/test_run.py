@@ -90,7 +90,7 @@ def test_an_error_at_the_start_is_a_line_of_the_log(tmp_path: Path, form: str) -
 def test_a_worker_waits_for_brokers_and_stops_when_it_is_asked_to(tmp_path: Path) -> None:
     with live("skymap-only", tmp_path / "state", "--log", "json") as worker:
         assert worker.stderr is not None
-        told = []
+        told: list[dict[str, object]] = []
         while not told or told[-1]["event"] != "broker_away":
             told.append(json.loads(worker.stderr.readline()))
         time.sleep(0.2)
