@@ -6,6 +6,7 @@ by us (``broker_away``, ``assigned``, the reason why a worker ends). What nobody
 """
 
 import logging
+import math
 import re
 import ssl
 import time
@@ -28,14 +29,14 @@ _KEPT = 500
 _AWAY = re.compile(
     # aiokafka: brokers that are away, or restart
     "Unable to request metadata from|Unable to update metadata from|No broker metadata found"
-    "|Error sending .* -- marking coordinator dead|Group Coordinator Request failed"
-    "|FindCoordinator Request failed|Heartbeat send request failed"
+    "|Error sending .* -- marking coordinator dead|Heartbeat send request failed"
     "|Failed fetch (messages|offsets) from|Cannot send .* to|Could not send"
     "|Got error produce response"
 )
 _NORMAL = re.compile(
     # aiokafka: brokers hand over what they lead
-    "Marking the coordinator dead|LeaveGroup request failed|Attempt to fetch offsets for partition"
+    "Group Coordinator Request failed|FindCoordinator Request failed"
+    "|Marking the coordinator dead|LeaveGroup request failed|Attempt to fetch offsets for partition"
     "|Received unknown topic or partition error|Error fetching metadata for topic"
     "|Topic .* (is not available during auto-create|not found in cluster metadata)"
     # a member that is out, or that another one waits for; the next commit covers this one
@@ -68,6 +69,7 @@ class LibraryFilter(logging.Filter):
         self._seconds = seconds
         self._clock = clock
         self._passed: dict[tuple[str, str], tuple[float, int]] = {}
+        self._last_lost = -math.inf
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the message passes; one that was held back is counted into the next."""
@@ -84,16 +86,22 @@ class LibraryFilter(logging.Filter):
         return self._once(record)
 
     def _lost(self, record: logging.LogRecord) -> bool:
-        """Whether it is the first word of a lost connection; it becomes an incident then."""
-        if not self._once(record, ("connection", "")):
+        """Whether it is the first word of a lost connection; it becomes an incident then.
+
+        As long as such words go on, no other of them passes: that is the same silence, which we say
+        ourselves when it becomes long.
+        """
+        now, last = self._clock(), self._last_lost
+        self._last_lost = now
+        if now - last < self._seconds:
             return _demoted(record)
         record.levelno, record.levelname = logging.INFO, "INFO"
         record.incident = Incident("connection_lost", record.getMessage())
         return True
 
-    def _once(self, record: logging.LogRecord, key: tuple[str, str] | None = None) -> bool:
-        """Whether it, or what has the same key, was not said lately."""
-        key = key or (record.name, str(record.msg)[:60])
+    def _once(self, record: logging.LogRecord) -> bool:
+        """Whether it was not said lately."""
+        key = (record.name, str(record.msg)[:60])
         now = self._clock()
         last, held = self._passed.get(key, (-self._seconds, 0))
         if now - last < self._seconds:
