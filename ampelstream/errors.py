@@ -12,6 +12,7 @@ __all__ = [
     "SkyMapError",
     "SourceError",
     "StateError",
+    "StorageError",
     "UnitError",
     "UnknownSchema",
 ]
@@ -64,6 +65,10 @@ class UnitError(AmpelstreamError):
 
 class StateError(AmpelstreamError):
     """The state on disk does not fit what is asked of it."""
+
+
+class StorageError(StateError):
+    """The disk does not give or take the state; no record is to blame for it."""
 
 
 class BrokerError(AmpelstreamError):

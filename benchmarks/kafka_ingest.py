@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,14 +120,23 @@ class Nobody:
     def progress(self, name: str) -> None:
         """Nothing."""
 
-    def restored(self, name: str, records: int) -> None:
-        """Nothing."""
+    def assigned(self, name: str, partitions: Collection[TP]) -> None:
+        """Nobody listens."""
+
+    def revoked(self, name: str, partitions: Collection[TP]) -> None:
+        """Nobody listens."""
+
+    def restored(self, name: str, records: int, left: int) -> None:
+        """Nobody listens."""
 
     def batch_seconds(self, name: str, seconds: float) -> None:
         """Nothing."""
 
     def lag(self, name: str, behind: Mapping[TP, int]) -> None:
         """Nothing."""
+
+    def unanswered(self, name: str) -> None:
+        """Nobody listens."""
 
 
 async def agent(run: Run, outbox: Outbox, directory: Path) -> None:

@@ -141,7 +141,7 @@ def quiet_libraries() -> None:
 
     Retries are set up here and nowhere else: each command that talks to Kafka calls this.
     """
-    from ampelstream.runtime.service.log import log_retries
+    from ampelstream.runtime.service.libraries import log_retries
 
     log_retries()
     if not logging.getLogger().isEnabledFor(logging.DEBUG):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
-from ampelstream.model.display import LINE, printable, printable_lines
+from ampelstream.model.display import LINE, printable
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["run"]
 
 WORKER_INDEX = "AMPELSTREAM_WORKER_INDEX"
 """Environment variable by which the supervisor numbers its workers."""
-_LOUD = ("faust", "mode", "aiokafka", "kafka")
+_LOG = logging.getLogger(__name__)
 
 
 @takes(WorkerSettings)  # each of its fields is an option of the command
@@ -49,11 +49,11 @@ def run(settings: WorkerSettings) -> None:
 
     ampelstream run kilonova --engine faust --broker localhost:9092 --workers 2 --state state/
     """
+    index = os.environ.get(WORKER_INDEX)
+    _set_up_logs(settings, index)
     if settings.engine is Engine.EMBEDDED:
         _follow(settings)
         return
-    _set_up_logs(settings)
-    index = os.environ.get(WORKER_INDEX)
     if settings.workers > 1 and index is None:
         raise typer.Exit(_supervise(settings))
     raise typer.Exit(_work(settings, int(index or 0)))
@@ -173,17 +173,26 @@ def _inputs(
     return topics
 
 
-def _set_up_logs(settings: WorkerSettings) -> None:
+def _set_up_logs(settings: WorkerSettings, index: str | None) -> None:
     """Bring the log into its form, and keep libraries from flooding it."""
-    from ampelstream.runtime.service.log import RepeatFilter, log_as_json
+    from ampelstream.runtime.service.libraries import LibraryFilter
+    from ampelstream.runtime.service.log import set_up_log
 
-    if settings.log is LogForm.JSON:
-        log_as_json()
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    faust = settings.engine is Engine.FAUST
+    as_json = settings.log is LogForm.JSON
+    supervisor = faust and settings.workers > 1 and index is None
+    worker = int(index or 0) if faust and not supervisor else None
+    who = "supervisor" if supervisor else "embedded" if worker is None else f"worker-{worker}"
+    handler = set_up_log(
+        who,
+        worker=worker,
+        as_json=as_json,
+        # the embedded engine also talks to a person, in lines of its own
+        takes_stderr=faust or as_json,
+        level=logging.getLogger().level,
+    )
     quiet_libraries()
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(RepeatFilter())
+    handler.addFilter(LibraryFilter())
 
 
 def _supervise(settings: WorkerSettings) -> int:
@@ -204,38 +213,40 @@ def _work(settings: WorkerSettings, index: int) -> int:
     """Be one worker; gives its exit code."""
     import asyncio
 
-    from ampelstream.errors import AmpelstreamError, ConfigError
-    from ampelstream.runtime.safefaust.failures import SafeFaustError, SettingsError
     from ampelstream.runtime.service.child import end_with_parent
-    from ampelstream.runtime.service.exitcodes import ExitCode
+    from ampelstream.runtime.service.endings import say_why
 
     end_with_parent(settings.grace)
-    try:
-        return asyncio.run(_worker(settings, index))
-    except (AmpelstreamError, SafeFaustError) as error:
-        typer.echo(f"error: {printable_lines(error, indent='  ')}", err=True)
-        # a code of its own, so that a supervisor does not start again what ends the same way
-        wrong = isinstance(error, ConfigError | SettingsError)
-        return ExitCode.CONFIGURATION if wrong else ExitCode.FAILED
+
+    async def work() -> "asyncio.Task[int]":
+        task = asyncio.create_task(_worker(settings, index))
+        await asyncio.wait({task})
+        return task
+
+    task = asyncio.run(work())
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    return task.result() if error is None else say_why(_LOG, error)
 
 
 async def _worker(settings: WorkerSettings, index: int) -> int:
     """Open the topology, bring it into force, and run one worker until it is stopped."""
-    import socket
+    from functools import partial
 
     from ampelstream.cli.workflow import open_topology
     from ampelstream.runtime.context import open_context
-    from ampelstream.runtime.faust.admission import open_admission
+    from ampelstream.runtime.faust.start import begin
     from ampelstream.runtime.faust.worker import Worker
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.safefaust.versions import check_versions
+    from ampelstream.runtime.service.exitcodes import ExitCode
 
     check_versions()
-    _, topology = open_topology(settings.topology, settings.catalogs)
+    spec, topology = open_topology(settings.topology, settings.catalogs)
     names = TopicNames(topology.name)
     create = create_command(settings.topology, settings.broker or "")
-    context = await open_context(settings, index, names, create=create)
-    by = f"worker {index} of {socket.gethostname()}"
-    admission = open_admission(topology, context, by=by)
-    await admission.accept(settings.word, roll_back=settings.roll_back)
-    return await Worker(topology, context, admission).run()
+    said = spec.kafka.said_partitions
+    ask = partial(open_context, settings, index, names, create=create, partitions=said)
+    begun = await begin(topology, settings, index, ask)
+    if begun is None:
+        return ExitCode.DONE
+    return await Worker(topology, *begun).run()

@@ -37,7 +37,10 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "backfilled": ("Alerts that changed filters accepted when they were read again.", ()),
     "announced": ("Notices that were understood.", ()),
     "revised": ("Revisions of events that were new.", ()),
-    "dead_letters": ("Dead letters written, by stream and step.", ("stream", "step")),
+    "dead_letters": (
+        "Dead letters written, by stream, step and class of the error.",
+        ("stream", "step", "error"),
+    ),
     "candidates": ("Revisions of candidates.", ()),
     "reactions": ("Reactions, by outcome.", ("rule", "outcome")),
     "repeated": ("Candidates that a rule had looked at before.", ("rule",)),
@@ -46,6 +49,8 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 OTHER = "other"
 """Reason under which is counted what comes after too many different ones."""
+_OPEN = frozenset({"error", "reason"})
+"""Labels whose values come from units and records."""
 _MAX_REASONS = 50
 _MAX_REASON_LENGTH = 120
 
@@ -115,8 +120,8 @@ class Accounting:
                 self._counts[self._bounded(key)] += n
 
     def _bounded(self, key: CountKey) -> CountKey:
-        """The key, its reason (the last label of some counts) within bounds."""
-        if COUNTS[key[0]][1][-1:] != ("reason",):
+        """The key, its reason or error (the last label of some counts) within bounds."""
+        if not _OPEN.intersection(COUNTS[key[0]][1][-1:]):
             return key
         reason = key[-1][:_MAX_REASON_LENGTH]
         known = self._reasons.setdefault(key[:-1], set())

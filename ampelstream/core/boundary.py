@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from ampelstream.core.accounting import Tally
-from ampelstream.errors import AmpelstreamError
+from ampelstream.errors import AmpelstreamError, StorageError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.streams import MAX_RECORD_BYTES, Output
@@ -55,9 +55,17 @@ def _failure(error: Exception) -> Failure:
 
 
 def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
-    """Call it; give its result, or the failure as a value."""
+    """Call it; give its result, or the failure as a value.
+
+    Raises
+    ------
+    StorageError
+        The disk fails: every record would become a dead letter, and none is to blame.
+    """
     try:
         return call(*args, **kwargs)
+    except StorageError:
+        raise
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
         return _failure(error)
 
@@ -68,6 +76,8 @@ def attempting(
     """Do the same with an evaluation (see ``evaluation.py``), which may stop and be resumed."""
     try:
         return (yield from call(*args, **kwargs))
+    except StorageError:
+        raise
     except Exception as error:  # noqa: BLE001  (this is the record boundary)
         return _failure(error)
 
@@ -90,7 +100,7 @@ def dead_letter(
     if len(value) + len(reason) > MAX_RECORD_BYTES:
         reason = f"{reason[:10_000]} (its {len(value)} bytes are too many to be kept)"
         value = b""
-    tally.count("dead_letters", stream, step)
+    tally.count("dead_letters", stream, step, failure.error)
     letter = DeadLetter(
         where=where,
         stream=stream,

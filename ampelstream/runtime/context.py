@@ -18,7 +18,13 @@ from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.settings import WorkerSettings
 from ampelstream.runtime.statedirectory import old_directories, worker_directory
 
-__all__ = ["WorkerContext", "open_context"]
+__all__ = ["WorkerContext", "open_context", "port_of"]
+
+
+def port_of(settings: WorkerSettings, index: int) -> int:
+    """Port at which the worker of that index listens; 0 for any free one."""
+    return settings.port + index if settings.port else 0
+
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,7 +64,7 @@ class WorkerContext:
     @property
     def port(self) -> int:
         """Where it listens; 0 for any free port."""
-        return self.settings.port + self.index if self.settings.port else 0
+        return port_of(self.settings, self.index)
 
     @property
     def instance(self) -> str | None:
@@ -75,7 +81,12 @@ class WorkerContext:
 
 
 async def open_context(
-    settings: WorkerSettings, index: int, names: TopicNames, *, create: str
+    settings: WorkerSettings,
+    index: int,
+    names: TopicNames,
+    *,
+    create: str,
+    partitions: int | None = None,
 ) -> WorkerContext:
     """Read the connection and the sources, and look at the topics.
 
@@ -89,13 +100,16 @@ async def open_context(
         Topics of the topology.
     create
         The command that creates the topics, for the message.
+    partitions
+        How many partitions the topology's file says; None where it says nothing.
 
     Raises
     ------
     ConfigError
-        A file is not valid, or topics are missing; all are named, with the command.
+        A file is not valid, or topics are missing or other than the file says; all are named, with
+        the command.
     SourceError
-        The cluster cannot be reached.
+        The cluster cannot be reached (`UnreachableError`), or refuses.
     """
     connection = load_connection(settings.broker or "")
     # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
 
-from ampelstream.errors import StateError
+from ampelstream.errors import StateError, StorageError
 
 __all__ = ["RocksBackend"]
 
@@ -45,6 +45,8 @@ class RocksBackend:
     ------
     StateError
         The directory is in use by another process, or is not readable.
+    StorageError
+        Later: the disk does not give or take the state.
     """
 
     def __init__(
@@ -74,7 +76,10 @@ class RocksBackend:
 
     def get(self, key: bytes) -> bytes | None:
         """Value of ``key``, or None."""
-        value: bytes | None = self._db.get(key)
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._unreadable(error) from error
         return value
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -87,13 +92,23 @@ class RocksBackend:
                 return
             yield key, cursor.value()
             cursor.next()
+        # a cursor that failed looks like one that has come to the end
+        try:
+            cursor.status()
+        except Exception as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> StorageError:
+        return StorageError(
+            f"cannot read the state in {self.path}: {error}. Was it removed, or does the disk fail?"
+        )
 
     def write(self, batch: Mapping[bytes, bytes | None]) -> None:
         """Apply the batch as one RocksDB WriteBatch; None deletes.
 
         Raises
         ------
-        StateError
+        StorageError
             The disk did not take it; nothing of it is applied.
         """
         out = WriteBatch(raw_mode=True)
@@ -105,7 +120,7 @@ class RocksBackend:
         try:
             self._db.write(out, self._write_options)
         except Exception as error:
-            raise StateError(
+            raise StorageError(
                 f"cannot write the state in {self.path}: {error}. Is the disk full?"
             ) from error
 

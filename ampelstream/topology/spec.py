@@ -173,6 +173,11 @@ class KafkaSpec(_Strict):
     replication: Annotated[int, Field(ge=1, le=32767)] | None = None
     retention_days: TopicRetentionSpec = TopicRetentionSpec()
 
+    @property
+    def said_partitions(self) -> int | None:
+        """The number of partitions that the file says; None where it leaves it to the default."""
+        return self.partitions if "partitions" in self.model_fields_set else None
+
 
 class TopologySpec(_Strict):
     """A whole topology file."""

@@ -1,3 +1,8 @@
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +63,51 @@ def test_wrong_usage(runner: CliRunner, words: tuple[str, ...], message: str) ->
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def live(topology: str, state: Path, *words: str) -> "subprocess.Popen[str]":
+    """A worker on brokers that are not there."""
+    command = [sys.executable, "-m", "ampelstream", "run", topology, "--engine", "faust"]
+    command += ["--broker", "127.0.0.1:1", "--state", str(state), "--port", "0", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_an_error_at_the_start_is_a_line_of_the_log(tmp_path: Path, form: str) -> None:
+    (tmp_path / "wrong.yml").write_text("name: wrong\nversion: 1\nchannels: {a: {strange: 1}}\n")
+    with live(str(tmp_path / "wrong.yml"), tmp_path / "state", "--log", form) as worker:
+        out, err = worker.communicate(timeout=60)
+    assert (worker.returncode, out) == (78, "")
+    (line,) = err.splitlines()
+    if form == "json":
+        told = json.loads(line)
+        assert (told["event"], told["level"], told["worker"]) == ("misconfigured", "error", 0)
+        assert "strange" in told["message"]
+    else:
+        assert " ERROR   worker-0 - misconfigured: " in line
+        assert "strange" in line
+
+
+def test_a_worker_waits_for_brokers_and_stops_when_it_is_asked_to(tmp_path: Path) -> None:
+    with live("skymap-only", tmp_path / "state", "--log", "json") as worker:
+        assert worker.stderr is not None
+        told: list[dict[str, object]] = []
+        while not told or told[-1]["event"] != "broker_away":
+            told.append(json.loads(worker.stderr.readline()))
+        time.sleep(0.2)
+        worker.send_signal(signal.SIGTERM)
+        out, err = worker.communicate(timeout=30)
+    assert (worker.returncode, out) == (0, "")
+    told += map(json.loads, err.splitlines())
+    assert {one["level"] for one in told if one["event"] != "broker_away"} == {"info"}
+    assert "no broker answers at 127.0.0.1:1" in json.dumps(told)
+
+
+def test_workers_of_json_say_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yml").write_text("name: wrong\n")
+    words = ("--log", "json", "--workers", "2")
+    with live(str(tmp_path / "wrong.yml"), tmp_path / "state", *words) as worker:
+        out, err = worker.communicate(timeout=60)
+    assert (worker.returncode, out) == (78, "")
+    told = [json.loads(line) for line in err.splitlines()]
+    assert {"worker_started", "misconfigured", "worker_hopeless"} <= {one["event"] for one in told}

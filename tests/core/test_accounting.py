@@ -53,6 +53,14 @@ def test_threads_lose_no_count() -> None:
     assert accounting.total("passed") == 4000
 
 
+def test_errors_are_bounded_like_reasons() -> None:
+    accounting = Accounting()
+    for number in range(200):
+        accounting.add({("dead_letters", "alerts", "match", f"Error{number}"): 1})
+    assert len(accounting.counts()) == 51
+    assert accounting.total("dead_letters", "alerts", "match", OTHER) == 150
+
+
 def test_reasons_are_bounded_and_nothing_is_uncounted() -> None:
     accounting = Accounting()
     for number in range(200):

@@ -320,7 +320,9 @@ def test_a_tick_that_fails_is_no_alert_that_failed(
     partition = make_partition(wide)
     assert [one.reason.partition(" (")[0] for one in partition.take(tick(T0))] == ["not today"]
     partition.commit()
-    assert partition.accounting.counts() == {("dead_letters", "detections", "objects"): 1}
+    assert partition.accounting.counts() == {
+        ("dead_letters", "detections", "objects", "RuntimeError"): 1
+    }
 
 
 def test_a_state_belongs_to_one_topology(make_topology: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import typer
 
+import ampelstream
 from ampelstream.cli.main import app
 from ampelstream.core.accounting import COUNTS, Accounting
 from ampelstream.model.deadletter import DeadLetter
@@ -19,6 +20,8 @@ from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.topology.spec import TopicRetentionSpec
+
+ROOT = Path(ampelstream.__file__).parent
 
 
 @pytest.fixture
@@ -52,9 +55,24 @@ def test_metrics(text: str) -> None:
         )
     }
     metrics = Metrics(Accounting())
-    metrics.committed("objects")
+    metrics.waiting("objects", 0)
     assert told == families(metrics)
     assert b"ampelstream_commit_age_seconds{" in metrics.render()
+
+
+def test_events_of_the_log(text: str) -> None:
+    table = text.partition("| events | what |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    told = {
+        name
+        for row in table.splitlines()
+        for name in re.findall(r"`(\w+)`", row[: row.find("|", 2)])
+    }
+    code = "".join(path.read_text() for path in sorted((ROOT / "runtime").rglob("*.py")))
+    said = set(re.findall(r'incident\(\s*_LOG,\s*logging\.\w+,\s*"(\w+)"', code))
+    said |= {f"worker_{name}" for name in re.findall(r'_tell\(logging\.\w+, "(\w+)"', code)}
+    assert len(said) > 20
+    assert said - told == set()
+    assert {one for one in told if f'"{one.removeprefix("worker_")}"' not in code} == set()
 
 
 class Nobody:

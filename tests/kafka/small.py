@@ -49,11 +49,12 @@ class Small:
         filters: Sequence[object] = (),
         partitions: int = 2,
         packets: int = 200,
+        poison_every: int | None = None,
     ) -> None:
         self.address, self.directory, self.partitions = address, directory, partitions
         self.names = TopicNames(name)
         self.connection = Connection(bootstrap=(address,))
-        self.stream = Stream(packets, objects=10, poison_every=packets + 1)
+        self.stream = Stream(packets, objects=10, poison_every=poison_every or packets + 1)
         self.topology = directory / "topology.yml"
         every = [{"unit": "SkyMapProbability"}, *units]
         self.topology.write_text(

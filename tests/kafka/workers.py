@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,18 +27,33 @@ def ampelstream(*arguments: str | Path, check: bool = True) -> subprocess.Comple
 
 
 class Running:
-    """A worker process (or, without an index, a supervisor of several) and its log."""
+    """A worker process (or, without an index, a supervisor of several) and its log.
+
+    The log goes through a pipe: it is none of the files that a worker may or may not write.
+    """
 
     def __init__(self, arguments: Sequence[str | Path], log: Path, index: int | None = 0) -> None:
-        self.log = log
+        self._log = log
+        log.touch()
         numbered = {} if index is None else {"AMPELSTREAM_WORKER_INDEX": str(index)}
-        with log.open("ab") as out:
+        reading, writing = os.pipe()
+        # it ends with the last process that writes
+        self._copy = threading.Thread(target=_copy, args=(reading, log), daemon=True)
+        self._copy.start()
+        with os.fdopen(writing, "wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ampelstream", "run", *QUICK, *map(str, arguments)],
                 stdout=out,
                 stderr=out,
                 env={**os.environ, **numbered},
             )
+
+    @property
+    def log(self) -> Path:
+        """File of what it says; whole once it has ended."""
+        if self.process.poll() is not None:
+            self._copy.join(2.0)  # workers that are left behind may still write
+        return self._log
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
@@ -47,6 +63,12 @@ class Running:
     def said(self, text: str) -> bool:
         """Whether its log holds that."""
         return text in self.log.read_text()
+
+
+def _copy(reading: int, log: Path) -> None:
+    with os.fdopen(reading, "rb", buffering=0) as pipe, log.open("ab", buffering=0) as file:
+        while data := pipe.read(1 << 16):
+            file.write(data)
 
 
 @contextmanager

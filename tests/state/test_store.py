@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampelstream.errors import StateError
+from ampelstream.core.boundary import attempt
+from ampelstream.errors import StateError, StorageError
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Backend, Transaction
@@ -87,3 +88,22 @@ def test_a_second_process_is_refused_by_name(tmp_path: Path) -> None:
         RocksBackend(tmp_path / "rocks")
     assert "another" in str(caught.value)
     first.close()
+
+
+def test_a_disk_that_fails_is_no_fault_of_a_record(tmp_path: Path) -> None:
+    """Each would become a dead letter, and a scan that ends early would look like a short one."""
+    backend = RocksBackend(tmp_path / "rocks")
+    backend.write({b"%04d" % number: b"x" * 5000 for number in range(200)})
+    backend.close()
+    for file in (tmp_path / "rocks").glob("*.sst"):
+        data = bytearray(file.read_bytes())
+        data[: len(data) // 2] = bytes(len(data) // 2)
+        file.write_bytes(data)
+    broken = RocksBackend(tmp_path / "rocks")
+    try:
+        with pytest.raises(StorageError, match=r"cannot read the state in .*rocks"):
+            attempt(broken.get, b"0100")
+        with pytest.raises(StorageError, match="cannot read the state"):
+            list(broken.scan(b"0000", b"9999"))
+    finally:
+        broken.close()

@@ -9,6 +9,7 @@ comes back with it has only been started again.
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -229,7 +230,7 @@ class Admission:
         return found
 
 
-def open_admission(topology: Topology, context: WorkerContext, *, by: str = "") -> Admission:
+def open_admission(topology: Topology, context: WorkerContext) -> Admission:
     """Make the admission of a worker.
 
     Raises
@@ -244,6 +245,7 @@ def open_admission(topology: Topology, context: WorkerContext, *, by: str = "") 
     reads = INGEST in context.settings.steps
     alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
     log = TopologyLog(own, names.topology_log)
+    by = f"worker {context.index} of {socket.gethostname()}"
     return Admission(log, identity_of(topology), groups, alerts if reads else None, by=by)
 
 

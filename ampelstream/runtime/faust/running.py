@@ -16,7 +16,6 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.safefaust.driver import Consumer
 from ampelstream.runtime.safefaust.observing import Observer
 from ampelstream.runtime.safefaust.table import StateTable
-from ampelstream.runtime.service.log import incident
 
 __all__ = ["RunningApp"]
 
@@ -70,8 +69,18 @@ class RunningApp:
     @property
     def pending(self) -> int:
         """How much there is to do that no record asks for, on all partitions."""
+        return sum(one.pending for one in self.processors)
+
+    @property
+    def processors(self) -> list[Any]:
+        """What works on the partitions that this worker has now."""
         table = self.table
-        return 0 if table is None else sum(one.pending for one in table.processors.values())
+        return [] if table is None else list(table.processors.values())
+
+    @property
+    def fetched(self) -> int:
+        """Records that were fetched, and are not in hand yet."""
+        return self._consumer.inbox.waiting if self._started else 0
 
     @property
     def waiting(self) -> int:
@@ -107,12 +116,9 @@ class RunningApp:
         client = AIOKafkaAdminClient(**self.connection.client_options())
         try:
             await client.start()
-        except KafkaError as error:
-            text = (
-                f"{self.name}: cannot connect: {error}; check the address, security and "
-                "credentials, and whether it is up"
-            )
-            incident(_LOG, logging.ERROR, "unreachable", text, input=self.name)
+        except (KafkaError, OSError, TimeoutError) as error:
+            # `Clusters` says so, once for all steps on this cluster
+            _LOG.debug("%s: cannot connect: %r", self.name, error)
             return False
         finally:
             await client.close()

@@ -14,25 +14,29 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ampelstream.core.accounting import Accounting
-from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
 from ampelstream.runtime.faust.backfilling import all_read, rereads
+from ampelstream.runtime.faust.clusters import Clusters
 from ampelstream.runtime.faust.inputs import PARKED, Input, inputs_of
 from ampelstream.runtime.faust.parking import parked_app
 from ampelstream.runtime.faust.queries import StateQueries
 from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.watching import Watching
+from ampelstream.runtime.kafka.admin import needed_topics
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
-from ampelstream.runtime.safefaust.failures import LostRecords, SafeFaustError, SettingsError
+from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
+from ampelstream.runtime.safefaust.topicwatch import TopicWatch
+from ampelstream.runtime.service.endings import code_of, say_why
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.journal import Journals
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
+from ampelstream.runtime.service.minutes import Minutes
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
 from ampelstream.runtime.settings import INGEST
@@ -42,6 +46,7 @@ from ampelstream.topology import Topology
 __all__ = ["Worker"]
 
 _LOG = logging.getLogger(__name__)
+_MINUTE_SECONDS = 60.0
 
 
 class Worker:
@@ -80,7 +85,11 @@ class Worker:
         self._health = Health(
             stuck_after=self._settings.stuck_after, no_commit_after=self._settings.no_commit_after
         )
+        self._metrics.topology(topology.name, topology.version, topology.hash)
         self._watching = Watching(self._metrics, self._health)
+        self._minutes = Minutes(self._accounting)
+        self._clusters = Clusters((), self._health.no_broker_after)
+        self._is_ready = False
         self._journals = Journals(context.directory / "in-hand")
         self._moved = self._health.pulse(OBJECTS)
         self._pool = UnitPool(self._settings.pool_processes, moved=self._moved)
@@ -104,7 +113,6 @@ class Worker:
         outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         Watchdog(self._health, exit_process=self._hung).start()
         self._begin("heartbeat", self._beat())
-        await outbox.start()
         server = Server(
             self._health,
             self._metrics,
@@ -117,12 +125,13 @@ class Worker:
         stopping = [asyncio.create_task(one.wait()) for one in (self._stop, self._ended)]
         await asyncio.wait(stopping, return_when=asyncio.FIRST_COMPLETED)
         if not self._stop.is_set():
+            self._minutes.say()
             code = self._failed()
             self._pool.close()
             logging.shutdown()
             self._exit(code)
             return code
-        incident(_LOG, logging.INFO, "stopping", "stopping: what is in hand is finished first")
+        incident(_LOG, logging.INFO, "stopping", "what is in hand is finished first")
         code = await self._end(outbox, server)
         if code:  # what hangs would keep the interpreter from ending, too
             logging.shutdown()
@@ -131,6 +140,7 @@ class Worker:
 
     async def _start(self, outbox: Outbox, url: str) -> None:
         """Wait until the topology is in force, and start the applications of the steps."""
+        await outbox.start()
         accepted = await self._admission.alone()
         shared = Shared(
             topology=self._topology,
@@ -145,18 +155,25 @@ class Worker:
             at_once=self._pool.processes if has_heavy(self._topology) else 1,
         )
         self._make_apps(shared)
+        self._clusters = Clusters(
+            ((app.name, app.connection.describe()) for app in self._apps),
+            self._health.no_broker_after,
+        )
+        own = self._context.connection
         for app in self._apps:
             self._health.expect(app.name)
-            options = app.connection.client_options
-            lag = LagWatch(app.name, options, app.group, app.assigned, self._watching)
+            options, ours = app.connection.client_options, app.connection is own
+            lag = LagWatch(app.name, options, app.group, app.assigned, self._watching, ours=ours)
             self._begin(app.name, app.run())
-            self._begin(f"{app.name} (lag)", lag.run())
+            self._begin(f"{app.name}-lag", lag.run())
+        self._begin("topics", self._topics())
+        self._begin("minutes", self._say_each_minute())
         self._begin("topology", self._watch_topology(), may_end=True)
         plan, alerts = accepted.backfill, self._admission.alerts
         if alerts is not None and plan is not None and not plan.done:
             self._begin("backfill", self._backfill(shared, alerts, plan.id), may_end=True)
-        steps = sorted(self._settings.steps)
-        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", steps=steps)
+        facts = {"steps": list(self._settings.steps), "partitions": self._context.partitions}
+        incident(_LOG, logging.INFO, "started", f"worker answers at {url}", **facts)
 
     async def _watch_topology(self) -> None:
         """Stop when another topology comes into force."""
@@ -191,6 +208,21 @@ class Worker:
             self._apps.remove(app)
             await app.stop()
             self._health.forget(app.name)
+
+    async def _topics(self) -> None:
+        """Watch whether the topics stay what they are."""
+        context = self._context
+        expected = {
+            one.name: context.partitions if one.together else None
+            for one in needed_topics(self._names, context.sources)
+        }
+        await TopicWatch(context.connection.client_options, expected).run()
+
+    async def _say_each_minute(self) -> None:
+        """Log once a minute what was done."""
+        while True:
+            await asyncio.sleep(_MINUTE_SECONDS)
+            self._minutes.say()
 
     def _make_apps(self, shared: Shared) -> None:
         """Make the applications of the steps that this worker runs."""
@@ -234,11 +266,41 @@ class Worker:
                 if not app.coordinates and not self._stop.is_set():
                     raise LostRecords(f"{app.name}: its consumer has left its group for good")
                 self._health.rebalancing(app.name, app.rebalancing)
-                if app.name == OBJECTS:
-                    self._metrics.sweeps_pending(app.pending)
-                if app.name == PARKED:
-                    self._metrics.parked(app.waiting)
+            self._measure()
+            self._say_whether_ready()
             await asyncio.sleep(1.0)
+
+    def _measure(self) -> None:
+        """Set the gauges of the steps."""
+        silent = self._health.silent()
+        self._clusters.look(silent)
+        for app in self._apps:
+            self._metrics.step(
+                app.name,
+                ready=self._health.is_ready(app.name),
+                silent=silent.get(app.name, 0.0),
+                partitions=len(app.assigned()),
+                inbox=app.fetched,
+            )
+            if app.name == OBJECTS:
+                self._metrics.sweeps_pending(app.pending)
+                reached = [one.watermark for one in app.processors]
+                self._metrics.watermark(max((jd for jd in reached if jd is not None), default=None))
+            elif app.name == REACT:
+                self._metrics.unsent(app.pending)
+            elif app.name == PARKED:
+                self._metrics.parked(app.waiting)
+
+    def _say_whether_ready(self) -> None:
+        """Log when the worker becomes ready, and when it is so no longer."""
+        reasons = [] if self._stop.is_set() else self._health.ready()
+        if self._stop.is_set() or self._is_ready == (not reasons):
+            return
+        self._is_ready = not reasons
+        if self._is_ready:
+            incident(_LOG, logging.INFO, "ready", "every step has its state, and reads")
+        else:
+            incident(_LOG, logging.INFO, "not_ready", "for now", reasons=reasons)
 
     def _computed(self, unit: str, seconds: float) -> None:
         """A unit has computed."""
@@ -259,14 +321,11 @@ class Worker:
                 continue
             # one that was cancelled inside would raise here, and end the process in order
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            known = isinstance(error, AmpelstreamError | SafeFaustError)
             # a defect of ours may be the doing of what the step has in hand, a known error is not
-            self._journals.ending({} if known else {what: repr(error)})
-            _LOG.error("%s ended: %r", what, error, exc_info=None if known else error)
-            if isinstance(error, ConfigError | SettingsError):
-                return ExitCode.CONFIGURATION
-            return ExitCode.FAILED if known else ExitCode.CRASHED
-        return ExitCode.CRASHED
+            unforeseen = code_of(error) is ExitCode.CRASHED or isinstance(error, MemoryError)
+            self._journals.ending({what: repr(error)} if unforeseen else {})
+            return say_why(_LOG, error, step=what)
+        return say_why(_LOG, None)
 
     async def _end(self, outbox: Outbox, server: Server) -> int:
         """Finish what is in hand, commit, leave the groups; within the grace."""
@@ -278,13 +337,12 @@ class Worker:
                 await server.stop()
         except TimeoutError:
             self._journals.ending({})
-            _LOG.error(
-                "not stopped within %g s; what is not committed is done again by the next start",
-                self._settings.grace,
-            )
+            text = "not stopped in time; what is not committed is done again by the next start"
+            incident(_LOG, logging.ERROR, "not_stopped", text, grace_s=self._settings.grace)
             return ExitCode.FAILED
         self._pool.close()
-        incident(_LOG, logging.INFO, "stopped", "stopped in order")
+        self._minutes.say()
+        incident(_LOG, logging.INFO, "stopped", "everything in hand is committed")
         return ExitCode.DONE
 
 

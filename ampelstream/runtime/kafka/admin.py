@@ -25,7 +25,7 @@ from ampelstream.runtime.kafka.plan import (
 from ampelstream.runtime.kafka.sources import SourcesSpec
 from ampelstream.topology.spec import KafkaSpec
 
-__all__ = ["Cluster", "apply", "inspect", "record_counts", "verify"]
+__all__ = ["Cluster", "apply", "inspect", "needed_topics", "record_counts", "verify"]
 
 _OWN_SETTING = 1
 """Source of a setting that was made on the topic itself (DYNAMIC_TOPIC_CONFIG)."""
@@ -162,8 +162,29 @@ async def _alter(client: Any, wanted: WantedTopic, found: FoundTopic) -> None:
             _check(code, f"settings of {wanted.name} were not changed", message)
 
 
+def needed_topics(names: TopicNames, sources: SourcesSpec) -> list[WantedTopic]:
+    """Topics of our own cluster without which workers cannot work: derived ones, and those read.
+
+    Of the latter those that are named; what a pattern finds may come and go.
+    """
+    inputs = {names.alerts, names.notices}
+    derived = [one for one in wanted_topics(names, KafkaSpec(), 1) if one.name not in inputs]
+    read = [
+        WantedTopic(topic, 1, 1)
+        for one in (*sources.alerts, *sources.notices)
+        if one.cluster is None
+        for topic in one.topics
+    ]
+    return [*read, *derived]
+
+
 async def verify(
-    connection: Connection, names: TopicNames, sources: SourcesSpec, *, create: str
+    connection: Connection,
+    names: TopicNames,
+    sources: SourcesSpec,
+    *,
+    create: str,
+    partitions: int | None = None,
 ) -> int:
     """Check at a start that the topics are there; give the number of partitions.
 
@@ -177,25 +198,19 @@ async def verify(
         What is read; topics of our own cluster must exist, those of others are not looked at.
     create
         The command that creates the topics.
+    partitions
+        How many the topology's file says; None where it says nothing.
 
     Raises
     ------
     ConfigError
         Topics are missing or have wrong partition counts; all are named, with the command.
     SourceError
-        The cluster cannot be reached.
+        The cluster cannot be reached (`UnreachableError`), or refuses.
     """
-    inputs = {names.alerts, names.notices}
-    derived = [one for one in wanted_topics(names, KafkaSpec(), 1) if one.name not in inputs]
-    read = [
-        WantedTopic(topic, 1, 1)
-        for one in (*sources.alerts, *sources.notices)
-        if one.cluster is None
-        for topic in one.topics
-    ]
-    needed = [*read, *derived]
+    needed = needed_topics(names, sources)
     cluster = await inspect(connection, {one.name for one in needed})
-    return partition_count(needed, cluster.topics, create)
+    return partition_count(needed, cluster.topics, create, partitions)
 
 
 async def record_counts(connection: Connection, topics: Iterable[FoundTopic]) -> dict[str, int]:

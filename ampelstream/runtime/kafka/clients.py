@@ -12,7 +12,11 @@ from ampelstream.errors import AmpelstreamError, SourceError
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
-__all__ = ["open_admin", "open_consumer", "open_producer", "reaching"]
+__all__ = ["UnreachableError", "open_admin", "open_consumer", "open_producer", "reaching"]
+
+
+class UnreachableError(SourceError):
+    """No broker answers now; it may later."""
 
 
 @contextmanager
@@ -21,20 +25,24 @@ def reaching(connection: Connection) -> Iterator[None]:
 
     Raises
     ------
+    UnreachableError
+        No broker answers.
     SourceError
-        The cluster cannot be reached, or refuses.
+        The cluster refuses.
     """
     try:
         yield
     except AmpelstreamError:
         raise
     except KafkaConnectionError as error:
-        raise SourceError(
+        raise UnreachableError(
             f"no broker answers at {connection.describe()}, or none lets us in; check the address, "
             "security and credentials, and whether it is up"
         ) from error
     except (KafkaError, OSError, TimeoutError) as error:
-        raise SourceError(
+        passing = not isinstance(error, KafkaError) or error.retriable
+        kind = UnreachableError if passing else SourceError
+        raise kind(
             f"{connection.describe()}: {type(error).__name__}: {error or 'no answer in time'}"
         ) from error
 

@@ -230,12 +230,15 @@ def _wrong_policies(
 
 
 def partition_count(
-    wanted: Sequence[WantedTopic], found: Mapping[str, FoundTopic], create: str
+    wanted: Sequence[WantedTopic],
+    found: Mapping[str, FoundTopic],
+    create: str,
+    said: int | None = None,
 ) -> int:
     """Check that a topology can start; give the number of its partitions.
 
-    The count is what the topics have, whatever the topology's file says by now: changing it would
-    make the records of an object go where its state is not.
+    The count is what the topics have. Changing it would make the records of an object go where its
+    state is not, so a file that says another one is refused.
 
     Parameters
     ----------
@@ -245,11 +248,14 @@ def partition_count(
         Those that exist.
     create
         The command that creates topics.
+    said
+        The count that the topology's file says; None where it says none.
 
     Raises
     ------
     ConfigError
-        Topics are missing, or those that belong together have different counts; each is named.
+        Topics are missing, or those that belong together have different counts, or another one than
+        the file says; each is named.
     """
     faults = [f"topic {one.name} does not exist" for one in wanted if one.name not in found]
     together = [found[one.name] for one in wanted if one.together and one.name in found]
@@ -267,4 +273,11 @@ def partition_count(
         )
     if not counts:
         raise ConfigError(f"no topic of the topology is needed here; create them with: {create}")
-    return counts.pop()
+    count = counts.pop()
+    if said not in {None, count}:
+        raise ConfigError(
+            f"the topology's file says kafka.partitions: {said}, and its topics have {count}, "
+            f"which cannot be changed: say {count}, or drop the line. For more partitions, run it "
+            "under a new name beside the old one"
+        )
+    return count

@@ -300,6 +300,14 @@ class _Work(Generic[P, T]):
         """Offsets were committed."""
         self._observer.committed(self.name)
 
+    def assigned(self, partitions: set[TP]) -> None:
+        """The group has given us partitions."""
+        self._observer.assigned(self.name, partitions)
+
+    def revoked(self, partitions: set[TP]) -> None:
+        """The group takes partitions."""
+        self._observer.revoked(self.name, partitions)
+
     # what a batch needs
 
     def busy(self, partition: int) -> Any:

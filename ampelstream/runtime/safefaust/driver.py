@@ -41,7 +41,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    IllegalGenerationError,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    NotCoordinatorForGroupError,
+    RebalanceInProgressError,
+    RequestTimedOutError,
+    UnknownMemberIdError,
+)
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport import producer as base_producer
 from faust.transport.drivers import TRANSPORTS
@@ -69,6 +82,19 @@ _TRIES, _TRY_SECONDS = 5, 1.0
 """How often, and how long apart [s], the brokers are asked what their topics are."""
 _TOPIC_ID = "topic-id="
 """Begins what is committed beside an offset."""
+_PASSING = (
+    CommitFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    IllegalGenerationError,
+    KafkaConnectionError,
+    NodeNotReadyError,
+    NotCoordinatorForGroupError,
+    RebalanceInProgressError,
+    RequestTimedOutError,
+    UnknownMemberIdError,
+)
+"""Why a commit fails in a group that is rebalanced, or whose coordinator is restarted."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -104,6 +130,14 @@ class Work(Protocol):
 
     def committed(self) -> None:
         """Offsets were committed."""
+        ...
+
+    def assigned(self, partitions: set[TP]) -> None:
+        """The group has given us these partitions; their state is not restored yet."""
+        ...
+
+    def revoked(self, partitions: set[TP]) -> None:
+        """The group takes partitions, some of which may come back."""
         ...
 
 
@@ -270,7 +304,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
         except KafkaError as error:
             # the group was rebalanced, or its coordinator is away. A later commit covers this one;
             # without one, whoever has the partition next reads these records again.
-            self.log.warning("offsets were not committed: %r", error)
+            level = logging.DEBUG if isinstance(error, _PASSING) else logging.WARNING
+            _LOG.log(level, "%s: offsets were not committed: %r", self.app.conf.id, error)
             return False
         return True
 
@@ -338,7 +373,7 @@ class Consumer(stock.Consumer):
         """Partitions that this worker has, without those of changelogs."""
         if self._thread._consumer is None:  # noqa: SLF001  (no public way)
             return set()  # not started yet: `assignment` raises
-        return {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
+        return self._inputs(self.assignment())
 
     def stop_flow(self) -> None:
         """Let nothing more in."""
@@ -353,8 +388,19 @@ class Consumer(stock.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Close the inbox, whether or not Faust stops the flow (it does not without partitions)."""
         self._close()
+        if self.work is not None:
+            self.work.revoked(self._inputs(revoked))
         await super().on_partitions_revoked(revoked)
         self.inbox.settled.clear()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note what is ours now."""
+        if self.work is not None:
+            self.work.assigned(self._inputs(assigned))
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _inputs(self, partitions: set[TP]) -> set[TP]:
+        return {tp for tp in partitions if not self._is_changelog_tp(tp)}
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets: what was fetched after them comes again."""
@@ -381,6 +427,13 @@ class Consumer(stock.Consumer):
         if self.work is not None:
             self.work.forget()
         await self.commit()
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Do nothing: the application ends, as by a kill.
+
+        Faust would commit first (``transport/consumer.py:1153-1155``). While brokers are away that
+        waits for them, and an agent that failed for that very reason would be dead unnoticed.
+        """
 
     async def commit(self, *_args: Any, **_kwargs: Any) -> bool:
         """Commit what is settled, after a commit that is under way."""

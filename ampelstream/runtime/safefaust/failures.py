@@ -9,6 +9,7 @@ __all__ = [
     "SafeFaustError",
     "SettingsError",
     "StoreError",
+    "TopicError",
 ]
 
 
@@ -42,3 +43,7 @@ class SettingsError(SafeFaustError, ValueError):
 
 class ForeignState(StoreError, SettingsError):  # noqa: N818  (named for what it is)
     """The state on disk is somebody else's: nothing of it is read; a new start does not help."""
+
+
+class TopicError(SettingsError):
+    """A topic is no longer the one that the work began with; a new start does not help."""

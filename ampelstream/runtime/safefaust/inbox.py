@@ -123,6 +123,11 @@ class Inbox:
         return not self._waiting
 
     @property
+    def waiting(self) -> int:
+        """Records that were fetched and are not in hand yet."""
+        return self._records.total()
+
+    @property
     def idle(self) -> bool:
         """Whether everything that came in is settled."""
         return not self._waiting and not self.held

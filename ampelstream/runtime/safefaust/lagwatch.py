@@ -7,7 +7,8 @@ the lag stays at zero. So whoever watches over the process must not rely on it.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from ampelstream.runtime.safefaust.failures import TopicError
 from ampelstream.runtime.safefaust.observing import Observer
 
 __all__ = ["LagWatch"]
@@ -22,6 +24,8 @@ __all__ = ["LagWatch"]
 _LOG = logging.getLogger(__name__)
 _ANSWER_SECONDS = 10.0
 """Brokers that take longer to say where a group is count as away [s]; aiokafka waits for 40 s."""
+_SURE = 3
+"""So often in a row brokers have to say that a topic is shorter than it was."""
 
 
 class LagWatch:
@@ -39,6 +43,9 @@ class LagWatch:
         Gives the source partitions of this worker now.
     observer
         Is notified of the lag.
+    ours
+        Whether the topics are ours, so that one whose end lies before what the group has committed
+        is a fault; others may make theirs anew, which is then read from its beginning.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class LagWatch:
         assigned: Callable[[], set[TP]],
         observer: Observer,
         *,
+        ours: bool = True,
         every_seconds: float = 5.0,
     ) -> None:
         self._name = name
@@ -56,10 +64,18 @@ class LagWatch:
         self._group = group
         self._assigned = assigned
         self._observer = observer
+        self._ours = ours
         self._every_seconds = every_seconds
+        self._beyond: Counter[TP] = Counter()
 
     async def run(self) -> None:
-        """Ask again and again, until cancelled."""
+        """Ask again and again, until cancelled.
+
+        Raises
+        ------
+        TopicError
+            A topic of ours was made anew, or brokers lost records of it.
+        """
         while True:
             try:
                 await self._watch()
@@ -67,7 +83,7 @@ class LagWatch:
                 # brokers that are away are no fault of ours: nothing waits that could be read, and
                 # a rebalance that cannot end without them is no hang
                 _LOG.debug("%s: the lag is not known: %r", self._name, error)
-                self._observer.lag(self._name, {})
+                self._observer.unanswered(self._name)
                 self._observer.progress(self._name)
             await asyncio.sleep(self._every_seconds)
 
@@ -101,3 +117,25 @@ class LagWatch:
             at = done.offset if done is not None and done.offset >= 0 else first[tp]
             behind[TP(tp.topic, tp.partition)] = max(0, last[tp] - max(at, first[tp]))
         self._observer.lag(self._name, behind)
+        beyond = {
+            tp: one.offset for tp, one in committed.items() if one.offset > last.get(tp, one.offset)
+        }
+        self._check(beyond, last)
+
+    def _check(
+        self, beyond: Mapping[TopicPartition, int], last: Mapping[TopicPartition, int]
+    ) -> None:
+        """End the work where brokers say again and again that a topic is shorter than it was.
+
+        Once is not enough: a replica that has just become the leader may not know its end yet.
+        """
+        seen = self._beyond
+        self._beyond = Counter({TP(*tp): seen[TP(*tp)] + 1 for tp in beyond})
+        for tp, offset in beyond.items():
+            if self._ours and self._beyond[TP(*tp)] >= _SURE:
+                raise TopicError(
+                    f"{tp.topic}[{tp.partition}] ends at {last[tp]}, and {self._group} has read up "
+                    f"to {offset}: the topic was deleted and made anew, or brokers lost records. "
+                    "Stop the workers. What belongs together has to be made anew together: the "
+                    "derived topics, their groups, and the state of every worker"
+                )

@@ -1,6 +1,6 @@
 """What this package reports of its work, to whoever keeps metrics and watches over the process."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -31,8 +31,19 @@ class Observer(Protocol):
         """Report that a step goes on without a commit: a wait on purpose."""
         ...
 
-    def restored(self, name: str, records: int) -> None:
-        """Report how many changelog records were applied since the last report."""
+    def assigned(self, name: str, partitions: Collection[TP]) -> None:
+        """Report which source partitions this worker has after a rebalance; it may be none."""
+        ...
+
+    def revoked(self, name: str, partitions: Collection[TP]) -> None:
+        """Report that a rebalance takes these source partitions; some of them may come back."""
+        ...
+
+    def restored(self, name: str, records: int, left: int) -> None:
+        """Report how many changelog records were applied since the last report, and are left.
+
+        ``left`` counts offsets, some of which compaction has removed; it is 0 at the end.
+        """
         ...
 
     def batch_seconds(self, name: str, seconds: float) -> None:
@@ -40,5 +51,12 @@ class Observer(Protocol):
         ...
 
     def lag(self, name: str, behind: Mapping[TP, int]) -> None:
-        """Report how many records wait in each source partition that this worker has now."""
+        """Report how many records wait in each source partition that this worker has now.
+
+        The brokers have said so: they are there.
+        """
+        ...
+
+    def unanswered(self, name: str) -> None:
+        """Report that the brokers do not answer: the lag is not known."""
         ...

@@ -86,7 +86,8 @@ class Outbox:
         """
         try:
             await self._producer.start()
-        except KafkaError as error:
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._producer.stop()
             raise ProduceError(f"no broker to produce to: {error!r}; are they up?") from error
 
     async def stop(self) -> None:

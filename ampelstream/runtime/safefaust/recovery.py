@@ -97,8 +97,8 @@ class SafeRecovery(Recovery):
         await table.identify()
         store = table.partitions_store
 
-        def progress(count: int) -> None:
-            table.on_restored(count)
+        def progress(count: int, left: int) -> None:
+            table.on_restored(count, left)
             self._progress += count
 
         await restore(

@@ -26,7 +26,7 @@ async def restore(
     topic: str,
     persisted: Mapping[int, int | None],
     apply: Apply,
-    progress: Callable[[int], None],
+    progress: Callable[[int, int], None],
 ) -> None:
     """Read a changelog from where each partition's database is to its end.
 
@@ -41,7 +41,8 @@ async def restore(
     apply
         Writes changes (None deletes) and the offset that they reach to a partition's database.
     progress
-        Called with the number of records of each batch.
+        Called with the number of records of each batch, and how many are left at most (compaction
+        leaves holes): first with 0 and all of them, last with 0 and 0.
 
     Raises
     ------
@@ -65,7 +66,9 @@ async def restore(
         await consumer.start()
         ends = await _seek(consumer, topic, persisted)
         reached = {tp: _before(persisted[tp.partition]) for tp in ends}
-        left = {tp for tp, end in ends.items() if await consumer.position(tp) < end}
+        ahead = {tp: end - await consumer.position(tp) for tp, end in ends.items()}
+        left = {tp for tp, records in ahead.items() if records > 0}
+        progress(0, sum(ahead[tp] for tp in left))
         while left:
             fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             for tp, records in fetched.items():
@@ -73,13 +76,15 @@ async def restore(
                 reached[tp] = records[-1].offset
                 # not in a thread: a rebalance may close the database while this waits
                 apply(tp.partition, changes, reached[tp])
-                progress(len(records))
+                ahead[tp] = ends[tp] - reached[tp] - 1
+                progress(len(records), sum(max(0, ahead[one]) for one in left))
             for tp in [tp for tp in left if await consumer.position(tp) >= ends[tp]]:
                 left.remove(tp)
                 consumer.pause(tp)
         for tp, end in ends.items():
             if reached[tp] < end - 1:  # compaction has removed the last records
                 apply(tp.partition, {}, end - 1)
+        progress(0, 0)
     except KafkaError as error:
         raise RecoveryError(
             f"{topic} cannot be read: {error!r}; see that brokers are up"

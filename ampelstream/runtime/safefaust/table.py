@@ -60,7 +60,7 @@ class StateTable(Table[bytes, bytes]):
         What works on the partitions that this worker has now, by their number; none while they are
         moved or restored. See ``batches.py``.
     on_restored
-        Called with the number of changelog records that were applied.
+        Called with the number of changelog records that were applied, and are left.
     """
 
     state_directory: Path
@@ -70,7 +70,7 @@ class StateTable(Table[bytes, bytes]):
     keep_seconds: float = 3.5 * 86_400
     sources: Sequence[str] = ()
     processors: Mapping[int, Any] = MappingProxyType({})
-    on_restored: Callable[[int], None] = staticmethod(lambda _records: None)
+    on_restored: Callable[[int, int], None] = staticmethod(lambda _records, _left: None)
     _source_ids: Mapping[str, str] = MappingProxyType({})
 
     def _new_store(self) -> PartitionStore:

@@ -20,10 +20,14 @@ class _Lag:
 
 @dataclass(slots=True)
 class _Step:
-    """State of a step; held while it is rebalanced or not ready, and cannot commit."""
+    """State of a step; held while it is rebalanced or not ready, and cannot commit.
+
+    heard: when its brokers last answered [s].
+    """
 
     moved: float
     expected: bool = False
+    heard: float | None = None
     ready: bool = False
     rebalancing: bool = False
     held_since: float | None = None
@@ -41,10 +45,13 @@ class Steps:
     ----------
     limit
         How long a lag or a hold may last without going on [s].
+    silence
+        How long brokers may be silent before their step is not ready [s].
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, silence: float) -> None:
         self.limit = limit
+        self.silence = silence
         self._steps: dict[str, _Step] = {}
         self._lags: dict[str, _Lag] = {}
 
@@ -67,7 +74,26 @@ class Steps:
         """The worker runs this step: it is held until it is ready."""
         step = self._step(name, now)
         step.expected = True
+        if step.heard is None:
+            step.heard = now
         self._hold(name, step, now)
+
+    def heard(self, name: str, now: float) -> None:
+        """The brokers of the step have answered."""
+        self._step(name, now).heard = now
+
+    def is_ready(self, name: str) -> bool:
+        """Whether the step has its state and reads its inputs."""
+        step = self._steps.get(name)
+        return step is not None and step.ready and not step.rebalancing
+
+    def silent(self, now: float) -> dict[str, float]:
+        """For each step that the worker runs, how long its brokers have been silent [s]."""
+        return {
+            name: now - step.heard
+            for name, step in self._steps.items()
+            if step.expected and step.heard is not None
+        }
 
     def ready(self, name: str, now: float, *, ready: bool) -> None:
         """The step reads its inputs, or does not."""
@@ -114,13 +140,16 @@ class Steps:
                 reasons += self._late(what, until - lag.moved)
         return reasons
 
-    def unready(self) -> list[str]:
+    def unready(self, now: float) -> list[str]:
         """What keeps the worker from its whole work."""
         if not any(step.expected for step in self._steps.values()):
             return ["no step has been set up yet"]
+        silent = self.silent(now)
         reasons = []
         for name, step in sorted(self._steps.items()):
-            if step.rebalancing:
+            if silent.get(name, 0.0) > self.silence:
+                reasons.append(f"{name}: no broker answers since {silent[name]:.0f} s")
+            elif step.rebalancing:
                 reasons.append(f"{name}: rebalancing")
             elif step.expected and not step.ready:
                 reasons.append(f"{name}: not ready yet")
@@ -203,6 +232,9 @@ class Health:
         loop may be silent [s]. The silence counts from the making of this object.
     no_commit_after
         How long a step may have records to read, or may be held, without going on [s].
+    no_broker_after
+        How long the brokers of a step may be silent before the worker is not ready [s]. It is
+        alive all the same: a new start would not bring them back.
     """
 
     def __init__(
@@ -211,6 +243,7 @@ class Health:
         *,
         stuck_after: float = 60.0,
         no_commit_after: float = 120.0,
+        no_broker_after: float = 20.0,
     ) -> None:
         self.stuck_after = stuck_after
         self._clock = clock
@@ -219,7 +252,7 @@ class Health:
         self._at_work: dict[int, tuple[str, float]] = {}
         self._pulses: dict[str, Pulse] = {}
         self._beat = clock()
-        self._steps = Steps(no_commit_after)
+        self._steps = Steps(no_commit_after, no_broker_after)
 
     def busy(self, name: str) -> _Busy:
         """Context around a handler, which must not take too long from entry to exit.
@@ -282,6 +315,26 @@ class Health:
         with self._lock:
             self._steps.forget(name)
 
+    def heard(self, name: str) -> None:
+        """Report that the brokers of a step answer."""
+        with self._lock:
+            self._steps.heard(name, self._clock())
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a step has its state and reads its inputs."""
+        with self._lock:
+            return self._steps.is_ready(name)
+
+    def silent(self) -> dict[str, float]:
+        """For each step that the worker runs, how long its brokers have been silent [s]."""
+        with self._lock:
+            return self._steps.silent(self._clock())
+
+    @property
+    def no_broker_after(self) -> float:
+        """How long brokers may be silent [s]."""
+        return self._steps.silence
+
     def alive(self) -> list[str]:
         """Give the reasons to end the process; none while all goes on."""
         with self._lock:
@@ -292,7 +345,7 @@ class Health:
         """Give the reasons why the worker does not do its whole work; none when it does."""
         reasons = self.alive()
         with self._lock:
-            return reasons + self._steps.unready()
+            return reasons + self._steps.unready(self._clock())
 
     def _moving(self) -> dict[str, float]:
         """Steps whose handlers have a pulse, and since when the oldest is at work."""

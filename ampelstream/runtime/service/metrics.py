@@ -5,6 +5,7 @@ asks, so that the summary of a replay and the metrics of a worker cannot differ.
 """
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,23 +30,46 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """Content type of what `Metrics.render` gives."""
+_UNIX_EPOCH_JD = 2_440_587.5
 _SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class _CommitAge(Collector):
-    """Age of the last commit of each step, computed when it is asked for."""
+    """How long records of each step have waited without a commit, computed when it is asked for.
+
+    It is 0 where nothing waits, and NaN where the brokers do not say whether anything does.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.last: dict[str, float] = {}
+        self._waits: dict[str, float | None] = {}
+        """Since when records wait, or since the last commit; None where none do; NaN: unknown."""
+
+    def committed(self, step: str) -> None:
+        """The time begins anew."""
+        if self._waits.get(step) is not None:
+            self._waits[step] = self.clock()
+
+    def waiting(self, step: str, records: int | None) -> None:
+        """So many records wait; None: unknown."""
+        if records is None:
+            self._waits[step] = math.nan
+        elif not records:
+            self._waits[step] = None
+        else:
+            since = self._waits.get(step)
+            if since is None or math.isnan(since):
+                self._waits[step] = self.clock()
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
-            "ampelstream_commit_age_seconds", "Time since the last commit.", labels=["step"]
+            "ampelstream_commit_age_seconds",
+            "For how long records wait without a commit.",
+            labels=["step"],
         )
         now = self.clock()
-        for step, then in sorted(self.last.copy().items()):
-            family.add_metric([step], now - then)
+        for step, since in sorted(self._waits.copy().items()):
+            family.add_metric([step], 0.0 if since is None else now - since)
         yield family
 
 
@@ -113,9 +137,20 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"ampelstream_{name}", text, labels, registry=self.registry)
 
+        self._topology = gauge(
+            "topology_info", "The topology that runs.", "name", "version", "hash"
+        )
+        self._ready = gauge("step_ready", "Whether a step has its state and reads.", "step")
+        self._silent = gauge("broker_silence_seconds", "Time since brokers last answered.", "step")
+        self._partitions = gauge("partitions", "Source partitions of this worker.", "step")
+        self._inbox = gauge("inbox_records", "Records fetched and not yet in hand.", "step")
+        self._left = gauge("restore_left_records", "Changelog records left to restore.", "step")
         self._parked = gauge("parked_records", "Records that wait for a schema.")
         self._lag = gauge("lag_records", "Records not yet handled.", "step", "topic", "partition")
         self._pending = gauge("sweeps_pending", "Revisions of events still to be swept.")
+        self._unsent = gauge("unsent_reactions", "Reactions that a sink has yet to take.")
+        self._watermark = gauge("watermark_timestamp_seconds", "Event time reached, as Unix time.")
+        self._watermark.set(math.nan)
 
     def _make_histograms(self) -> None:
         def histogram(name: str, text: str, *labels: str) -> Histogram:
@@ -128,12 +163,38 @@ class Metrics:
             "sweep_seconds", "Time to hold a revision of an event against the stored objects."
         )
 
-    def parked(self, n: int) -> None:
-        """Set how many records wait for a schema."""
+    def topology(self, name: str, version: str, digest: str) -> None:
+        """Say which topology runs."""
+        self._topology.clear()
+        self._topology.labels(name, version, digest).set(1)
+
+    def step(self, step: str, *, ready: bool, silent: float, partitions: int, inbox: int) -> None:
+        """Set the state of a step.
+
+        Parameters
+        ----------
+        step
+            Which.
+        ready
+            Whether it has its state and reads its inputs.
+        silent
+            How long its brokers have not answered [s].
+        partitions
+            How many source partitions of it this worker has.
+        inbox
+            How many records were fetched and are not in hand yet.
+        """
+        self._ready.labels(step).set(ready)
+        self._silent.labels(step).set(silent)
+        self._partitions.labels(step).set(partitions)
+        self._inbox.labels(step).set(inbox)
+
+    def parked(self, n: float) -> None:
+        """Set how many records wait for a schema; NaN where that is not known."""
         self._parked.set(n)
 
-    def lag(self, step: str, topic: str, partition: int, records: int) -> None:
-        """Set how many records of a partition are not yet handled."""
+    def lag(self, step: str, topic: str, partition: int, records: float) -> None:
+        """Set how many records of a partition are not yet handled; NaN: not known."""
         self._lag.labels(step, topic, str(partition)).set(records)
 
     def forget_lag(self, step: str, topic: str, partition: int) -> None:
@@ -143,11 +204,11 @@ class Metrics:
 
     def committed(self, step: str) -> None:
         """Note that a step has committed now."""
-        self._commits.last[step] = self._commits.clock()
+        self._commits.committed(step)
 
-    def forget_committed(self, step: str) -> None:
-        """Drop the age of the last commit, for a step that has no partition any longer."""
-        self._commits.last.pop(step, None)
+    def waiting(self, step: str, records: int | None) -> None:
+        """Set how many records of a step wait in all; None: not known."""
+        self._commits.waiting(step, records)
 
     def batch_seconds(self, step: str, seconds: float) -> None:
         """Measure a batch of records [s]."""
@@ -165,9 +226,18 @@ class Metrics:
         """Set how many revisions of events are still to be swept."""
         self._pending.set(n)
 
-    def restored(self, step: str, records: int) -> None:
-        """Count records read back from a changelog, so many more."""
+    def unsent(self, n: int) -> None:
+        """Set how many reactions a sink has yet to take."""
+        self._unsent.set(n)
+
+    def watermark(self, jd: float | None) -> None:
+        """Set how far event time has come [JD, UTC]; None: not known."""
+        self._watermark.set(math.nan if jd is None else (jd - _UNIX_EPOCH_JD) * 86_400.0)
+
+    def restored(self, step: str, records: int, left: int) -> None:
+        """Count records read back from a changelog, so many more; and so many are left."""
         self._restored.labels(step).inc(records)
+        self._left.labels(step).set(left)
 
     def render(self) -> bytes:
         """Everything in the text format of Prometheus."""

@@ -1,5 +1,7 @@
 """HTTP of a worker: probes, metrics and read-only questions; on loopback by default."""
 
+import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -7,18 +9,31 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
-from ampelstream.errors import AmpelstreamError
+from ampelstream.errors import AmpelstreamError, ConfigError
+from ampelstream.runtime.service.connections import Connections
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.metrics import CONTENT_TYPE, Metrics
 
-__all__ = ["Answer", "PortError", "Queries", "Server"]
+__all__ = ["Answer", "HostError", "PortError", "Queries", "Server"]
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _SAID = {"": True, "1": True, "true": True, "0": False, "false": False}
 
 
-class PortError(AmpelstreamError, OSError):
+_KEEPALIVE_SECONDS = 15.0
+_LINGER_SECONDS = 2.0
+_BACKLOG = 1024
+"""Connections that wait to be taken; a probe stands behind those before it."""
+_WRONG = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
+"""A new start comes to these again, unlike to a name that is not known yet."""
+
+
+class PortError(ConfigError, OSError):
     """The worker cannot listen at the address of its settings."""
+
+
+class HostError(AmpelstreamError, OSError):
+    """The host at which the worker shall listen is not known (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +116,14 @@ class Server:
         self._metrics = metrics
         self._queries = queries
         self._where = (host, port)
-        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=2.0)
+        self._listening: asyncio.Server | None = None
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            shutdown_timeout=2.0,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            lingering_time=_LINGER_SECONDS,
+        )
 
     async def start(self) -> int:
         """Listen.
@@ -115,22 +137,36 @@ class Server:
         ------
         PortError
             The address cannot be listened on.
+        HostError
+            The host has no address.
         """
         host, port = self._where
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            self._listening = await loop.create_server(
+                Connections(self._protocol), host, port, backlog=_BACKLOG
+            )
         except OSError as error:
             await self._runner.cleanup()
-            raise PortError(
-                f"cannot listen on {host}, port {port}: {error.strerror or error}. "
-                "Choose another port (0 takes any), or end the process that has it."
-            ) from error
-        return int(self._runner.addresses[0][1])
+            text = f"cannot listen on {host}, port {port}: {error.strerror or error}. "
+            if error.errno in _WRONG:
+                advice = "Choose another port (0 takes any), or end the process that has it."
+                raise PortError(text + advice) from error
+            raise HostError(f"{text}See that the name of --host is known here.") from error
+        return int(self._listening.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Listen no longer; questions in hand get two seconds."""
+        if self._listening is not None:
+            self._listening.close()
         await self._runner.cleanup()
+
+    def _protocol(self) -> Any:
+        serve = self._runner.server
+        if serve is None:
+            raise RuntimeError("a connection came before the server was set up")
+        return serve()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[_refusals_as_json])

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,13 +41,22 @@ class Nobody:
     def progress(self, name: str) -> None:
         pass
 
-    def restored(self, name: str, records: int) -> None:
+    def assigned(self, name: str, partitions: Collection[TP]) -> None:
+        pass
+
+    def revoked(self, name: str, partitions: Collection[TP]) -> None:
+        pass
+
+    def restored(self, name: str, records: int, left: int) -> None:
         pass
 
     def batch_seconds(self, name: str, seconds: float) -> None:
         pass
 
     def lag(self, name: str, behind: Mapping[TP, int]) -> None:
+        pass
+
+    def unanswered(self, name: str) -> None:
         pass
 
 

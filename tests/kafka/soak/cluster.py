@@ -88,9 +88,9 @@ class Workers:
         running: dict[int, int] = {}
         for one in self.log.read():
             if one["event"] == "worker_started":
-                running[one["fields"]["worker"]] = one["fields"]["pid"]
+                running[one["worker"]] = one["fields"]["pid"]
             elif one["event"] == "worker_died":
-                running.pop(one["fields"]["worker"], None)
+                running.pop(one["worker"], None)
         return running
 
     def started(self) -> int:

@@ -34,6 +34,7 @@ def end(*steps: Step) -> int:
     worker._apps = steps
     worker._pool = SimpleNamespace(close=lambda: None)
     worker._journals = SimpleNamespace(ending=lambda _reasons: None)
+    worker._minutes = SimpleNamespace(say=lambda: None)
     other: Any = Step(0.0)
     return int(asyncio.run(worker._end(other, other)))
 

@@ -126,6 +126,19 @@ def test_a_start_needs_every_topic_and_one_count() -> None:
     assert NAMES.alerts not in text
 
 
+def test_a_start_refuses_a_file_that_says_other_partitions_than_the_topics_have() -> None:
+    topics = wanted(partitions=3)
+    needed, found = tuple(topics.values()), as_found(topics)
+    assert partition_count(needed, found, "create them", 3) == 3
+    with pytest.raises(ConfigError, match=r"says kafka.partitions: 8, and its topics have 3"):
+        partition_count(needed, found, "create them", 8)
+
+
+def test_the_default_of_a_file_says_nothing_of_partitions() -> None:
+    assert KafkaSpec.model_validate({"replication": 1}).said_partitions is None
+    assert KafkaSpec.model_validate({"partitions": 4}).said_partitions == 4
+
+
 def test_a_start_refuses_a_clean_up_that_loses_state() -> None:
     topics = wanted(partitions=3)
     found = as_found(topics)

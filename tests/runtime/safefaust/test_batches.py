@@ -100,8 +100,14 @@ class World:
     def batch_seconds(self, _name: str, _seconds: float) -> None:
         self.told.append("batch")
 
-    def restored(self, _name: str, records: int) -> None:
-        self.told.append(f"restored {records}")
+    def restored(self, _name: str, records: int, left: int) -> None:
+        self.told.append(f"restored {records}, {left} left")
+
+    def assigned(self, name: str, partitions: set[TP]) -> None:
+        self.told.append(f"{name} has {len(partitions)}")
+
+    def revoked(self, name: str, partitions: set[TP]) -> None:
+        self.told.append(f"{name} gives {len(partitions)}")
 
     # how a test plays with it
 

@@ -1,6 +1,7 @@
 """What is fetched, put back and committed: our driver beside Faust's own."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import faust
 import pytest
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as stock
@@ -93,7 +94,7 @@ def thread_of(client: Client) -> Any:
     thread: Any = _Thread.__new__(_Thread)
     thread.consumer = SimpleNamespace(flow_active=True)
     thread._consumer = client
-    thread.log = SimpleNamespace(warning=lambda *_: None)
+    thread.app = SimpleNamespace(conf=SimpleNamespace(id="app"))
     return thread
 
 
@@ -168,13 +169,26 @@ def test_put_back_unless_rewound_meanwhile() -> None:
     assert client.seeks == [(HERE, 7), (HERE, 2)]
 
 
-@pytest.mark.parametrize("error", [CommitFailedError("rebalanced"), KafkaError("away")])
-def test_a_commit_that_fails_ends_nothing(error: KafkaError) -> None:
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (CommitFailedError("rebalanced"), logging.DEBUG),  # that is normal
+        (KafkaConnectionError("away"), logging.DEBUG),
+        (KafkaError("not allowed"), logging.WARNING),
+    ],
+)
+def test_a_commit_that_fails_ends_nothing(
+    error: KafkaError, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     client = Client()
     thread = thread_of(client)
     assert asyncio.run(thread._commit({HERE: 3}))
     client.error = error
     assert not asyncio.run(thread._commit({HERE: 4}))
+    assert [(one.levelno, one.name) for one in caplog.records if "safefaust" in one.name] == [
+        (level, "ampelstream.runtime.safefaust.driver")
+    ]
 
 
 # --- what is delivered and committed ------------------------------------------------------------
@@ -192,6 +206,51 @@ class Work:
 
     def committed(self) -> None:
         self.told.append("committed")
+
+    def assigned(self, partitions: set[TP]) -> None:
+        self.told.append(f"assigned {sorted(tp.topic for tp in partitions)}")
+
+    def revoked(self, partitions: set[TP]) -> None:
+        self.told.append(f"revoked {sorted(tp.topic for tp in partitions)}")
+
+
+def test_the_agent_is_told_what_the_group_gives_and_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    consumer = make_consumer()
+    both, passed = {HERE, CHANGELOG}, []
+
+    async def on_partitions(_self: Any, partitions: set[TP], *more: int) -> None:
+        passed.append((partitions, *more))
+
+    monkeypatch.setattr(stock.Consumer, "on_partitions_revoked", on_partitions)
+    monkeypatch.setattr(stock.Consumer, "on_partitions_assigned", on_partitions)
+
+    async def run() -> None:
+        await consumer.on_partitions_revoked(both)
+        await consumer.on_partitions_assigned(both, 7)
+
+    asyncio.run(run())
+    assert consumer.work.told == ["pause", "revoked ['source']", "assigned ['source']"]
+    assert passed == [(both,), (both, 7)]
+
+
+def test_an_agent_that_fails_does_not_wait_for_brokers() -> None:
+    """They may be what it failed for, and a commit would wait until they are back."""
+    consumer = make_consumer()
+    consumer.inbox.settle(HERE, 3)
+
+    async def never(_offsets: Any) -> bool:
+        await asyncio.sleep(3600)
+        return True
+
+    consumer._commit = never
+
+    async def run() -> None:
+        async with asyncio.timeout(1.0):
+            await consumer.on_task_error(ValueError())
+
+    asyncio.run(run())
 
 
 def make_consumer() -> Any:

@@ -213,4 +213,28 @@ def test_ready_needs_all_expected_steps(clock: Clock, health: Health) -> None:
     assert health.ready() == ["objects: rebalancing"]
     health.rebalancing("objects", active=False)
     clock.now += 61
+    health.heard("ingest")
+    health.heard("objects")
     assert len(health.ready()) == 1  # what is not alive is not ready
+
+
+def test_silent_brokers_make_a_step_unready_and_kill_nobody(clock: Clock, health: Health) -> None:
+    health.expect("ingest")
+    health.expect("objects")
+    health.lag("other", 3)  # of no step that this worker runs
+    for step in ("ingest", "objects"):
+        health.set_ready(step, ready=True)
+    assert health.is_ready("objects")
+    clock.now += 20
+    assert health.ready() == []
+    health.heard("ingest")
+    health.rebalancing("objects", active=True)
+    assert not health.is_ready("objects")
+    clock.now += 1
+    assert health.ready() == ["objects: no broker answers since 21 s"]  # not only: rebalancing
+    assert health.silent() == {"ingest": 1, "objects": 21}
+    assert health.alive() == []
+    health.expect("objects")  # again: its brokers have not answered by that
+    assert health.silent()["objects"] == 21
+    health.heard("objects")
+    assert health.ready() == ["objects: rebalancing"]

@@ -1,37 +1,54 @@
-"""What a worker logs: incidents as JSON, and what libraries repeat only once in a while."""
+"""What a worker logs: one line for each incident, as text or as JSON."""
 
 import io
 import json
 import logging
+import re
+import subprocess
+import sys
+import textwrap
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-import stamina
-from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.service.log import (
+    CRASHED,
+    Incident,
     JsonLines,
-    RepeatFilter,
+    TextLines,
     incident,
-    log_as_json,
-    log_retries,
+    set_up_log,
 )
 
 LOG = logging.getLogger("ampelstream.test_incidents")
 VALUE = "hunter2-of-the-broker"
 
 
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+@contextmanager
+def writing(form: logging.Formatter) -> Iterator[io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(form)
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     yield stream
     LOG.removeHandler(handler)
     LOG.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    with writing(JsonLines()) as stream:
+        yield stream
+
+
+@pytest.fixture
+def text() -> Iterator[io.StringIO]:
+    with writing(TextLines("worker-3")) as stream:
+        yield stream
 
 
 class Secretive:
@@ -45,7 +62,7 @@ def test_an_incident_is_one_line_of_json(lines: io.StringIO) -> None:
     )
     (line,) = lines.getvalue().splitlines()
     told = json.loads(line)
-    assert told.pop("time").endswith("+00:00")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("time"))
     assert told == {
         "level": "warning",
         "logger": LOG.name,
@@ -77,7 +94,53 @@ def test_text_from_outside_is_shown_and_not_obeyed(
 
 def test_the_time_is_that_of_the_record() -> None:
     record = logging.makeLogRecord({"msg": "x", "created": 1.5})
-    assert json.loads(JsonLines().format(record))["time"] == "1970-01-01T00:00:01.500+00:00"
+    assert json.loads(JsonLines().format(record))["time"] == "1970-01-01T00:00:01.500Z"
+
+
+def test_where_it_happened_stands_in_front_in_both_forms(
+    lines: io.StringIO, text: io.StringIO
+) -> None:
+    incident(LOG, logging.INFO, "restored", "whole again", step="objects", partition=3, seconds=2.5)
+    incident(LOG, logging.WARNING, "slow", "it takes long", step="react")
+    incident(LOG, logging.INFO, "died", "one has died", worker=1)
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(one.get("step"), one.get("partition"), one.get("fields")) for one in told] == [
+        ("objects", 3, {"seconds": 2.5}),
+        ("react", None, None),
+        (None, None, None),
+    ]
+    assert told[2]["worker"] == 1
+    assert [line.split(" ", 1)[1] for line in text.getvalue().splitlines()] == [
+        "INFO    worker-3 objects/3 restored: whole again (seconds=2.5)",
+        "WARNING worker-3 react slow: it takes long",
+        "INFO    worker-3 - died: one has died (worker=1)",
+    ]
+
+
+def test_the_index_of_the_worker_is_in_each_line_of_json() -> None:
+    plain = logging.makeLogRecord({"msg": "x"})
+    assert json.loads(JsonLines(2).format(plain))["worker"] == 2
+    assert "worker" not in json.loads(JsonLines().format(plain))
+
+
+def test_a_line_of_text_is_one_line_whatever_comes(text: io.StringIO) -> None:
+    incident(
+        LOG, logging.ERROR, "wrong", "topic a is missing\ntopic b, too", why=["a b", 1.23456789]
+    )
+    LOG.info("%s", "long " * 300)
+    try:
+        int("seven\n")
+    except ValueError:
+        LOG.exception("a sink failed")
+        LOG.exception("%s", what := Incident(CRASHED, "a defect"), extra={"incident": what})
+    got = text.getvalue().splitlines()
+    wrong, long, failed, crashed, *trace = got
+    assert wrong.endswith("wrong: topic a is missing; topic b, too (why=[a b, 1.23457])")
+    assert len(long) > 1500
+    assert re.search(r"- test_incidents: a sink failed: ValueError: .* \(test_\w+ at .*\)$", failed)
+    assert "crashed: a defect: ValueError" in crashed
+    assert trace[0] == "    Traceback (most recent call last):"
+    assert all(line.startswith("    ") for line in trace)
 
 
 def test_other_records_fit_in(lines: io.StringIO) -> None:
@@ -98,20 +161,91 @@ def test_people_read_a_sentence_with_the_facts(caplog: pytest.LogCaptureFixture)
     assert caplog.records[0].funcName == "test_people_read_a_sentence_with_the_facts"
 
 
-def test_all_logs_of_the_process_as_json() -> None:
+@contextmanager
+def whole_process() -> Iterator[None]:
+    """Put back what a process sets up once and for all."""
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    root.handlers[:] = []  # those of pytest must not be closed
-    stream = io.StringIO()
+    before, level, err = root.handlers[:], root.level, sys.stderr
+    hooks = sys.excepthook, threading.excepthook
     try:
-        log_as_json(stream)
-        logging.getLogger("aiokafka").warning("connection lost")
-        logging.getLogger("aiokafka").debug("not said")
+        yield
     finally:
         root.handlers[:] = before
         root.setLevel(level)
-    (line,) = stream.getvalue().splitlines()
-    assert json.loads(line)["message"] == "connection lost"
+        logging.captureWarnings(capture=False)
+        sys.stderr, (sys.excepthook, threading.excepthook) = err, hooks
+
+
+def test_all_logs_of_the_process_as_json() -> None:
+    stream = io.StringIO()
+    with whole_process():
+        set_up_log("worker-0", worker=0, as_json=True, stream=stream)
+        logging.getLogger("aiokafka").warning("connection lost")
+        logging.getLogger("aiokafka").debug("not said")
+        logging.getLogger("aiokafka").warning(
+            "of %d", "one"
+        )  # by itself logging prints a traceback
+    lost, broken = map(json.loads, stream.getvalue().splitlines())
+    assert (lost["message"], lost["worker"]) == ("connection lost", 0)
+    assert broken["message"] == "a line could not be written: TypeError"
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_whatever_a_process_prints_is_a_line_of_the_log(form: str) -> None:
+    code = f"""
+        import logging, sys, threading, warnings
+        import typer
+        from ampelstream.runtime.service.log import set_up_log
+        set_up_log("worker-0", worker=0, as_json={form == "json"}, takes_stderr=True)
+        print("half a", end=" ", file=sys.stderr)
+        print("line", file=sys.stderr)
+        sys.stderr.write("one\\ntwo\\n\\n")
+        typer.echo("an echo", err=True)
+        warnings.warn("old ways")
+        thread = threading.Thread(target=lambda: int("a"), name="side")
+        thread.start(); thread.join()
+        print("data")
+        int("b")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "data\n")
+    got = done.stderr.splitlines()
+    if form == "json":
+        told = [json.loads(line) for line in got]
+        assert [one["message"] for one in told[:4]] == ["half a line", "one", "two", "an echo"]
+        assert "UserWarning: old ways" in told[4]["message"]
+        assert [(one["event"], one["level"]) for one in told[5:]] == [("crashed", "critical")] * 2
+        assert [one["traceback"].splitlines()[-1][-3:] for one in told[5:]] == ["'a'", "'b'"]
+    else:
+        head = [line for line in got if not line.startswith("    ")]
+        assert len(head) == 7
+        assert all(re.match(r"20[\d:.T-]+Z (WARNING|CRITICAL) +worker-0 - ", line) for line in head)
+
+
+def test_nobody_who_reads_ends_nothing() -> None:
+    code = """
+        import logging
+        from ampelstream.runtime.service.log import set_up_log
+        set_up_log("worker-0", takes_stderr=True)
+        input()
+        logging.getLogger("a").warning("nobody reads this")
+        print("goes on")
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.read() == b"goes on\n"
 
 
 def test_a_secret_does_not_leak_through_a_connection(
@@ -131,63 +265,3 @@ def test_a_secret_does_not_leak_through_a_connection(
     incident(LOG, logging.ERROR, "lost", f"{connection!r} {connection}", connection=connection)
     assert "BROKER_PASSWORD" in lines.getvalue()
     assert VALUE not in lines.getvalue()
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def record(name: str, text: str, level: int = logging.ERROR) -> logging.LogRecord:
-    return logging.LogRecord(name, level, "file", 1, text, (1,), None)
-
-
-def test_a_librarys_message_passes_once_in_a_while_with_its_count() -> None:
-    clock = Clock()
-    only = RepeatFilter(30.0, clock=clock)
-    assert only.filter(record("aiokafka.conn", "cannot connect to %d"))
-    assert not any(only.filter(record("aiokafka.conn", "cannot connect to %d")) for _ in range(5))
-    assert only.filter(record("aiokafka.conn", "another of %d"))
-    clock.now = 31.0
-    again = record("aiokafka.conn", "cannot connect to %d")
-    assert only.filter(again)
-    assert again.getMessage() == "cannot connect to 1 (and 5 times more)"
-
-
-def test_our_own_messages_always_pass() -> None:
-    only = RepeatFilter(clock=Clock())
-    ours = [record("ampelstream.runtime.faust.worker", "objects ended: %d") for _ in range(3)]
-    assert all(only.filter(one) for one in ours)
-
-
-def test_fausts_services_under_our_names_are_held_to_warnings() -> None:
-    only = RepeatFilter(clock=Clock())
-    name = "ampelstream.runtime.faust.recovery"
-    assert not only.filter(record(name, "[^--SafeRecovery]: Resuming flow... %d", logging.INFO))
-    assert only.filter(record(name, "[^--SafeRecovery]: Crashed reason=%d"))
-
-
-@pytest.fixture
-def set_up_retries() -> Iterator[None]:
-    log_retries()
-    yield
-    set_on_retry_hooks(None)
-
-
-@pytest.mark.usefixtures("set_up_retries")
-def test_a_retry_that_succeeds_is_said_at_debug_only_and_counted_nowhere(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    tries = []
-    for attempt in stamina.retry_context(on=ValueError, wait_initial=0.001, wait_jitter=0):
-        with attempt:
-            tries.append(attempt.num)
-            if len(tries) < 3:
-                raise ValueError("busy")
-    assert tries == [1, 2, 3]
-    assert [one.levelno for one in caplog.records] == [logging.DEBUG] * 2
-    assert caplog.records[0].getMessage() == "tried again in 0.0 s: ValueError: busy"
-    assert len(get_on_retry_hooks()) == 1  # ours, and not the one that counts in Prometheus

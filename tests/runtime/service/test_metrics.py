@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -36,17 +38,18 @@ def test_counts_are_those_of_the_accounting(metrics: Metrics, accounting: Accoun
         tally = accounting.tally()
         tally.count("received", "alerts", n=n)
         tally.count("rejected", "bright", "too faint", n=n)
-        tally.count("dead_letters", "alerts", "decode")
+        tally.count("dead_letters", "alerts", "decode", "DecodeError")
         tally.count("reactions", "very-bright", "sent")
         tally.commit()
-        metrics.restored("objects", n)
+        metrics.restored("objects", n, 9 - n)
     found = samples(metrics)
     expected = {
         "received_total,alerts": 7,
         "passed_total": 0,
         "rejected_total,bright,too faint": 7,
         "restored_records_total,objects": 7,
-        "dead_letters_total,decode,alerts": 2,
+        "restore_left_records,objects": 5,
+        "dead_letters_total,DecodeError,decode,alerts": 2,
         "reactions_total,sent,very-bright": 2,
     }
     assert expected.items() <= found.items()
@@ -80,20 +83,59 @@ def test_histograms(metrics: Metrics) -> None:
         assert (found_low, found_high) == ([0.0], [1.0])
 
 
-def test_age_of_a_commit_is_that_at_the_scrape() -> None:
+def test_age_of_a_commit_counts_only_while_something_waits() -> None:
     now = [100.0]
     metrics = Metrics(Accounting(), CollectorRegistry(), clock=lambda: now[0])
-    metrics.committed("objects")
-    now[0] += 7.5
-    assert samples(metrics)["commit_age_seconds,objects"] == 7.5
-    metrics.committed("objects")
-    assert samples(metrics)["commit_age_seconds,objects"] == 0
-    metrics.forget_committed("objects")
+
+    def age() -> float:
+        now[0] += 7.5
+        return samples(metrics)["commit_age_seconds,objects"]
+
+    metrics.committed("objects")  # nothing is known of what waits
     assert not [name for name in samples(metrics) if name.startswith("commit_age")]
+    metrics.waiting("objects", 0)
+    assert age() == 0
+    metrics.waiting("objects", 5)
+    assert age() == 7.5
+    metrics.waiting("objects", 3)
+    assert age() == 15.0
+    metrics.committed("objects")
+    assert age() == 7.5
+    metrics.waiting("objects", None)
+    assert math.isnan(age())
+    metrics.waiting("objects", 5)
+    assert age() == 7.5
+    metrics.waiting("objects", 0)
+    metrics.committed("objects")
+    assert age() == 0
+
+
+def test_the_topology_and_the_state_of_its_steps(metrics: Metrics) -> None:
+    assert math.isnan(samples(metrics)["watermark_timestamp_seconds"])
+    metrics.topology("kilonova", "1", "abc")
+    metrics.topology("kilonova", "2", "def")
+    metrics.step("objects", ready=True, silent=2.5, partitions=4, inbox=7)
+    metrics.unsent(3)
+    metrics.watermark(2_440_588.5)
+    found = samples(metrics)
+    expected = {
+        "step_ready,objects": 1,
+        "broker_silence_seconds,objects": 2.5,
+        "partitions,objects": 4,
+        "inbox_records,objects": 7,
+        "unsent_reactions": 3,
+        "watermark_timestamp_seconds": 86_400,
+    }
+    assert expected.items() <= found.items()
+    assert {n: v for n, v in found.items() if n.startswith("topology")} == {
+        "topology_info,def,kilonova,2": 1
+    }
+    metrics.watermark(None)
+    assert math.isnan(samples(metrics)["watermark_timestamp_seconds"])
 
 
 def test_two_in_one_process_do_not_meet() -> None:
     one, other = Metrics(Accounting()), Metrics(Accounting())
-    one.restored("objects", 5)
+    one.restored("objects", 5, 0)
     assert "restored_records_total,objects" not in samples(other)
     assert b"python_info" in one.render()

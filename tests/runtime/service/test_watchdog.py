@@ -81,9 +81,9 @@ def run_worker(body: str) -> tuple[int, float, str]:
     script = textwrap.dedent("""
         import ctypes, threading, time
         from ampelstream.runtime.service.health import Health
-        from ampelstream.runtime.service.log import log_as_json
+        from ampelstream.runtime.service.log import set_up_log
         from ampelstream.runtime.service.watchdog import Watchdog
-        log_as_json()
+        set_up_log("worker-0", as_json=True)
         health = Health(stuck_after=1.0, no_commit_after=1.0)
         dog = Watchdog(health, poll_seconds=0.1)
         dog.start()

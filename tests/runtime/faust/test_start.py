@@ -1,0 +1,157 @@
+"""A start waits for its directory and for the brokers, and answers probes meanwhile."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ampelstream.errors import ConfigError
+from ampelstream.runtime.faust import start as start_module
+from ampelstream.runtime.faust.start import begin
+from ampelstream.runtime.kafka.clients import UnreachableError
+from ampelstream.runtime.service.server import PortError
+from ampelstream.runtime.settings import WorkerSettings
+
+TOPOLOGY: Any = SimpleNamespace(name="mine", version="3", hash="abc")
+
+
+class Brokers:
+    """Do not answer so many times."""
+
+    def __init__(self, refusals: int, then: Callable[[], object] = object) -> None:
+        self.refusals, self.tries, self._then = refusals, 0, then
+        self.asked = asyncio.Event()
+        """Set once they were asked three times."""
+
+    async def __call__(self) -> Any:
+        self.tries += 1
+        if self.tries > 2:
+            self.asked.set()
+        if self.tries <= self.refusals:
+            raise UnreachableError("no broker answers at b:1")
+        return self._then()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def settings(tmp_path: Path, port: int = 0) -> WorkerSettings:
+    given = {"engine": "faust", "broker": "b:1", "state": tmp_path / "state", "port": port}
+    return WorkerSettings.model_validate({"topology": "mine.yml", **given})
+
+
+async def start(tmp_path: Path, brokers: Brokers, port: int = 0, index: int = 0) -> Any:
+    return await begin(TOPOLOGY, settings(tmp_path, port), index, brokers, retry_seconds=0.05)
+
+
+class Admission:
+    """Lets everybody in."""
+
+    async def accept(self, _word: object, *, roll_back: bool) -> None:
+        assert not roll_back
+
+
+@pytest.fixture(autouse=True)
+def admission(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_module, "open_admission", lambda *_: Admission())
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.incident.event for one in caplog.records if hasattr(one, "incident")]
+
+
+def test_brokers_that_answer_are_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    brokers = Brokers(0)
+    assert asyncio.run(start(tmp_path, brokers)) is not None
+    assert events(caplog) == ["topology"]
+    assert "hash=abc" in caplog.text
+    assert (tmp_path / "state" / "mine" / "worker-0" / "lock").read_text() == str(os.getpid())
+
+
+def test_while_no_broker_answers_it_is_alive_and_not_ready(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    port = free_port()
+    brokers = Brokers(10**6)
+
+    async def get(session: aiohttp.ClientSession, path: str) -> tuple[int, str]:
+        async with session.get(f"http://127.0.0.1:{port + 1}{path}") as response:
+            return response.status, await response.text()
+
+    async def main() -> None:
+        task = asyncio.create_task(start(tmp_path, brokers, port, 1))
+        await brokers.asked.wait()
+        async with aiohttp.ClientSession() as session:
+            assert (await get(session, "/live"))[0] == 200
+            status, body = await get(session, "/ready")
+            assert status == 503
+            assert json.loads(body)["reasons"][0].startswith("ingest: no broker answers since")
+            _, text = await get(session, "/metrics")
+            assert 'ampelstream_topology_info{hash="abc",name="mine",version="3"} 1.0' in text
+            assert 'ampelstream_step_ready{step="objects"} 0.0' in text
+            assert "ampelstream_lag_records{" not in text
+        brokers.refusals = 0
+        assert await task is not None
+
+    asyncio.run(main())
+    # once, however often it tries
+    assert events(caplog) == ["topology", "broker_away", "broker_back"]
+    assert "waiting for the brokers: no broker answers at b:1" in caplog.text
+
+
+def test_a_signal_ends_the_wait(tmp_path: Path) -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
+        assert await start(tmp_path, Brokers(10**6)) is None
+        # and afterwards means again what it meant
+        assert not asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+    asyncio.run(main())
+
+
+def test_a_signal_while_brokers_are_asked_is_not_forgotten(tmp_path: Path) -> None:
+    def killed() -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return object()
+
+    async def slowly() -> Any:
+        found = await Brokers(0, killed)()
+        await asyncio.sleep(0.1)
+        return found
+
+    async def main() -> None:
+        assert await begin(TOPOLOGY, settings(tmp_path), 0, slowly) is None
+
+    asyncio.run(main())
+
+
+def test_what_is_wrong_when_brokers_are_back_ends_the_start(tmp_path: Path) -> None:
+    def wrong() -> object:
+        raise ConfigError("topic a does not exist")
+
+    with pytest.raises(ConfigError, match="topic a does not exist"):
+        asyncio.run(start(tmp_path, Brokers(2, wrong)))
+
+
+def test_a_port_in_use_is_found_while_waiting(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(PortError, match="another port"):
+            asyncio.run(start(tmp_path, Brokers(10**6), taken.getsockname()[1]))
