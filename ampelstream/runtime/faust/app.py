@@ -14,7 +14,7 @@ agent are records of the topics that the next one reads: ingest -> detections an
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -54,6 +54,7 @@ from ampelstream.topology import Topology
 
 __all__ = ["Shared", "ingest_app", "objects_app", "react_app", "state_table"]
 
+Prepare = Callable[[Sequence[Any]], Awaitable[None]]
 _SLICE_SECONDS = 0.1
 """How long a sweep goes on at a time [s]: alerts may have to wait for it."""
 _CACHE_BYTES, _WRITE_BUFFER_BYTES = 16 << 20, 8 << 20
@@ -128,7 +129,12 @@ class Shared:
         return encode(outputs, self.names, self.context.partitions, partition=partition)
 
 
-def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = None) -> faust.App:
+def ingest_app(
+    shared: Shared,
+    source: Input,
+    until: Mapping[TP, int] | None = None,
+    pace: Prepare | None = None,
+) -> faust.App:
     """Alerts become detections, and notices events, on as many workers as it takes.
 
     Parameters
@@ -138,6 +144,8 @@ def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = N
     until
         For a backfill: offsets behind what is to be filtered anew. What lies behind is new, and not
         this application's.
+    pace
+        For a backfill: awaited before each batch.
     """
     app = shared.app(source.name, source.group, source.connection)
     topic = app.topic(*source.topics, pattern=source.pattern)
@@ -163,16 +171,20 @@ def ingest_app(shared: Shared, source: Input, until: Mapping[TP, int] | None = N
         given = (source_record(one, source.stream, ours=source.ours) for one in wanted)
         return shared.encode(ingest.process(given)), portion.handled
 
-    prepare = None
+    steps = [] if pace is None else [pace]
     if source.registry is not None:
-        prepare = WireSchemas(source.registry).prepare
+        steps.append(WireSchemas(source.registry).prepare)
+
+    async def prepare(records: Sequence[Any]) -> None:
+        for step in steps:
+            await step(records)
 
     @app.agent(topic, name="ingest")
     async def ingest(stream: StreamT[Any]) -> None:
         processing = processor()
         batch: Batch[Any]
         async for batch in batches(
-            stream, source.name, shared.outbox, shared.observer, prepare=prepare
+            stream, source.name, shared.outbox, shared.observer, prepare=prepare if steps else None
         ):
             outgoing, handled = await batch.run(work, processing, batch.records)
             if await batch.commit(outgoing, handled):

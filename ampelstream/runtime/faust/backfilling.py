@@ -1,14 +1,19 @@
-"""The end of a backfill: seen by every worker, written by whoever sees it first.
+"""The pace and the end of a backfill.
 
 The alerts are read again by applications of their own (``app.ingest_app`` with ``until``), which
-share them among the workers as those of new alerts do. When all have been, every partition of the
-objects is given the news, behind the detections that came of it.
+share them among the workers as those of new alerts do. What is accepted lies on one topic with what
+comes of new alerts; so that these do not wait behind a whole night, there is never more of it than
+the objects step takes in within a second or so (`Pace`). When all have been read, every partition
+of the objects is given the news, behind the detections that came of it: every worker sees the end,
+and whoever sees it first notes it.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from faust.types import TP
 
@@ -18,9 +23,15 @@ from ampelstream.model.streams import Output
 from ampelstream.runtime.faust.admission import LOOK_SECONDS
 from ampelstream.runtime.faust.app import Shared
 from ampelstream.runtime.faust.inputs import Input, backfill_of
-from ampelstream.runtime.kafka.clients import open_admin
+from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reaching
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
 
-__all__ = ["Reread", "all_read", "rereads"]
+__all__ = ["Pace", "Reread", "all_read", "rereads"]
+
+_ROOM = 300
+"""Detections that may wait for the objects step when more alerts are read again."""
+_LOOK_AGAIN_SECONDS = 0.1
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +69,53 @@ async def all_read(shared: Shared, parts: Sequence[Reread], backfill: str) -> No
         await asyncio.sleep(LOOK_SECONDS)
     mark = Backfilled(backfill)
     await shared.outbox.send(shared.encode([Output("detections", "backfilled", mark)]))
+
+
+class Pace:
+    """Lets alerts be read again only where little waits for the objects step.
+
+    Parameters
+    ----------
+    connection
+        Our cluster.
+    names
+        Topics of the topology.
+    """
+
+    def __init__(self, connection: Connection, names: TopicNames) -> None:
+        self._connection = connection
+        self._names = names
+        self._open = AsyncExitStack()
+        self._clients: tuple[Any, Any] | None = None
+        self._lock = asyncio.Lock()
+
+    async def wait(self, _records: Sequence[Any]) -> None:
+        """Wait until there is room; also while brokers are away."""
+        while True:
+            try:
+                async with self._lock:
+                    if await self._behind() < _ROOM:
+                        return
+            except SourceError as error:
+                _LOG.debug("how much waits for the objects step is not known: %s", error)
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._open.aclose()
+
+    async def _behind(self) -> int:
+        """Records that the objects step has not committed yet."""
+        if self._clients is None:
+            consumer = await self._open.enter_async_context(open_consumer(self._connection))
+            admin = await self._open.enter_async_context(open_admin(self._connection))
+            self._clients = consumer, admin
+        consumer, admin = self._clients
+        with reaching(self._connection):
+            done = await admin.list_consumer_group_offsets(self._names.app(OBJECTS))
+            places = [tp for tp in done if tp.topic == self._names.detections]
+            ends = await consumer.end_offsets(places) if places else {}
+        return sum(max(0, end - done[tp].offset) for tp, end in ends.items())
 
 
 async def _are_read(parts: Sequence[Reread]) -> bool:

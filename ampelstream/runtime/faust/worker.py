@@ -17,7 +17,7 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
-from ampelstream.runtime.faust.backfilling import all_read, rereads
+from ampelstream.runtime.faust.backfilling import Pace, all_read, rereads
 from ampelstream.runtime.faust.clusters import Clusters
 from ampelstream.runtime.faust.inputs import PARKED, Input, inputs_of
 from ampelstream.runtime.faust.parking import parked_app
@@ -190,10 +190,11 @@ class Worker:
     async def _backfill(self, shared: Shared, alerts: Sequence[Input], name: str) -> None:
         """Read earlier alerts again, for filters that have changed, until all have been."""
         parts = await rereads(alerts, name)
+        pace = Pace(self._context.connection, self._names)
         apps = [
             RunningApp(
                 part.source.name,
-                ingest_app(shared, part.source, part.until),
+                ingest_app(shared, part.source, part.until, pace.wait),
                 part.source.connection,
                 self._watching,
             )
@@ -208,6 +209,7 @@ class Worker:
             self._apps.remove(app)
             await app.stop()
             self._health.forget(app.name)
+        await pace.close()
 
     async def _topics(self) -> None:
         """Watch whether the topics stay what they are."""
