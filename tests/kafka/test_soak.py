@@ -45,6 +45,14 @@ def expected(stream: Stream, topology: Path) -> list[Candidate]:
     return undisturbed(stream, topology)
 
 
+@pytest.fixture(scope="module")
+def expected_of_lethal(stream: Stream, topology: Path) -> list[Candidate]:
+    """Those of the topology whose filter kills, which here never sees what it kills for."""
+    file = topology.with_name("lethal.yml")
+    file.write_text(stream.as_lethal().topology())
+    return undisturbed(stream, file)
+
+
 ALONE = [[fault] for fault in FAULTS if fault != "none"]
 SHORT = [
     ["kill", "term", "join", "wipe", "freeze"],
@@ -52,6 +60,7 @@ SHORT = [
     ["ingest"],  # these two need workers of their own
     ["away"],
     ["rollout"],
+    ["lethal"],
 ]
 """Each fault once. Those that go together share a broker and its workers."""
 
@@ -76,9 +85,12 @@ def test_nothing_is_lost_and_nothing_sent_twice(
     local_kafka: str,
     stream: Stream,
     expected: list[Candidate],
+    expected_of_lethal: list[Candidate],
     tmp_path: Path,
 ) -> None:
     assert local_kafka
+    if faults == ["lethal"]:
+        stream, expected = stream.as_lethal(), expected_of_lethal
     rate = 200.0 / len(faults)  # three seconds for each round
     soak = Soak(
         faults, stream, tmp_path / "soak", seed=1, rate=rate, patience=90.0, lengths=lengths

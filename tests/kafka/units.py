@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from ampelstream.model.alert import Alert
 from ampelstream.units import ACCEPT, AlertFilter, Inputs, ObjectUnit, Verdict
 
-__all__ = ["Deadly", "Heavy", "Killer", "Saboteur", "Sleeper", "Slow", "SlowHeavy"]
+__all__ = ["Deadly", "Heavy", "Killer", "Lethal", "Saboteur", "Sleeper", "Slow", "SlowHeavy"]
 
 
 def _named(marker: Path) -> int:
@@ -42,6 +42,17 @@ class Deadly(AlertFilter):
 
     def evaluate(self, alert: Alert) -> Verdict:
         if alert.candid == _named(self.marker):
+            os._exit(9)
+        return ACCEPT
+
+
+class Lethal(AlertFilter):
+    """Ends the process where it sees one of every so many alerts, by their numbers."""
+
+    every: int
+
+    def evaluate(self, alert: Alert) -> Verdict:
+        if alert.candid % self.every == 0:
             os._exit(9)
         return ACCEPT
 

@@ -247,4 +247,5 @@ FAULTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "ingest": _ingest,
     "away": _away,
     "rollout": _rollout,
+    "lethal": _nothing,  # what disturbs is in the stream: poison that kills
 }

@@ -35,6 +35,11 @@ react:
 kafka: {partitions: 4}
 """
 
+LETHAL = """\
+    filters: [{{unit: "tests.kafka.units:Lethal", config: {{every: {every}}}}}]
+"""
+"""What a channel has beside, where poison kills."""
+
 Row = dict[str, Any]
 
 
@@ -104,12 +109,16 @@ class Stream:
     """Packets numbered from 1.
 
     Each block of consecutive numbers holds one packet of every object, in an order of its own.
+    Poison is no packet at all, or, where it is lethal, one that kills whoever filters it.
     """
 
-    def __init__(self, packets: int, objects: int = 200, poison_every: int = 1000) -> None:
+    def __init__(
+        self, packets: int, objects: int = 200, poison_every: int = 1000, *, lethal: bool = False
+    ) -> None:
         self.packets = packets
         self.objects = objects
         self.poison_every = poison_every
+        self.lethal = lethal
         dice = random.Random(packets)  # noqa: S311  (a reproducible test, not a secret)
         self._owners: list[int] = []
         while len(self._owners) < packets:
@@ -125,6 +134,18 @@ class Stream:
             if not self.is_poison(number):
                 seen[owner] = (*seen[owner], number)[-HISTORY:]
 
+    def as_lethal(self) -> "Stream":
+        """The same stream with poison that kills."""
+        return Stream(self.packets, self.objects, self.poison_every, lethal=True)
+
+    def topology(self) -> str:
+        """Text of the topology that it is for."""
+        head, mark, rest = TOPOLOGY.partition("  all:\n")
+        return TOPOLOGY if not self.lethal else head + mark + self._lethal() + rest
+
+    def _lethal(self) -> str:
+        return LETHAL.format(every=self.poison_every)
+
     def is_poison(self, number: int) -> bool:
         return number % self.poison_every == 0
 
@@ -135,7 +156,7 @@ class Stream:
         return T0 + 0.01 + DAYS * number / self.packets
 
     def value(self, number: int) -> bytes:
-        if self.is_poison(number):
+        if self.is_poison(number) and not self.lethal:
             return _POISON + b"%d" % number
         ra, dec = self._places[self._owners[number - 1]]
         row = {

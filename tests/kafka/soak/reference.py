@@ -14,7 +14,10 @@ __all__ = ["undisturbed"]
 
 
 def undisturbed(stream: Stream, topology: Path) -> list[Candidate]:
-    """Final candidates of the embedded engine, sorted by their key."""
+    """Final candidates of the embedded engine, sorted by their key.
+
+    The stream's poison must not be lethal: what it does to workers would be done to this process.
+    """
     built = build(load(topology), Resources(catalogs=CatalogStore(topology.parent / "catalogs")))
     engine = Engine(built, MemoryBackend())
     due = stream.notices()

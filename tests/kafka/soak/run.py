@@ -27,7 +27,7 @@ from tests.kafka.soak.check import Sent, judge_final, judge_packets, judge_sent
 from tests.kafka.soak.cluster import Workers, ampelstream, run_command
 from tests.kafka.soak.faults import FAULTS, Lengths, Scene
 from tests.kafka.soak.lag import Ends, behind, groups
-from tests.kafka.soak.packets import TOPOLOGY, Stream
+from tests.kafka.soak.packets import Stream
 from tests.kafka.soak.survey import Survey
 
 __all__ = ["Result", "Soak"]
@@ -86,7 +86,7 @@ class Soak:
         self.state = directory / "state"
         self.state.mkdir(parents=True)
         self.topology = directory / "soak.yml"
-        self.topology.write_text(TOPOLOGY)
+        self.topology.write_text(stream.topology())
         self.names = TopicNames("soak")
         self.changelog = fold.Fold(self.names.changelog(OBJECTS), PARTITIONS)
         self.ledger = fold.Fold(self.names.changelog(REACT), PARTITIONS)
