@@ -39,8 +39,8 @@ def main() -> int:
     args = _arguments()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every fault
     # workers import a unit of these tests
-    root, given = str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = root if given is None else f"{root}{os.pathsep}{given}"
+    root, paths = str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = root if paths is None else f"{root}{os.pathsep}{paths}"
     faults = [one for one in FAULTS if one != "none"]
     if args.faults != "all":
         faults = args.faults.split(",")
