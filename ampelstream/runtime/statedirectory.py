@@ -16,7 +16,7 @@ from ampelstream.errors import ConfigError
 from ampelstream.runtime.service.log import incident
 from ampelstream.state.rocks import RocksBackend
 
-__all__ = ["embedded_database", "old_directories", "worker_directory"]
+__all__ = ["embedded_database", "in_hand_directory", "old_directories", "worker_directory"]
 
 _LOG = logging.getLogger(__name__)
 _DATABASE = "rocks"
@@ -33,6 +33,11 @@ def old_directories(state: Path) -> list[Path]:
     return sorted(
         one for one in state.glob("worker-*") if any((one / step).is_dir() for step in steps)
     )
+
+
+def in_hand_directory(state: Path, topology: str) -> Path:
+    """Where it is written what is in hand: for all workers of a machine, who share their deaths."""
+    return state / topology / "in-hand"
 
 
 def embedded_database(state: Path, topology: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from ampelstream.errors import StateError
+from ampelstream.runtime.statedirectory import in_hand_directory
 
 __all__ = ["StateFiles", "found_files"]
 
@@ -50,7 +51,7 @@ class StateFiles:
     @property
     def in_hand(self) -> Path:
         """Directory in which it is written what is in hand."""
-        return self.directory / "in-hand"
+        return in_hand_directory(self.directory.parent, self.directory.name)
 
     def hold(self) -> IO[bytes]:
         """Lock the files until what is given is closed, or the process is gone, however it ended.

@@ -181,11 +181,14 @@ def ingest_app(
 
     @app.agent(topic, name="ingest")
     async def ingest(stream: StreamT[Any]) -> None:
-        processing = processor()
+        processing, term = processor(), -1
         batch: Batch[Any]
         async for batch in batches(
             stream, source.name, shared.outbox, shared.observer, prepare=prepare if steps else None
         ):
+            if batch.term != term:  # other partitions than before
+                term = batch.term
+                journal.consult()
             outgoing, handled = await batch.run(work, processing, batch.records)
             if await batch.commit(outgoing, handled):
                 processing.committed()
@@ -206,6 +209,7 @@ def objects_app(shared: Shared) -> faust.App:
     journal = shared.journal(OBJECTS)
 
     def processor(_partition: int, state: Transaction) -> Objects:
+        journal.consult()
         # what changed since this state was used was accepted for the whole cluster
         plan = shared.backfill
         return Objects(
@@ -258,6 +262,7 @@ def react_app(shared: Shared) -> faust.App:
     table = state_table(app, shared, REACT, names.candidates)
 
     def processor(partition: int, state: Transaction) -> React:
+        journal.consult()
         tally = shared.accounting.tally()
         made = React(shared.topology, state, tally, time.monotonic, sinks, in_hand=journal)
         if table.remade(partition):

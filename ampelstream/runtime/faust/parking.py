@@ -57,6 +57,7 @@ def parked_app(shared: Shared, source: Input) -> faust.App:
     journal = shared.journal(source.name)
 
     def processor(partition: int, state: Transaction) -> Waiting:
+        journal.consult()
         tally = shared.accounting.tally()
         ingest = Ingest(shared.topology, tally, time.time, schemas=registry, in_hand=journal)
         made = Waiting(ingest, state, registry, time.time, limit_seconds=settings.park_limit)

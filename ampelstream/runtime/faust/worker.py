@@ -40,6 +40,7 @@ from ampelstream.runtime.service.minutes import Minutes
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
 from ampelstream.runtime.settings import INGEST
+from ampelstream.runtime.statedirectory import in_hand_directory
 from ampelstream.runtime.unitpool import UnitPool, has_heavy, in_production
 from ampelstream.topology import Topology
 
@@ -90,7 +91,7 @@ class Worker:
         self._minutes = Minutes(self._accounting)
         self._clusters = Clusters((), self._health.no_broker_after)
         self._is_ready = False
-        self._journals = Journals(context.directory / "in-hand")
+        self._journals = Journals(in_hand_directory(context.settings.state, topology.name))
         self._moved = self._health.pulse(OBJECTS)
         self._pool = UnitPool(self._settings.pool_processes, moved=self._moved)
         # the same topology; its units are timed, and those that compute long run in the pool

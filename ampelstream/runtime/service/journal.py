@@ -5,7 +5,8 @@ A page of memory that is mapped to a file holds what the processor is about to h
 survives the death of the process, if not that of the machine, which no record causes. At its next
 start the process reads what was in hand and counts a death for it. What is handled after that is
 forgotten when it is durable; what was in hand at three deaths is given up: it is set aside, and
-what lies behind it is handled.
+what lies behind it is handled. Deaths are counted together for all processes that share a directory
+(``suspects.py``).
 
 Nobody is blamed who is known to be innocent: whoever ends the process for another reason clears the
 page.
@@ -15,7 +16,7 @@ import fcntl
 import logging
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ import msgspec
 from ampelstream.errors import AmpelstreamError, StateError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.runtime.service.log import incident
+from ampelstream.runtime.service.suspects import Deaths, Suspects, What, what_of
 
 __all__ = ["DEATHS", "Journal", "Journals"]
 
@@ -36,22 +38,16 @@ DEATHS = 3
 _LOG = logging.getLogger(__name__)
 _SLOT, _SLOTS = 1024, 64
 _NOTE = _SLOT * _SLOTS
-_DEATHS = _NOTE + _SLOT
-_SIZE = _DEATHS + (64 << 10)
-_REMEMBERED = 100
-"""Of so many things deaths are counted at a time."""
+_SIZE = _NOTE + _SLOT
 _PROCESSES = 100
 """So many processes may use one directory at once."""
 _UNREADABLE = msgspec.MsgspecError, UnicodeDecodeError
 """What a page raises that a death left half written."""
 _UNKNOWN = "killed, or ended by what it computed"
 
-What = Coordinates | tuple[str, str]
 _encode = msgspec.msgpack.Encoder().encode
-_Deaths = list[tuple[list[str | int], int, str]]
 _decode_slot = msgspec.msgpack.Decoder(list[str | int]).decode
 _decode_note = msgspec.msgpack.Decoder(str).decode
-_decode_deaths = msgspec.msgpack.Decoder(_Deaths).decode
 
 
 class Journal:
@@ -77,12 +73,16 @@ class Journal:
     ) -> None:
         self.step = step
         self._moved = moved
-        self._page: mmap.mmap | bytearray = _open_page(directory, step)
+        self._directory = directory
+        page = _open_page(directory, step)
+        self._page: mmap.mmap | bytearray = page
         self._free = [number * _SLOT for number in reversed(range(_SLOTS))]
         self._slots: dict[What, int] = {}
         self._passed: list[What] = []
-        self._deaths: dict[What, tuple[int, str]] = {}
-        self._take_over()
+        self._suspects = Suspects(directory / f"{quote(step, safe='')}.deaths")
+        self._deaths: Deaths = {}
+        self._take_over(page)
+        self.consult()
 
     # what a processor says (`core.inhand.InHand`)
 
@@ -117,61 +117,56 @@ class Journal:
     def committed(self) -> None:
         """What was handled is durable: it is no longer suspected of anything."""
         if self._passed:
-            for what in self._passed:
-                self._deaths.pop(what, None)
+            passed = set(self._passed)
             self._passed.clear()
-            self._keep()
+            self._deaths = self._suspects.change(
+                lambda deaths: [deaths.pop(what, None) for what in passed]
+            )
 
     # what the process says, from any thread
 
     def blame(self, how: str) -> None:
         """The process is ended for what is in hand; what is begun after that is not noted."""
-        self._write(_NOTE, _encode(how[:250]))
+        _write(self._page, _NOTE, _encode(how[:250]))
         self._page = bytearray(_SIZE)
 
     def acquit(self) -> None:
         """The process ends for another reason; what is begun after that is not noted."""
-        self._clear()
+        _clear(self._page)
         self._page = bytearray(_SIZE)
 
     # between two processes
 
-    def _take_over(self) -> None:
+    def consult(self) -> None:
+        """See what others have found out; to be called when partitions have come.
+
+        Where one of them is dead and was not started again yet, its death is counted here.
+        """
+        for page in _left_pages(self._directory, self.step):
+            self._take_over(page)
+            page.close()
+        self._deaths = self._suspects.read()
+
+    def _take_over(self, page: mmap.mmap) -> None:
         """Count a death for what was in hand, and say so."""
         how = _UNKNOWN
         with suppress(*_UNREADABLE):
-            how = _decode_note(self._read(_NOTE)) or _UNKNOWN
-        with suppress(*_UNREADABLE):
-            for parts, deaths, last in _decode_deaths(self._read(_DEATHS, 4)):
-                self._deaths[_what(parts)] = (deaths, last)
+            how = _decode_note(_read(page, _NOTE)) or _UNKNOWN
+        found: list[What] = []
         for at in range(0, _NOTE, _SLOT):
             with suppress(*_UNREADABLE):
-                what = _what(_decode_slot(self._read(at)))
-                deaths = self._deaths.pop(what, (0, ""))[0] + 1
-                self._deaths[what] = (deaths, how)
-                _tell(self.step, what, deaths, how)
-        self._keep()
-        self._write(_NOTE, b"")
-        self._clear()
+                found.append(what_of(_decode_slot(_read(page, at))))
 
-    def _clear(self) -> None:
-        for at in range(0, _NOTE, _SLOT):
-            self._page[at : at + 2] = b"\0\0"
+        def count(deaths: Deaths) -> None:
+            for what in found:
+                deaths[what] = (deaths.pop(what, (0, ""))[0] + 1, how)
 
-    def _keep(self) -> None:
-        last = list(self._deaths.items())[-_REMEMBERED:]
-        rows = [(what, deaths, how) for what, (deaths, how) in last]
-        while len(data := _encode(rows)) > _SIZE - _DEATHS - 4:
-            del rows[0]
-        self._write(_DEATHS, data, 4)
-
-    def _read(self, at: int, width: int = 2) -> bytes:
-        """What stands at a place; a death may have cut its writing short, so it may be anything."""
-        size = int.from_bytes(self._page[at : at + width], "little")
-        return bytes(self._page[at + width : at + width + size])
-
-    def _write(self, at: int, data: bytes, width: int = 2) -> None:
-        self._page[at : at + width + len(data)] = len(data).to_bytes(width, "little") + data
+        if found:
+            known = self._suspects.change(count)
+            for what in found:
+                _tell(self.step, what, known[what][0], how)
+        _write(page, _NOTE, b"")
+        _clear(page)
 
 
 class Journals:
@@ -236,19 +231,9 @@ def _open_page(directory: Path, step: str) -> mmap.mmap:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for number in range(_PROCESSES):
-            file = os.open(
-                directory / f"{quote(step, safe='')}-{number}", os.O_RDWR | os.O_CREAT, 0o644
-            )
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                missing = _SIZE - os.fstat(file).st_size
-                if missing > 0:  # written, not only reserved: a full disk must not end a process
-                    os.pwrite(file, bytes(missing), _SIZE - missing)
-                return mmap.mmap(file, _SIZE)
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(file)  # the map has its own, and with it the lock
+            page = _locked(_page_file(directory, step, number))
+            if page is not None:
+                return page
     except OSError as error:
         raise StateError(
             f"{directory} cannot hold what is in hand: {error.strerror or error}. Is the disk full?"
@@ -256,20 +241,52 @@ def _open_page(directory: Path, step: str) -> mmap.mmap:
     raise StateError(f"{directory} is used by {_PROCESSES} processes; give others another state")
 
 
-def _what(parts: list[str | int]) -> What:
-    """What these parts name.
+def _left_pages(directory: Path, step: str) -> Iterator[mmap.mmap]:
+    """Pages of processes that are gone, each locked until it is closed."""
+    for number in range(_PROCESSES):
+        path = _page_file(directory, step, number)
+        if not path.exists():
+            return  # they are made in order
+        try:
+            page = _locked(path)
+        except OSError:
+            continue  # whoever starts next says what is wrong
+        if page is not None:
+            yield page
 
-    Raises
-    ------
-    msgspec.ValidationError
-        Nothing.
-    """
-    match parts:
-        case [str(source), int(partition), int(offset)]:
-            return Coordinates(source, partition, offset)
-        case [str(event), str(name)]:
-            return event, name
-    raise msgspec.ValidationError("names neither a record nor an object")
+
+def _page_file(directory: Path, step: str, number: int) -> Path:
+    return directory / f"{quote(step, safe='')}-{number}"
+
+
+def _locked(path: Path) -> mmap.mmap | None:
+    """Map a page, and lock it; None where another process has it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        missing = _SIZE - os.fstat(file).st_size
+        if missing > 0:  # written, not only reserved: a full disk must not end a process
+            os.pwrite(file, bytes(missing), _SIZE - missing)
+        return mmap.mmap(file, _SIZE)
+    except BlockingIOError:
+        return None
+    finally:
+        os.close(file)  # the map has its own, and with it the lock
+
+
+def _read(page: mmap.mmap, at: int) -> bytes:
+    """What stands at a place; a death may have cut its writing short, so it may be anything."""
+    size = int.from_bytes(page[at : at + 2], "little")
+    return bytes(page[at + 2 : at + 2 + size])
+
+
+def _write(page: mmap.mmap | bytearray, at: int, data: bytes) -> None:
+    page[at : at + 2 + len(data)] = len(data).to_bytes(2, "little") + data
+
+
+def _clear(page: mmap.mmap | bytearray) -> None:
+    for at in range(0, _NOTE, _SLOT):
+        page[at : at + 2] = b"\0\0"
 
 
 def _tell(step: str, what: What, deaths: int, how: str) -> None:

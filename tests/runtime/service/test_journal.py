@@ -155,11 +155,34 @@ def test_processes_that_share_a_directory_have_a_page_each(tmp_path: Path) -> No
     third = Journal(tmp_path, "objects")
     assert third.doubtful(BAD)
     assert not third.doubtful(at(2))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["objects-0", "objects-1"]
+    names = ["objects-0", "objects-1", "objects.deaths"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_deaths_of_all_processes_count_together(tmp_path: Path) -> None:
+    """The partition of a record that kills goes from one worker to the next."""
+    workers = [Journal(tmp_path, "objects") for _ in range(DEATHS + 1)]
+    for number, worker in enumerate(workers[:DEATHS]):
+        worker.consult()
+        assert worker.doubtful(BAD) is (number > 0)
+        assert worker.begin(BAD) == ""
+        die(worker)
+    last = workers[DEATHS]
+    assert last.begin(at(1)) == ""
+    last.consult()
+    assert last.begin(BAD).startswith("it was in hand at 3 deaths")
+    last.end(BAD)
+    last.committed()
+    again = Journal(tmp_path, "objects")
+    assert not again.doubtful(BAD)
+    assert again._deaths == last._deaths == {}
+    last.begin(BAD)
+    again.consult()  # what a living process has in hand is nobody's death
+    assert again._deaths == {}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(junk=st.binary(max_size=300), place=st.integers(0, 70_000))
+@given(junk=st.binary(max_size=300), place=st.integers(0, 66_000))
 def test_a_page_that_a_death_left_half_written_is_read(
     junk: bytes, place: int, tmp_path: Path
 ) -> None:
@@ -181,11 +204,12 @@ def test_what_has_no_room_is_not_noted_and_handled_all_the_same(tmp_path: Path) 
     for offset in range(200):
         journal.end(at(offset))
     assert len(journal._free) == 64
-    for offset in range(300):
-        journal._deaths[at(offset)] = (1, "x" * 250)
-    journal._keep()
-    die(journal)
-    assert len(Journal(tmp_path, "objects")._deaths) == 100
+    for offset in range(0, 300, 50):
+        for one in range(offset, offset + 50):
+            journal.begin(at(one))
+        die(journal)
+        journal = Journal(tmp_path, "objects")
+    assert len(journal._deaths) == 100
 
 
 def test_a_directory_that_cannot_be_used_is_a_state_error(tmp_path: Path) -> None:
@@ -218,4 +242,4 @@ for offset in range(100_000):
         codes.append(done.returncode)
     assert codes == [9, 9, 9, 0]
     assert done.stdout == "41234\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["objects-0"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["objects-0", "objects.deaths"]
