@@ -74,6 +74,7 @@ class Day:
         urls = [f"http://127.0.0.1:{self._port + index}/ready" for index in range(2)]
         wait_until(lambda: all(answer(url)[0] == 200 for url in urls), 90, "both are ready")
         wait_for_work(self.broker.address, "day")
+        time.sleep(1.5)  # the log says that it is ready within a second
 
     def worker(self) -> int:
         """Process of the worker that was started first."""
