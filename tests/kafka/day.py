@@ -20,7 +20,7 @@ from ampelstream.testing.broker.broker import Broker
 from ampelstream.testing.broker.ports import free_port
 from tests.kafka.looking import answer
 from tests.kafka.small import Small
-from tests.kafka.workers import wait_for_work, wait_until
+from tests.kafka.workers import Running, wait_for_work, wait_until
 
 __all__ = ["DEEDS", "Day"]
 
@@ -51,11 +51,14 @@ class Day:
         )
         self._port = free_port()
         self._fed = 0
-        log = directory / "worker-day.log"
-        self.supervisor = self.small.worker(
-            *("--workers", "2", "--log", form, "--port", str(self._port)), index=None, log="day"
-        )
-        self.log = log
+        self._form = form
+        self.supervisor = self.start()
+        self.log = directory / "worker-day.log"
+
+    def start(self) -> Running:
+        """Start the supervisor of two workers."""
+        options = ("--workers", "2", "--log", self._form, "--port", str(self._port))
+        return self.small.worker(*options, index=None, log="day")
 
     def do(self, deed: Callable[["Day"], None]) -> None:
         """Do it, and write down when."""
@@ -103,6 +106,19 @@ def daytime(day: Day) -> None:
     time.sleep(_MINUTE)
 
 
+def upgrade(day: Day) -> None:
+    """A changed topology is started beside the workers, which stop for it."""
+    text = day.small.topology.read_text()
+    changed = day.small.topology.with_name("changed.yml")
+    changed.write_text(text.replace("cumprob < 0.9", "cumprob < 0.5"))
+    day.small.options[0] = changed
+    before, day._port = day.supervisor, free_port()
+    day.supervisor = day.start()
+    assert before.process.wait(60) == 77
+    day.feed(50)
+    day.settled()
+
+
 def worker_killed(day: Day) -> None:
     """By the kernel, for want of memory, say."""
     os.kill(day.worker(), signal.SIGKILL)
@@ -142,8 +158,18 @@ def stop(day: Day) -> None:
     assert day.supervisor.stop() == 0
 
 
-DEEDS = (start, night, daytime, worker_killed, broker_restarted, broker_away, disk_full, stop)
-"""In this order; an upgrade of the topology belongs after the day."""
+DEEDS = (
+    start,
+    night,
+    daytime,
+    upgrade,
+    worker_killed,
+    broker_restarted,
+    broker_away,
+    disk_full,
+    stop,
+)
+"""In this order."""
 
 
 def main() -> int:

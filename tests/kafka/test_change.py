@@ -155,7 +155,7 @@ def test_changes_one_after_the_other_give_what_a_replay_gives(change: Change) ->
         change.edit(*changes)
         fresh = [change.worker(0, *options), change.worker(1, *options)]
         codes = [one.process.wait(60) for one in pair]
-        assert codes == [78, 78], [one.log.read_text()[-3000:] for one in pair]
+        assert codes == [77, 77], [one.log.read_text()[-3000:] for one in pair]
         assert all(incidents(one, "superseded") for one in pair)
         pair = fresh
         change.settle(*pair)
@@ -199,13 +199,13 @@ def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps:
     assert answer(f"{where(first)}/live")[0] == 200
     # with the word the old one stops; started again, it is refused until it is to be rolled back
     second = change.worker(1, "--from-now-on")
-    assert first.process.wait(60) == 78
+    assert first.process.wait(60) == 77
     where(second)
     refused = change.worker(0, file=old)
     assert refused.process.wait(60) == 78
     assert "was replaced" in refused.log.read_text()
     assert second.process.poll() is None
     back = change.worker(0, "--roll-back", "--from-now-on", file=old)
-    assert second.process.wait(60) == 78
+    assert second.process.wait(60) == 77
     change.settle(back)
     assert back.stop() == 0

@@ -18,6 +18,10 @@ SAYS = {
     "start": ["worker_started", "topology", "started", "assigned", "ready"],
     "night": ["work", "dead_letters"],
     "daytime": [],
+    "upgrade": [
+        *("worker_started", "topology_accepted", "superseded", "stopped", "worker_superseded"),
+        *("started", "assigned", "ready"),
+    ],
     "worker_killed": ["worker_died", "worker_started", "assigned", "ready"],
     "broker_restarted": ["connection_lost", "work"],
     "broker_away": ["broker_away", "broker_back", "ready"],

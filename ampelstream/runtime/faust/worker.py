@@ -137,7 +137,7 @@ class Worker:
         if code:  # what hangs would keep the interpreter from ending, too
             logging.shutdown()
             self._exit(code)
-        return ExitCode.CONFIGURATION if self._superseded else code
+        return ExitCode.SUPERSEDED if self._superseded else code
 
     async def _start(self, outbox: Outbox, url: str) -> None:
         """Wait until the topology is in force, and start the applications of the steps."""

@@ -42,6 +42,8 @@ class ExitCode(IntEnum):
     """Nothing went on for too long; a new start goes on where the last commit was."""
     ORPHANED = 76, "its parent process was gone"
     """The parent process ended and a stop took too long, or there was nothing to stop."""
+    SUPERSEDED = 77, "another topology file is in force"
+    """A worker with a changed file has taken over; what was in hand is committed."""
     CONFIGURATION = 78, "the configuration is wrong"
     """Topology, settings or installed versions are not usable; a new start does not help."""
     INTERRUPTED = 130, "interrupted"

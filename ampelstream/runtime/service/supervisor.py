@@ -16,7 +16,7 @@ from ampelstream.runtime.service.log import incident
 __all__ = ["Backoff", "Supervisor"]
 
 _LOG = logging.getLogger(__name__)
-_HOPELESS = frozenset({ExitCode.USAGE, ExitCode.CONFIGURATION})
+_HOPELESS = frozenset({ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.SUPERSEDED})
 """Ends that the same command comes to again."""
 _STOPPED = frozenset({ExitCode.DONE, -signal.SIGTERM})
 """Ends of an orderly stop; by the bare signal where the worker had not yet begun to work."""
@@ -200,7 +200,10 @@ class Supervisor:
             self._tell(logging.INFO, "stopped", worker, "has stopped", **facts)
         elif code in _HOPELESS:
             self._hopeless = code
-            self._tell(logging.ERROR, "hopeless", worker, "cannot be helped", **facts)
+            if code == ExitCode.SUPERSEDED:
+                self._tell(logging.INFO, "superseded", worker, "was taken over from", **facts)
+            else:
+                self._tell(logging.ERROR, "hopeless", worker, "cannot be helped", **facts)
             self._begin_stop()
         else:
             self._again(worker, "died", **facts)

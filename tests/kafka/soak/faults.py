@@ -220,7 +220,7 @@ async def _rollout(scene: Scene) -> None:
         started = scene.workers.started()
         before = scene.workers.roll(command)
         code = await asyncio.to_thread(before.wait, 90.0)
-        assert code == 78, f"workers with the file before ended with {code}"
+        assert code == 77, f"workers with the file before ended with {code}"
         await asyncio.to_thread(scene.workers.wait_started, started + scene.count)
         await scene.a_while(1.0, 4.0)
 

@@ -26,6 +26,7 @@ def test_codes_are_distinct_and_keep_their_numbers() -> None:
         "CRASHED": 70,
         "HUNG": 75,
         "ORPHANED": 76,
+        "SUPERSEDED": 77,
         "CONFIGURATION": 78,
         "INTERRUPTED": 130,
     }
