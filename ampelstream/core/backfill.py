@@ -38,6 +38,8 @@ class Refiltering:
         self._tables = tables
         found = tables.get(keys.BACKFILL)
         self._now = None if found is None else decode.backfill(found)
+        if self._now is None:
+            self.end()  # a kill may have left shadows of one that had ended
 
     @property
     def filters(self) -> str:

@@ -110,8 +110,10 @@ class Objects:
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
-        # one that is under way for other filters: a channel went, which asks for no word
-        stale = self._refiltering.filters not in {"", topology.filters}
+        # one that is under way for other filters: a channel went, which asks for no word; also one
+        # whose beginning was cut short, so that shadows of the one before may be left
+        other = claimed.filters_differ or self._refiltering.filters != topology.filters
+        stale = self._refiltering.filters != "" and other
         wanted = word is Word.BACKFILL and (claimed.refilters or not claimed.used)
         if wanted or (stale and word is not Word.FROM_NOW_ON):
             self._refiltering.begin(backfill, topology.filters, since_jd)

@@ -9,9 +9,11 @@ import pytest
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word
+from ampelstream.core.state import commit_order
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.streams import Record
+from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
@@ -146,3 +148,69 @@ def test_a_failure_costs_only_its_object(
     assert "ZTF1" in letter.reason
     assert alerts(partition) == {"ZTF1": [1]}
     assert not partition.objects.pending
+
+
+def test_a_commit_that_was_cut_short_loses_no_object_that_is_brought_over(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    partition = make_partition(wide)
+    partition.take(make_notice())
+    for number in range(4):
+        partition.take(make_detection(f"ZTF{number}", candid=number, offset=number))
+    reopen(partition, changed)
+    for number in range(3):  # the last one is accepted no longer
+        one = make_detection(f"ZTF{number}", candid=number, offset=number)
+        partition.take(msgspec.structs.replace(one, filters=changed.filters, backfill=True))
+    partition.commit()
+    where = Coordinates("memory", 0, 99)
+    mark = Record(where, "detections", Backfilled(changed.filters))
+    partition.objects.process([mark])
+    partition.commit()
+    before = dict(partition.backend.scan(b"\x00", b"\xff"))
+    partition.objects.advance()
+    changes = partition.state.changes().items()
+    ordered = sorted(changes, key=lambda change: commit_order(*change))
+    expected = {f"ZTF{number}": [number] for number in range(3)}
+    for length in range(len(ordered) + 1):
+        backend = MemoryBackend()
+        backend.write({**before, **dict(ordered[:length])})
+        partition.backend = backend
+        partition.state = Transaction(backend)
+        partition.objects = Objects(
+            changed, partition.state, Accounting().tally(), lambda: 0.0, word=Word.BACKFILL
+        )
+        outputs = [one.value for one in partition.objects.advance()]
+        assert alerts(partition) == expected, ordered[:length]
+        gone = {one.object_id for one in outputs if one.status.value == "rejected"}
+        assert gone <= {"ZTF3"}
+        partition.commit()
+        tables = {key[:1] for key, _ in backend.scan(b"\x00", b"\xff")}
+        assert not tables & {b"b", b"z"}
+
+
+def test_a_beginning_that_was_cut_short_leaves_nothing_of_an_earlier_backfill(
+    make_topology: Callable[[str], Topology], make_partition: Any, make_detection: Any
+) -> None:
+    two = "channels:\n  other: {region: 0.5, window: [0, 10]}"
+    wide = make_topology(WIDE.replace("channels:", two))
+    where = "{alerts: {where: rb > 0.5}, region: 0.99"
+    changed = make_topology(WIDE.replace("channels:", two).replace("{region: 0.99", where))
+    fewer = make_topology(WIDE.replace("{region: 0.99", where))  # a channel goes: no word is asked
+    partition = make_partition(wide)
+    partition.take(*(make_detection(f"ZTF{n}", candid=n, offset=n) for n in range(3)))
+    reopen(partition, changed)
+    for number in range(3):
+        one = make_detection(f"ZTF{number}", candid=number, offset=number)
+        partition.take(msgspec.structs.replace(one, filters=changed.filters, backfill=True))
+    partition.commit()
+    before = dict(partition.backend.scan(b"\x00", b"\xff"))
+    state = Transaction(partition.backend)
+    Objects(fewer, state, Accounting().tally(), lambda: 0.0, backfill="second")
+    ordered = sorted(state.changes().items(), key=lambda change: commit_order(*change))
+    for length in range(len(ordered) + 1):
+        backend = MemoryBackend()
+        backend.write({**before, **dict(ordered[:length])})
+        state = Transaction(backend)
+        objects = Objects(fewer, state, Accounting().tally(), lambda: 0.0, backfill="second")
+        assert objects.awaits_backfill
+        assert not list(state.scan(b"b", b"c")), ordered[:length]
