@@ -292,7 +292,8 @@ class Objects:
         self._tally.count("candidates", n=len(outputs))
         for (event_id, object_id, channel), failure in matched.failures:
             named = f"channel {channel}: " if channel else ""
-            reason = f"object {object_id} against event {event_id}: {named}{failure.reason}"
+            about = f"against event {event_id}" if event_id else "brought over by a backfill"
+            reason = f"object {object_id} {about}: {named}{failure.reason}"
             whole = Failure(failure.error, reason)
             outputs.append(dead_letter(self._tally, where, stream, "match", whole))
         return outputs
@@ -301,7 +302,8 @@ class Objects:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
         where = value.where if isinstance(value, Detection | Announcement) else record.where
         data = record.value if isinstance(record.value, bytes) else _encoded(value)
-        if not isinstance(value, Tick | Backfilled):
+        again = isinstance(value, Detection) and value.backfill  # counted when it was new
+        if not (again or isinstance(value, Tick | Backfilled)):
             self._tally.count("failed", record.stream)
         return dead_letter(self._tally, where, record.stream, "objects", failure, value=data or b"")
 

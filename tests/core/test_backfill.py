@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from ampelstream.core.accounting import Accounting
+from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word
 from ampelstream.core.state import commit_order
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Record
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.store import Transaction
@@ -145,7 +147,7 @@ def test_a_failure_costs_only_its_object(
     where = Coordinates("memory", 0, 99)
     partition.objects.process([Record(where, "detections", Backfilled(changed.filters))])
     [letter] = [one.value for one in partition.objects.advance()]
-    assert "ZTF1" in letter.reason
+    assert letter.reason.startswith("object ZTF1 brought over by a backfill: not this one")
     assert alerts(partition) == {"ZTF1": [1]}
     assert not partition.objects.pending
 
@@ -214,3 +216,27 @@ def test_a_beginning_that_was_cut_short_leaves_nothing_of_an_earlier_backfill(
         objects = Objects(fewer, state, Accounting().tally(), lambda: 0.0, backfill="second")
         assert objects.awaits_backfill
         assert not list(state.scan(b"b", b"c")), ordered[:length]
+
+
+def test_what_is_read_again_is_no_second_dead_letter_and_no_second_failure(
+    wide: Topology, make_partition: Any, make_detection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounting = Accounting()
+    tally = accounting.backfill_tally()
+    ingest = Ingest(wide, tally, lambda: 4e9, backfill=True)
+    where = Coordinates("alerts", 0, 1)
+    unreadable = SourceRecord(where, "alerts", b"", fault="it inflates to too much")
+    assert ingest.process([unreadable, SourceRecord(where, "alerts", b"no packet")]) == []
+    ingest.committed()
+    assert accounting.counts() == {("refiltered",): 2}
+
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr("ampelstream.core.backfill.Refiltering.add", broken)
+    partition = make_partition(wide)
+    [letter] = partition.take(msgspec.structs.replace(make_detection(), backfill=True))
+    assert letter.error == "RuntimeError"
+    partition.commit()
+    assert partition.accounting.total("failed") == 0
+    assert partition.accounting.total("dead_letters") == 1
