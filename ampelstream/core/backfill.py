@@ -18,8 +18,10 @@ import msgspec
 
 from ampelstream.core.objectstore import merge_detection
 from ampelstream.core.state import Backfill, ObjectState, decode, encode, keys
+from ampelstream.errors import StateError
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.detection import Detection
+from ampelstream.model.streams import MAX_RECORD_BYTES
 from ampelstream.state.store import KeyValue
 
 __all__ = ["Refiltering"]
@@ -81,7 +83,13 @@ class Refiltering:
         self._now = None
 
     def add(self, detection: Detection) -> None:
-        """Take in a detection, if the filters of the backfill accepted it."""
+        """Take in a detection, if the filters of the backfill accepted it.
+
+        Raises
+        ------
+        StateError
+            The shadow would be larger than what a store keeps; it stays as it was.
+        """
         now = self._now
         if now is None or detection.filters != now.filters or detection.object_id <= now.done:
             return
@@ -89,8 +97,16 @@ class Refiltering:
         found = self._tables.get(entry)
         known = None if found is None else decode.object(found)
         state, _ = merge_detection(known, detection)
-        if state != known:
-            self._tables.put(entry, encode(state))
+        if state == known:
+            return
+        value = encode(state)
+        if len(value) > MAX_RECORD_BYTES:
+            raise StateError(
+                f"object {detection.object_id} would take {len(value)} bytes with what changed "
+                f"filters accept, and a store keeps {MAX_RECORD_BYTES}; accept less, or shorten "
+                "retention.objects"
+            )
+        self._tables.put(entry, value)
 
     def read(self, mark: Backfilled) -> None:
         """Note that all earlier alerts have been read again."""

@@ -182,10 +182,11 @@ class Objects:
         return []
 
     def _detection(self, detection: Detection) -> Evaluation[list[Output]]:
-        self._refiltering.add(detection)
+        shadow = attempt(self._refiltering.add, detection)
         if detection.backfill:
-            self._tally.count("backfilled")
-            return []
+            if shadow is None:
+                self._tally.count("backfilled")
+            return self._not_in_shadow(detection, shadow)
         merged = yield from self.store.add(detection)
         new = [name for name in detection.channels if name not in merged.known]
         if new:
@@ -194,7 +195,16 @@ class Objects:
             self._tally.count("known", "alerts")
         for name in detection.channels:
             self._tally.count("channel_accepted" if name in new else "channel_known", name)
-        return self._outputs(merged.matched, detection.where, "detections")
+        outputs = self._outputs(merged.matched, detection.where, "detections")
+        return self._not_in_shadow(detection, shadow) + outputs
+
+    def _not_in_shadow(self, detection: Detection, failure: Failure | None) -> list[Output]:
+        """Dead letter of what a backfill will not have; the object itself may have it."""
+        if failure is None:
+            return []
+        value = own.encode_detection(detection)
+        where, step = detection.where, "backfill"
+        return [dead_letter(self._tally, where, "detections", step, failure, value=value)]
 
     def _announcement(self, announcement: Announcement) -> list[Output]:
         """Take in a revision of an event; the objects near it are matched by the sweeps.

@@ -240,3 +240,25 @@ def test_what_is_read_again_is_no_second_dead_letter_and_no_second_failure(
     partition.commit()
     assert partition.accounting.total("failed") == 0
     assert partition.accounting.total("dead_letters") == 1
+
+
+def test_a_shadow_that_no_changelog_takes_is_a_dead_letter_and_the_object_has_the_alert(
+    wide: Topology,
+    changed: Topology,
+    make_partition: Any,
+    make_detection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    partition = make_partition(wide)
+    reopen(partition, changed)
+    monkeypatch.setattr("ampelstream.core.backfill.MAX_RECORD_BYTES", 200)
+    for candid in range(3):
+        one = make_detection(candid=candid, offset=candid)
+        new = msgspec.structs.replace(one, filters=changed.filters)
+        found = partition.take(new, msgspec.structs.replace(new, candid=9, backfill=True))
+        assert [one.error for one in found] == ["StateError"] * len(found)
+    assert len(found) == 2
+    assert "with what changed filters accept" in found[0].reason
+    assert alerts(partition) == {"ZTF01": [0, 1, 2]}
+    large = [value for _, value in partition.state.scan(b"b", b"c") if len(value) > 200]
+    assert large == []
