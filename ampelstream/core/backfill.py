@@ -7,7 +7,8 @@ what they are while the alerts are read, and nothing is withdrawn and given agai
 all have been read, each object becomes its shadow, and its candidates are evaluated once.
 
 New alerts go into both, object and shadow: they are accepted by the new filters already. Accepted
-alerts that are older than what was read again stay as they were judged.
+alerts that are older than what was read again stay as they were judged. Where the topology changes
+once more when all have been read, the objects are brought over all the same.
 """
 
 import heapq
@@ -91,7 +92,11 @@ class Refiltering:
             The shadow would be larger than what a store keeps; it stays as it was.
         """
         now = self._now
-        if now is None or detection.filters != now.filters or detection.object_id <= now.done:
+        if now is None or detection.object_id <= now.done:
+            return
+        # what is new behind the mark was accepted by these filters, or by those of a later topology
+        late = now.read and not detection.backfill
+        if detection.filters != now.filters and not late:
             return
         entry = keys.shadow(detection.object_id)
         found = self._tables.get(entry)

@@ -117,8 +117,8 @@ class Objects:
         wanted = word is Word.BACKFILL and (claimed.refilters or not claimed.used)
         if wanted or (stale and word is not Word.FROM_NOW_ON):
             self._refiltering.begin(backfill, topology.filters, since_jd)
-        elif stale or claimed.refilters:
-            self._refiltering.end()
+        elif (stale or claimed.refilters) and not self._refiltering.pending:
+            self._refiltering.end()  # one that has been read is finished first: it was asked for
 
     @property
     def pending(self) -> int:
