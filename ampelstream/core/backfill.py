@@ -7,7 +7,8 @@ what they are while the alerts are read, and nothing is withdrawn and given agai
 all have been read, each object becomes its shadow, and its candidates are evaluated once.
 
 New alerts go into both, object and shadow: they are accepted by the new filters already. Accepted
-alerts that are older than what was read again stay as they were judged.
+alerts that are older than what was read again stay as they were judged. Where the topology changes
+once more when all have been read, the objects are brought over all the same.
 """
 
 import heapq
@@ -18,8 +19,10 @@ import msgspec
 
 from ampelstream.core.objectstore import merge_detection
 from ampelstream.core.state import Backfill, ObjectState, decode, encode, keys
+from ampelstream.errors import StateError
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.detection import Detection
+from ampelstream.model.streams import MAX_RECORD_BYTES
 from ampelstream.state.store import KeyValue
 
 __all__ = ["Refiltering"]
@@ -38,6 +41,8 @@ class Refiltering:
         self._tables = tables
         found = tables.get(keys.BACKFILL)
         self._now = None if found is None else decode.backfill(found)
+        if self._now is None:
+            self.end()  # a kill may have left shadows of one that had ended
 
     @property
     def filters(self) -> str:
@@ -79,16 +84,34 @@ class Refiltering:
         self._now = None
 
     def add(self, detection: Detection) -> None:
-        """Take in a detection, if the filters of the backfill accepted it."""
+        """Take in a detection, if the filters of the backfill accepted it.
+
+        Raises
+        ------
+        StateError
+            The shadow would be larger than what a store keeps; it stays as it was.
+        """
         now = self._now
-        if now is None or detection.filters != now.filters or detection.object_id <= now.done:
+        if now is None or detection.object_id <= now.done:
+            return
+        # what is new behind the mark was accepted by these filters, or by those of a later topology
+        late = now.read and not detection.backfill
+        if detection.filters != now.filters and not late:
             return
         entry = keys.shadow(detection.object_id)
         found = self._tables.get(entry)
         known = None if found is None else decode.object(found)
         state, _ = merge_detection(known, detection)
-        if state != known:
-            self._tables.put(entry, encode(state))
+        if state == known:
+            return
+        value = encode(state)
+        if len(value) > MAX_RECORD_BYTES:
+            raise StateError(
+                f"object {detection.object_id} would take {len(value)} bytes with what changed "
+                f"filters accept, and a store keeps {MAX_RECORD_BYTES}; accept less, or shorten "
+                "retention.objects"
+            )
+        self._tables.put(entry, value)
 
     def read(self, mark: Backfilled) -> None:
         """Note that all earlier alerts have been read again."""

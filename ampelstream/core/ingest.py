@@ -105,7 +105,9 @@ class Ingest:
             if died:
                 outputs.append(self._failed(record, "ingest", Failure(WORKER_DIED, died)))
             elif record.fault:
-                outputs.append(self._failed(record, "read", Failure("SourceError", record.fault)))
+                if not self._backfill:  # else it became a dead letter when it was new
+                    fault = Failure("SourceError", record.fault)
+                    outputs.append(self._failed(record, "read", fault))
             elif record.stream == "alerts":
                 outputs.extend(self._alert(record))
             else:

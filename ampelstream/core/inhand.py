@@ -14,7 +14,8 @@ from ampelstream.model.coordinates import Coordinates
 __all__ = ["WORKER_DIED", "InHand", "Unwatched", "What"]
 
 What = Coordinates | tuple[str, str]
-"""A record; or what a sweep matches: an event, and an object."""
+"""A record; or what a sweep matches: an event, and an object. Without an event: an object that a
+backfill brings over."""
 
 WORKER_DIED = "WorkerDied"
 """Error of a dead letter that was in hand when the worker died, again and again."""

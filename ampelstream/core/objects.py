@@ -110,13 +110,15 @@ class Objects:
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
-        # one that is under way for other filters: a channel went, which asks for no word
-        stale = self._refiltering.filters not in {"", topology.filters}
+        # one that is under way for other filters: a channel went, which asks for no word; also one
+        # whose beginning was cut short, so that shadows of the one before may be left
+        other = claimed.filters_differ or self._refiltering.filters != topology.filters
+        stale = self._refiltering.filters != "" and other
         wanted = word is Word.BACKFILL and (claimed.refilters or not claimed.used)
         if wanted or (stale and word is not Word.FROM_NOW_ON):
             self._refiltering.begin(backfill, topology.filters, since_jd)
-        elif stale or claimed.refilters:
-            self._refiltering.end()
+        elif (stale or claimed.refilters) and not self._refiltering.pending:
+            self._refiltering.end()  # one that has been read is finished first: it was asked for
 
     @property
     def pending(self) -> int:
@@ -180,10 +182,11 @@ class Objects:
         return []
 
     def _detection(self, detection: Detection) -> Evaluation[list[Output]]:
-        self._refiltering.add(detection)
+        shadow = attempt(self._refiltering.add, detection)
         if detection.backfill:
-            self._tally.count("backfilled")
-            return []
+            if shadow is None:
+                self._tally.count("backfilled")
+            return self._not_in_shadow(detection, shadow)
         merged = yield from self.store.add(detection)
         new = [name for name in detection.channels if name not in merged.known]
         if new:
@@ -192,7 +195,16 @@ class Objects:
             self._tally.count("known", "alerts")
         for name in detection.channels:
             self._tally.count("channel_accepted" if name in new else "channel_known", name)
-        return self._outputs(merged.matched, detection.where, "detections")
+        outputs = self._outputs(merged.matched, detection.where, "detections")
+        return self._not_in_shadow(detection, shadow) + outputs
+
+    def _not_in_shadow(self, detection: Detection, failure: Failure | None) -> list[Output]:
+        """Dead letter of what a backfill will not have; the object itself may have it."""
+        if failure is None:
+            return []
+        value = own.encode_detection(detection)
+        where, step = detection.where, "backfill"
+        return [dead_letter(self._tally, where, "detections", step, failure, value=value)]
 
     def _announcement(self, announcement: Announcement) -> list[Output]:
         """Take in a revision of an event; the objects near it are matched by the sweeps.
@@ -290,7 +302,8 @@ class Objects:
         self._tally.count("candidates", n=len(outputs))
         for (event_id, object_id, channel), failure in matched.failures:
             named = f"channel {channel}: " if channel else ""
-            reason = f"object {object_id} against event {event_id}: {named}{failure.reason}"
+            about = f"against event {event_id}" if event_id else "brought over by a backfill"
+            reason = f"object {object_id} {about}: {named}{failure.reason}"
             whole = Failure(failure.error, reason)
             outputs.append(dead_letter(self._tally, where, stream, "match", whole))
         return outputs
@@ -299,7 +312,8 @@ class Objects:
         """Dead letter of a whole record; it names the record of the survey where that is known."""
         where = value.where if isinstance(value, Detection | Announcement) else record.where
         data = record.value if isinstance(record.value, bytes) else _encoded(value)
-        if not isinstance(value, Tick | Backfilled):
+        again = isinstance(value, Detection) and value.backfill  # counted when it was new
+        if not (again or isinstance(value, Tick | Backfilled)):
             self._tally.count("failed", record.stream)
         return dead_letter(self._tally, where, record.stream, "objects", failure, value=data or b"")
 

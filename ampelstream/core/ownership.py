@@ -37,10 +37,13 @@ class Claim:
         Whether the state was in use before.
     changes
         How the topology differs from the one that used it last.
+    filters_differ
+        Whether the two have other filters; also where that asks for no word, since a channel went.
     """
 
     used: bool
     changes: tuple[Difference, ...] = ()
+    filters_differ: bool = False
 
     @property
     def refilters(self) -> bool:
@@ -129,7 +132,8 @@ def claim(
     changes = () if same else check_word(known.content, content, word)
     if known != wanted:
         state.put(keys.IDENTITY, encode(wanted))
-    return Claim(used=True, changes=changes)
+    differ = known.content.filters != content.filters
+    return Claim(used=True, changes=changes, filters_differ=differ)
 
 
 def finish(state: KeyValue) -> None:

@@ -362,10 +362,14 @@ def commit_order(name: bytes, value: bytes | None) -> tuple[int, bytes]:
 
     A store that is killed in the middle of a batch must not hold a state without what finds it, nor
     a mark that something is done which is not: first what finds states, or what they name (maps,
-    messages), then states, then removals (the other way round), then marks, and last whose state it
-    is, since what follows from a change is marked. What was left out is done again.
+    messages), then states, then removals (the other way round), then marks. A shadow is removed
+    after the mark that its object was brought over: an object without one counts as rejected. Last
+    comes whose state it is, since what follows from a change is marked. What was left out is done
+    again.
     """
     if name == keys.IDENTITY:
+        return 6, name
+    if name[0] == keys.SHADOW[0] and value is None:
         return 5, name
     if name[0] in _MARKS:
         return 4, name

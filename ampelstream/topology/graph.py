@@ -8,6 +8,7 @@ remedy.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -319,14 +320,18 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
         A catalogue that a unit needs is not there.
     """
     channels = tuple(_channel(name, one, resources) for name, one in spec.channels.items())
-    science = digest([spec.model_dump(mode="json", exclude=_NO_SCIENCE), _prints(channels)])
-    plain = spec.model_dump(mode="json", include={"react", "retention"})
+    # not in the order of the file: no candidate and no message depends on it, and no line of a
+    # comparison would say what has changed
+    ordered = sorted(channels, key=attrgetter("name"))
+    science = digest([spec.model_dump(mode="json", exclude=_NO_SCIENCE), _prints(ordered)])
+    rules = sorted((rule.model_dump(mode="json") for rule in spec.react), key=itemgetter("name"))
+    kept = spec.retention.model_dump(mode="json")
     return Topology(
         name=spec.name,
         version=spec.version,
         hash=science,
-        digest=digest([science, plain]),
-        filters=digest([_selection(channel) for channel in channels]),
+        digest=digest([science, rules, kept]),
+        filters=digest([_selection(channel) for channel in ordered]),
         spec=spec,
         events=EventSelection(
             spec.events.kinds, _condition(spec.events.where, "events.where"), spec.events.skymap

@@ -7,11 +7,15 @@ import msgspec
 import pytest
 
 from ampelstream.core.accounting import Accounting
+from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word
+from ampelstream.core.state import commit_order
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Record
+from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
@@ -143,6 +147,152 @@ def test_a_failure_costs_only_its_object(
     where = Coordinates("memory", 0, 99)
     partition.objects.process([Record(where, "detections", Backfilled(changed.filters))])
     [letter] = [one.value for one in partition.objects.advance()]
-    assert "ZTF1" in letter.reason
+    assert letter.reason.startswith("object ZTF1 brought over by a backfill: not this one")
     assert alerts(partition) == {"ZTF1": [1]}
     assert not partition.objects.pending
+
+
+def test_a_commit_that_was_cut_short_loses_no_object_that_is_brought_over(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any, make_notice: Any
+) -> None:
+    partition = make_partition(wide)
+    partition.take(make_notice())
+    for number in range(4):
+        partition.take(make_detection(f"ZTF{number}", candid=number, offset=number))
+    reopen(partition, changed)
+    for number in range(3):  # the last one is accepted no longer
+        one = make_detection(f"ZTF{number}", candid=number, offset=number)
+        partition.take(msgspec.structs.replace(one, filters=changed.filters, backfill=True))
+    partition.commit()
+    where = Coordinates("memory", 0, 99)
+    mark = Record(where, "detections", Backfilled(changed.filters))
+    partition.objects.process([mark])
+    partition.commit()
+    before = dict(partition.backend.scan(b"\x00", b"\xff"))
+    partition.objects.advance()
+    changes = partition.state.changes().items()
+    ordered = sorted(changes, key=lambda change: commit_order(*change))
+    expected = {f"ZTF{number}": [number] for number in range(3)}
+    for length in range(len(ordered) + 1):
+        backend = MemoryBackend()
+        backend.write({**before, **dict(ordered[:length])})
+        partition.backend = backend
+        partition.state = Transaction(backend)
+        partition.objects = Objects(
+            changed, partition.state, Accounting().tally(), lambda: 0.0, word=Word.BACKFILL
+        )
+        outputs = [one.value for one in partition.objects.advance()]
+        assert alerts(partition) == expected, ordered[:length]
+        gone = {one.object_id for one in outputs if one.status.value == "rejected"}
+        assert gone <= {"ZTF3"}
+        partition.commit()
+        tables = {key[:1] for key, _ in backend.scan(b"\x00", b"\xff")}
+        assert not tables & {b"b", b"z"}
+
+
+def test_a_beginning_that_was_cut_short_leaves_nothing_of_an_earlier_backfill(
+    make_topology: Callable[[str], Topology], make_partition: Any, make_detection: Any
+) -> None:
+    two = "channels:\n  other: {region: 0.5, window: [0, 10]}"
+    wide = make_topology(WIDE.replace("channels:", two))
+    where = "{alerts: {where: rb > 0.5}, region: 0.99"
+    changed = make_topology(WIDE.replace("channels:", two).replace("{region: 0.99", where))
+    fewer = make_topology(WIDE.replace("{region: 0.99", where))  # a channel goes: no word is asked
+    partition = make_partition(wide)
+    partition.take(*(make_detection(f"ZTF{n}", candid=n, offset=n) for n in range(3)))
+    reopen(partition, changed)
+    for number in range(3):
+        one = make_detection(f"ZTF{number}", candid=number, offset=number)
+        partition.take(msgspec.structs.replace(one, filters=changed.filters, backfill=True))
+    partition.commit()
+    before = dict(partition.backend.scan(b"\x00", b"\xff"))
+    state = Transaction(partition.backend)
+    Objects(fewer, state, Accounting().tally(), lambda: 0.0, backfill="second")
+    ordered = sorted(state.changes().items(), key=lambda change: commit_order(*change))
+    for length in range(len(ordered) + 1):
+        backend = MemoryBackend()
+        backend.write({**before, **dict(ordered[:length])})
+        state = Transaction(backend)
+        objects = Objects(fewer, state, Accounting().tally(), lambda: 0.0, backfill="second")
+        assert objects.awaits_backfill
+        assert not list(state.scan(b"b", b"c")), ordered[:length]
+
+
+def test_what_is_read_again_is_no_second_dead_letter_and_no_second_failure(
+    wide: Topology, make_partition: Any, make_detection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounting = Accounting()
+    tally = accounting.backfill_tally()
+    ingest = Ingest(wide, tally, lambda: 4e9, backfill=True)
+    where = Coordinates("alerts", 0, 1)
+    unreadable = SourceRecord(where, "alerts", b"", fault="it inflates to too much")
+    assert ingest.process([unreadable, SourceRecord(where, "alerts", b"no packet")]) == []
+    ingest.committed()
+    assert accounting.counts() == {("refiltered",): 2}
+
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr("ampelstream.core.backfill.Refiltering.add", broken)
+    partition = make_partition(wide)
+    [letter] = partition.take(msgspec.structs.replace(make_detection(), backfill=True))
+    assert letter.error == "RuntimeError"
+    partition.commit()
+    assert partition.accounting.total("failed") == 0
+    assert partition.accounting.total("dead_letters") == 1
+
+
+def test_a_shadow_that_no_changelog_takes_is_a_dead_letter_and_the_object_has_the_alert(
+    wide: Topology,
+    changed: Topology,
+    make_partition: Any,
+    make_detection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    partition = make_partition(wide)
+    reopen(partition, changed)
+    monkeypatch.setattr("ampelstream.core.backfill.MAX_RECORD_BYTES", 200)
+    for candid in range(3):
+        one = make_detection(candid=candid, offset=candid)
+        new = msgspec.structs.replace(one, filters=changed.filters)
+        found = partition.take(new, msgspec.structs.replace(new, candid=9, backfill=True))
+        assert [one.error for one in found] == ["StateError"] * len(found)
+    assert len(found) == 2
+    assert "with what changed filters accept" in found[0].reason
+    assert alerts(partition) == {"ZTF01": [0, 1, 2]}
+    large = [value for _, value in partition.state.scan(b"b", b"c") if len(value) > 200]
+    assert large == []
+
+
+@pytest.mark.parametrize("last", ["another filter", "a channel less"])
+def test_what_was_read_is_brought_over_also_under_the_next_topology(
+    make_topology: Callable[[str], Topology], make_partition: Any, make_detection: Any, last: str
+) -> None:
+    two = WIDE.replace("channels:", "channels:\n  other: {region: 0.5, window: [0, 10]}")
+    where = "{alerts: {where: rb > LEAST}, region: 0.99"
+    old = make_topology(two)
+    new = make_topology(two.replace("{region: 0.99", where.replace("LEAST", "0.5")))
+    least, text = ("0.9", two) if last == "another filter" else ("0.5", WIDE)
+    third = make_topology(text.replace("{region: 0.99", where.replace("LEAST", least)))
+    partition = make_partition(old)
+
+    def by(topology: Topology, candid: int, *, backfill: bool = False) -> Record:
+        one = make_detection(f"ZTF{candid % 2}", candid=candid, offset=candid)
+        value = msgspec.structs.replace(one, filters=topology.filters, backfill=backfill)
+        return Record(Coordinates("memory", 0, candid), "detections", value)
+
+    partition.objects.process([by(old, candid) for candid in (0, 1, 2)])
+    reopen(partition, new)
+    again = [by(new, candid, backfill=True) for candid in (1, 2, 3)]
+    mark = Record(Coordinates("memory", 0, 9), "detections", Backfilled(new.filters))
+    partition.objects.process([*again, mark])
+    partition.commit()  # killed before any object was brought over
+    state = Transaction(partition.backend)
+    tally = Accounting().tally()
+    objects = Objects(third, state, tally, lambda: 0.0, word=Word.FROM_NOW_ON)
+    # what was on its way when the topology changed, and what came since
+    objects.process([by(new, 4), by(third, 5)])
+    objects.advance()
+    partition.objects = objects
+    assert alerts(partition) == {"ZTF0": [2, 4], "ZTF1": [1, 3, 5]}
+    assert not objects.pending

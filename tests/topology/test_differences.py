@@ -74,6 +74,22 @@ def test_a_digest_tells_rules_apart_and_not_words(make: Callable[[str], Topology
     assert (ruled.hash, ruled.digest == first.digest) == (first.hash, False)
 
 
+def test_an_order_that_says_nothing_makes_no_other_topology(
+    make: Callable[[str], Topology],
+) -> None:
+    """What differs in a digest and in no line would begin things anew, for no reason told."""
+    two, last = "  b: {region: 0.5}\n", '  - {name: z, when: "rank > 1", sinks: [console]}\n'
+    rules = OLD[OLD.index("react:\n") + len("react:\n") :]
+    first = OLD.replace("channels:\n", f"channels:\n{two}") + last
+    other = OLD.replace("react:\n", f"{two}react:\n").replace(rules, last + rules)
+    one, same = identity_of(make(first)), identity_of(make(other))
+    assert list(one.spec["channels"]) != list(same.spec["channels"])
+    assert [rule["name"] for rule in one.spec["react"]] == ["near", "z"]
+    assert [rule["name"] for rule in same.spec["react"]] == ["z", "near"]
+    assert differences(one, same) == ()
+    assert (one.hash, one.filters, one.digest) == (same.hash, same.filters, same.digest)
+
+
 def test_what_a_unit_reads_counts_too(make: Callable[[str], Topology]) -> None:
     first = identity_of(make(OLD))
     path = "channels.a.filters.DecentFilter"

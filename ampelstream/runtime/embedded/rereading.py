@@ -5,10 +5,9 @@ what the engine has handled; it ends where that ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 
 from ampelstream.model.record import SourceRecord
-from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.engine import Engine, next_batch
 from ampelstream.sources import Source, merge
 
 __all__ = ["Rereading"]
@@ -44,7 +43,7 @@ class Rereading:
         """Filter the next records anew; give their number, and note the end when it is reached."""
         if self._records is None:
             self._records = self._handled_before()
-        batch = list(islice(self._records, self._batch))
+        batch = next_batch(self._records, self._batch)
         if batch:
             self._engine.refilter(batch)
         else:

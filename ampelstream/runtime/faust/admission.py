@@ -17,14 +17,14 @@ from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import for_code
 
 from ampelstream.core.ownership import Word, check_word
 from ampelstream.errors import ConfigError, SourceError
 from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.inputs import Input, inputs_of
-from ampelstream.runtime.kafka.clients import open_admin, open_consumer
+from ampelstream.runtime.kafka.clients import UnreachableError, open_admin, open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog
@@ -56,6 +56,8 @@ class Admission:
         Of the cluster.
     content
         The worker's topology.
+    own
+        Our cluster.
     groups
         Consumer groups of the topology, each with its cluster.
     alerts
@@ -70,6 +72,7 @@ class Admission:
         self,
         log: TopologyLog,
         content: Identity,
+        own: Connection,
         groups: Iterable[tuple[str, Connection]],
         alerts: Sequence[Input] | None,
         *,
@@ -78,6 +81,7 @@ class Admission:
     ) -> None:
         self._log = log
         self._content = content
+        self._own = own
         self._groups = tuple(groups)
         self.alerts = alerts
         self._by = by
@@ -136,7 +140,7 @@ class Admission:
         ConfigError
             The file was replaced meanwhile.
         SourceError
-            A cluster cannot be reached.
+            Our cluster refuses, or cannot be reached. Another's that is away is not waited for.
         """
         said = 0.0
         while others := await self._others():
@@ -223,10 +227,20 @@ class Admission:
         )
 
     async def _others(self) -> set[str]:
+        """Members with another topology; and groups of which our cluster does not say it now."""
         found: set[str] = set()
         for group, connection in self._groups:
-            async with open_admin(connection) as client:
-                found |= await _foreign(client, group, client_id(self._content.digest))
+            ours = connection is self._own
+            try:
+                async with open_admin(connection) as client:
+                    found |= await _foreign(client, group, client_id(self._content.digest))
+            except UnreachableError:
+                if ours:  # such as a coordinator that has just been restarted
+                    found.add(f"{group}, of which the brokers do not say it now")
+            except SourceError:
+                # another's cluster may be away, and need not let us look; they stop by themselves
+                if ours:
+                    raise
         return found
 
 
@@ -246,21 +260,19 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
     alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
     log = TopologyLog(own, names.topology_log)
     by = f"worker {context.index} of {socket.gethostname()}"
-    return Admission(log, identity_of(topology), groups, alerts if reads else None, by=by)
+    return Admission(log, identity_of(topology), own, groups, alerts if reads else None, by=by)
 
 
 async def _foreign(client: Any, group: str, ours: str) -> set[str]:
     """Members of a group that are no workers of ours, as group and host."""
-    try:
-        answers = await client.describe_consumer_groups([group])
-    except KafkaError:  # another's cluster need not let us look; they stop by themselves
-        return set()
+    described = [
+        one for answer in await client.describe_consumer_groups([group]) for one in answer.groups
+    ]
+    for one in described:
+        if one[0]:  # an answer that names nobody since it does not know
+            raise for_code(one[0])(group)
     return {
-        f"{group} at {member[2]}"
-        for answer in answers
-        for described in answer.groups
-        for member in described[5]
-        if member[1] != ours
+        f"{group} at {member[2]}" for one in described for member in one[5] if member[1] != ours
     }
 
 

@@ -55,12 +55,18 @@ class Reread:
 async def rereads(alerts: Iterable[Input], backfill: str) -> list[Reread]:
     """What is to be read again: all that was committed when workers with other filters had stopped.
 
-    Raises
-    ------
-    SourceError
-        A cluster cannot be reached.
+    A cluster that is away is waited for; what was committed there meanwhile is read again in vain.
     """
-    return [Reread(backfill_of(one, backfill), await _committed(one, one.group)) for one in alerts]
+    return [Reread(backfill_of(one, backfill), await _handled(one)) for one in alerts]
+
+
+async def _handled(source: Input) -> dict[TP, int]:
+    while True:
+        try:
+            return await _committed(source, source.group)
+        except SourceError as error:  # who reads says that it is away
+            _LOG.debug("what is to be read again is not known: %s", error)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def all_read(shared: Shared, parts: Sequence[Reread], backfill: str) -> None:

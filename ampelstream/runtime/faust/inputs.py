@@ -41,8 +41,6 @@ class Input:
         Where schemas are looked up; None without one.
     parked
         Whether these are the alerts that wait for a schema.
-    backfills
-        Group that has read the alerts before, which are to be filtered anew; empty for what is new.
     """
 
     name: str
@@ -54,7 +52,6 @@ class Input:
     registry: SchemaRegistry | None
     pattern: str | None = None
     parked: bool = False
-    backfills: str = ""
 
     def reads(self, topic: str) -> bool:
         """Whether it reads that topic."""
@@ -118,7 +115,6 @@ def backfill_of(source: Input, backfill: str) -> Input:
         source,
         name=f"{source.name}-backfill",
         group=f"{source.group}.backfill-{backfill}",
-        backfills=source.group,
     )
 
 

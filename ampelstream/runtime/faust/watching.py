@@ -108,6 +108,13 @@ class Watching:
         self._health.heard(name)
         self._health.lag(name, total)
 
+    def forget(self, name: str) -> None:
+        """Note that a step has ended, with its work done: nothing is shown of it any longer."""
+        self.lag(name, {})
+        self._behind.pop(name, None)
+        self._metrics.forget_step(name)
+        self._health.forget(name)
+
     def unanswered(self, name: str) -> None:
         """Report that the brokers do not answer.
 

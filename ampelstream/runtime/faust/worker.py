@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from ampelstream.core.accounting import Accounting
@@ -29,6 +29,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
+from ampelstream.runtime.safefaust.topicids import topic_ids
 from ampelstream.runtime.safefaust.topicwatch import TopicWatch
 from ampelstream.runtime.service.endings import code_of, say_why
 from ampelstream.runtime.service.exitcodes import ExitCode
@@ -160,13 +161,10 @@ class Worker:
             ((app.name, app.connection.describe()) for app in self._apps),
             self._health.no_broker_after,
         )
-        own = self._context.connection
         for app in self._apps:
             self._health.expect(app.name)
-            options, ours = app.connection.client_options, app.connection is own
-            lag = LagWatch(app.name, options, app.group, app.assigned, self._watching, ours=ours)
             self._begin(app.name, app.run())
-            self._begin(f"{app.name}-lag", lag.run())
+            self._begin(f"{app.name}-lag", self._lag_of(app).run())
         self._begin("topics", self._topics())
         self._begin("minutes", self._say_each_minute())
         self._begin("topology", self._watch_topology(), may_end=True)
@@ -175,6 +173,10 @@ class Worker:
             self._begin("backfill", self._backfill(shared, alerts, plan.id), may_end=True)
         facts = {"steps": list(self._settings.steps), "partitions": self._context.partitions}
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", **facts)
+
+    def _lag_of(self, app: RunningApp) -> LagWatch:
+        options, ours = app.connection.client_options, app.connection is self._context.connection
+        return LagWatch(app.name, options, app.group, app.assigned, self._watching, ours=ours)
 
     async def _watch_topology(self) -> None:
         """Stop when another topology comes into force."""
@@ -202,14 +204,18 @@ class Worker:
             for part in parts
         ]
         self._apps += apps
+        done = asyncio.Event()
         for app in apps:
             self._begin(app.name, app.run())
+            watch = _until(done, self._lag_of(app).run())
+            self._begin(f"{app.name}-lag", watch, may_end=True)
         await all_read(shared, parts, name)
         await self._admission.note_backfilled()
+        done.set()
         for app in apps:
             self._apps.remove(app)
             await app.stop()
-            self._health.forget(app.name)
+            self._watching.forget(app.name)
         await pace.close()
 
     async def _topics(self) -> None:
@@ -219,7 +225,11 @@ class Worker:
             one.name: context.partitions if one.together else None
             for one in needed_topics(self._names, context.sources)
         }
-        await TopicWatch(context.connection.client_options, expected).run()
+
+        async def ids() -> Mapping[str, str]:
+            return (await topic_ids(context.connection.client_options(), expected)).ids
+
+        await TopicWatch(context.connection.client_options, expected, ids=ids).run()
 
     async def _say_each_minute(self) -> None:
         """Log once a minute what was done."""
@@ -347,6 +357,18 @@ class Worker:
         self._minutes.say()
         incident(_LOG, logging.INFO, "stopped", "everything in hand is committed")
         return ExitCode.DONE
+
+
+async def _until(done: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do it until then; that it fails before is passed on."""
+    tasks = asyncio.ensure_future(work), asyncio.ensure_future(done.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _and_then_nothing(work: Coroutine[Any, Any, None]) -> None:

@@ -296,7 +296,8 @@ def _tell(step: str, what: What, deaths: int, how: str) -> None:
         named = f"record {what}"
         fields |= {"source": what.source, "partition": what.partition, "offset": what.offset}
     else:
-        named = f"object {what[1]} for event {what[0]}"
+        about = f"for event {what[0]}" if what[0] else "of a backfill"
+        named = f"object {what[1]} {about}"
         fields |= {"event_id": what[0], "object_id": what[1]}
     text = f"{step}: the last process died while it handled {named}"
     if given_up:

@@ -25,12 +25,12 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from ampelstream.core.accounting import COUNTS, Accounting
+from ampelstream.model.times import unix_from_jd
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """Content type of what `Metrics.render` gives."""
-_UNIX_EPOCH_JD = 2_440_587.5
 _SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -60,6 +60,10 @@ class _CommitAge(Collector):
             since = self._waits.get(step)
             if since is None or math.isnan(since):
                 self._waits[step] = self.clock()
+
+    def forget(self, step: str) -> None:
+        """It has ended."""
+        self._waits.pop(step, None)
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
@@ -202,6 +206,13 @@ class Metrics:
         with contextlib.suppress(KeyError):  # older versions raise it where there is nothing
             self._lag.remove(step, topic, str(partition))
 
+    def forget_step(self, step: str) -> None:
+        """Drop the state of a step that has ended."""
+        self._commits.forget(step)
+        for gauge in (self._ready, self._silent, self._partitions, self._inbox):
+            with contextlib.suppress(KeyError):  # as above
+                gauge.remove(step)
+
     def committed(self, step: str) -> None:
         """Note that a step has committed now."""
         self._commits.committed(step)
@@ -232,7 +243,7 @@ class Metrics:
 
     def watermark(self, jd: float | None) -> None:
         """Set how far event time has come [JD, UTC]; None: not known."""
-        self._watermark.set(math.nan if jd is None else (jd - _UNIX_EPOCH_JD) * 86_400.0)
+        self._watermark.set(math.nan if jd is None else unix_from_jd(jd))
 
     def restored(self, step: str, records: int, left: int) -> None:
         """Count records read back from a changelog, so many more; and so many are left."""

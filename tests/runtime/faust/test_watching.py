@@ -131,3 +131,17 @@ def test_a_sweep_is_measured_from_its_event_to_its_last_object(world: World) -> 
         world.now += 1.0
     assert world.shown("ampelstream_sweep_seconds_count 1.0")
     assert world.shown("ampelstream_sweep_seconds_sum 3.0")
+
+
+def test_of_a_step_that_has_ended_nothing_is_shown(world: World) -> None:
+    step = "ingest-alerts-backfill"
+    world.watching.ready(step, ready=True)
+    world.watching.lag(step, {ONE: 6})
+    world.metrics.step(step, ready=True, silent=0.0, partitions=2, inbox=5)
+    assert world.shown(f'ampelstream_step_ready{{step="{step}"}} 1.0')
+    world.watching.forget(step)
+    world.watching.forget("never known")
+    assert not world.shown(step)
+    world.now += 11.0
+    world.health.beat()
+    assert world.health.alive() == []

@@ -9,6 +9,7 @@ import pytest
 
 from ampelstream.errors import StateError
 from ampelstream.model.coordinates import Coordinates
+from ampelstream.runtime.faust import worker as worker_module
 from ampelstream.runtime.faust.worker import Worker
 from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.service.exitcodes import ExitCode
@@ -112,3 +113,72 @@ def test_a_stop_that_takes_too_long_is_nobodys_fault(worker: Any, tmp_path: Path
     other: Any = Step(0.0)
     assert asyncio.run(worker._end(other, other)) == ExitCode.FAILED
     assert suspects(tmp_path) == {"objects": {}, "ingest-alerts": {}}
+
+
+def test_the_lag_of_a_backfill_is_watched_as_long_as_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broker that is away is no hang of its rebalance then; a consumer that is dead is one."""
+    connection: Any = SimpleNamespace(client_options=dict)
+    said: list[str] = []
+
+    class App:
+        def __init__(self, name: str, *_: Any) -> None:
+            self.name, self.group, self.connection = name, "g", connection
+
+        def assigned(self) -> set[Any]:
+            return set()
+
+        async def run(self) -> None:
+            await asyncio.Event().wait()
+
+        async def stop(self) -> None:
+            said.append("app stopped")
+
+    class Lag:
+        def __init__(self, name: str, *_: Any, ours: bool) -> None:
+            said.append(f"lag of {name} {ours}")
+
+        async def run(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                said.append("lag stopped")
+
+    async def rereads(*_: Any) -> list[Any]:
+        source = SimpleNamespace(name="ingest-alerts-backfill", connection=connection)
+        return [SimpleNamespace(source=source, until={})]
+
+    async def all_read(*_: Any) -> None:
+        await asyncio.sleep(0.01)
+
+    async def closed(*_: Any) -> None:
+        said.append("noted")
+
+    for name, what in {
+        "rereads": rereads,
+        "all_read": all_read,
+        "RunningApp": App,
+        "LagWatch": Lag,
+        "ingest_app": lambda *_: None,
+        "Pace": lambda *_: SimpleNamespace(wait=None, close=closed),
+    }.items():
+        monkeypatch.setattr(worker_module, name, what)
+
+    async def main() -> None:
+        worker: Any = object.__new__(Worker)
+        worker._apps, worker._tasks, worker._ended = [], {}, asyncio.Event()
+        worker._context = SimpleNamespace(connection=connection)
+        worker._names = worker._watching = SimpleNamespace(forget=said.append)
+        worker._admission = SimpleNamespace(note_backfilled=closed)
+        await worker._backfill(None, [], "b")
+        await asyncio.sleep(0.01)
+        assert worker._apps == []
+        assert not worker._ended.is_set()
+        for task in worker._tasks:
+            task.cancel()
+
+    asyncio.run(main())
+    step = "ingest-alerts-backfill"
+    assert said[0] == f"lag of {step} True"
+    assert sorted(said[1:]) == sorted(["noted", "app stopped", step, "noted", "lag stopped"])
