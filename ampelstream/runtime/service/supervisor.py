@@ -200,7 +200,13 @@ class Supervisor:
             self._tell(logging.INFO, "stopped", worker, "has stopped", **facts)
         elif code in _HOPELESS:
             self._hopeless = code
-            self._tell(logging.ERROR, "hopeless", worker, "cannot be helped", **facts)
+            self._tell(
+                logging.ERROR,
+                "hopeless",
+                worker,
+                "ended with what no new start mends; all stop",
+                **facts,
+            )
             self._begin_stop()
         else:
             self._again(worker, "died", **facts)
