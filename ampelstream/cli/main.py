@@ -11,8 +11,6 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from ampelstream import __version__
@@ -94,19 +92,20 @@ class _Shown(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  (name of logging's)
         """Escape the lines of a traceback."""
-        return printable_lines(super().formatException(ei))
+        return printable_lines(super().formatException(ei), indent="  ")
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802  (name of logging's)
         """Escape the lines of a stack."""
-        return printable_lines(super().formatStack(stack_info))
+        return printable_lines(super().formatStack(stack_info), indent="  ")
 
 
-class _Log(Console):
-    """Standard error; when its reader has gone, nothing is said any more, and the work goes on."""
+class _Log(logging.StreamHandler[Any]):
+    """Standard error, one line a message; when its reader has gone, the work goes on in silence."""
 
-    def on_broken_pipe(self) -> None:
-        """Write nothing any more; Rich would end the process."""
-        self.quiet = True
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (name of logging's)
+        """Say nothing where nobody reads; a message that cannot be made is shown as ever."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def _version(*, wanted: bool) -> None:
@@ -124,8 +123,8 @@ def _root(
         typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True),
     ] = False,
 ) -> None:
-    handler = RichHandler(console=_Log(stderr=True), show_path=False, show_time=False)
-    handler.setFormatter(_Shown())
+    handler = _Log()
+    handler.setFormatter(_Shown("%(levelname)-8s %(message)s"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "TopologyArgument",
     "connect",
     "create_command",
+    "only_one",
     "quiet_libraries",
     "takes",
 ]
@@ -133,6 +134,9 @@ def connect(broker: str) -> "Connection":
     from ampelstream.runtime.kafka.sources import load_connection
 
     quiet_libraries()
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        # a command ends by the first failure, and says it in words of ours
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     return load_connection(broker)
 
 
@@ -146,6 +150,25 @@ def quiet_libraries() -> None:
     log_retries()
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
+
+
+def only_one(context: typer.Context, **ways: str) -> None:
+    """Refuse two of several parameters; what only the environment says does not count.
+
+    Parameters
+    ----------
+    context
+        Of the command.
+    ways
+        Names of parameters, and how a person calls each.
+    """
+    said = [
+        way
+        for name, way in ways.items()
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if len(said) > 1:
+        raise typer.BadParameter(f"give one of {' and '.join(said)}, not both")
 
 
 def create_command(topology: str, broker: str) -> str:

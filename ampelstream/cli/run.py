@@ -101,11 +101,13 @@ def _follow(settings: WorkerSettings) -> None:
             journals=open_things.enter_context(Journals(files.in_hand)),
             at_once=settings.pool_processes if has_heavy(topology) else 1,
         )
-        for line in in_words(embedded.objects.changes):
-            typer.echo(f"changed: {line}", err=True)
-        before = embedded.accounting.total("dead_letters")
-        typer.echo(f"following {len(inputs)} inputs; Ctrl-C stops", err=True)
-        reporter = Reporter(embedded, files, _say, every=settings.report, once=settings.once)
+        for line in in_words(embedded.objects.changes, settings.word):
+            _tell(settings, f"changed: {line}")
+        before, read_again = map(embedded.accounting.total, ("dead_letters", "refiltered"))
+        _tell(settings, f"following {len(inputs)} inputs; Ctrl-C stops")
+        reporter = Reporter(
+            embedded, files, partial(_say, settings), every=settings.report, once=settings.once
+        )
         beat = open_things.enter_context(reporter).beat
         unsent = follow(
             *(embedded, inputs, stop),
@@ -115,32 +117,43 @@ def _follow(settings: WorkerSettings) -> None:
             reopen=reopen,
         )
     count = embedded.accounting.total
-    typer.echo(
+    _tell(
+        settings,
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
         f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
         f"{count('dead_letters')} dead letters",
-        err=True,
     )
+    if count("refiltered") > read_again:
+        again = count("refiltered") - read_again
+        _tell(settings, f"backfill: {again} earlier alerts were read again in this run")
     skipped = [one for source in inputs for one in source.skipped]
     for line in skipped_lines(skipped_rows(skipped)):
-        typer.echo(line, err=True)
+        _tell(settings, line)
     if unsent:
-        typer.echo(f"{unsent} reactions are still to be sent; the next start tries again", err=True)
+        _tell(settings, f"{unsent} reactions are still to be sent; the next start tries again")
         raise typer.Exit(1)
     fresh = count("dead_letters") - before
     if fresh:
         where = printable(files.dead_letters, LINE)
-        typer.echo(f"{fresh} dead letters are of this run; they are in {where}", err=True)
+        _tell(settings, f"{fresh} dead letters are of this run; they are in {where}")
         raise typer.Exit(3)
 
 
-def _say(status: "RunStatus") -> None:
+def _tell(settings: WorkerSettings, line: str) -> None:
+    """Say something to people; in a log of JSON as any other line, since it is no warning."""
+    if settings.log is LogForm.JSON:
+        _LOG.info("%s", line)
+    else:
+        typer.echo(line, err=True)
+
+
+def _say(settings: WorkerSettings, status: "RunStatus") -> None:
     """Say how it goes; where nobody reads it any more, the work goes on."""
     from ampelstream.runtime.embedded.runstatus import status_line
 
     with suppress(OSError):
-        typer.echo(status_line(status), err=True)
+        _tell(settings, status_line(status))
 
 
 def _inputs(
@@ -151,7 +164,9 @@ def _inputs(
 
     if settings.alerts:
         if settings.broker:
-            typer.echo("following directories: --broker is not used beside --alerts", err=True)
+            _tell(settings, "following directories: --broker is not used beside --alerts")
+        if settings.sources:
+            _tell(settings, "following directories: --sources is not used beside --alerts")
         return open_inputs(settings.alerts, settings.notices)
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.kafka.sources import default_sources, load_connection, load_sources
@@ -162,10 +177,10 @@ def _inputs(
     chosen = settings.sources
     sources = load_sources(chosen) if chosen else default_sources(TopicNames(topology))
     if sources.registry is not None:
-        typer.echo(
+        _tell(
+            settings,
             "the embedded engine asks no schema registry: packets that only name their schema "
             "become dead letters; use --engine faust for them",
-            err=True,
         )
     topics = open_topics(connection, sources)
     for one in topics:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ampelstream.cli.options import OptionalBroker, connect
+from ampelstream.cli.options import OptionalBroker, connect, only_one
 from ampelstream.model.display import LINE, printable
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _FAULTY = 1
 
 
 def status(
+    context: typer.Context,
     topology: Annotated[
         str | None,
         typer.Argument(
@@ -62,6 +63,8 @@ def status(
 
     ampelstream status kilonova --broker localhost:9092
     """
+    only_one(context, state="--state", broker="--broker")
+    only_one(context, state="--state", sources="--sources")
     if state is not None:
         wrong = _embedded(topology, state, max_age, as_json=as_json or not sys.stdout.isatty())
     elif broker:

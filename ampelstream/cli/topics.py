@@ -43,10 +43,11 @@ def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
 
 
 def _keeps(config: Mapping[str, str]) -> str:
-    """What a topic keeps: days of records, or the latest of each key."""
+    """What a topic keeps: days of records, all of them, or the latest of each key."""
     if "retention.ms" not in config:
         return "latest"
-    return f"{int(config['retention.ms']) / _DAY_MS:g} d"
+    kept = int(config["retention.ms"])
+    return f"{kept / _DAY_MS:g} d" if kept >= 0 else "all"
 
 
 def _plan_row(one: "PlannedTopic") -> dict[str, Any]:

@@ -95,6 +95,7 @@ def graph(
 
 @app.command()
 def diff(
+    context: typer.Context,
     file: _File,
     other: Annotated[
         str | None, typer.Argument(help="A second file; the first is the older one.")
@@ -122,8 +123,11 @@ def diff(
 
     ampelstream topology diff my-kilonova.yml --broker localhost:9092
     """
+    from ampelstream.cli.options import only_one
     from ampelstream.cli.workflow import open_topology
     from ampelstream.topology import identity_of
+
+    only_one(context, other="a second file", state="--state", broker="--broker")
     from ampelstream.topology.differences import differences, in_words
 
     last = identity_of(open_topology(other or file, catalogs)[1])
@@ -155,12 +159,20 @@ def _running(name: str, state: Path | None, broker: str | None) -> "Identity":
     import asyncio
 
     from ampelstream.cli.options import connect
-    from ampelstream.errors import StateError
+    from ampelstream.errors import ConfigError, StateError
+    from ampelstream.runtime.kafka.clients import topic_names
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.kafka.topologylog import TopologyLog
 
-    log = TopologyLog(connect(broker), TopicNames(name).topology_log)
-    current = asyncio.run(log.read())
+    connection, names = connect(broker), TopicNames(name)
+    if names.topology_log not in asyncio.run(topic_names(connection)):
+        raise ConfigError(
+            f"{connection.describe()} has no topic {names.topology_log}; look at the name of the "
+            "topology, or bring its topics in line with `ampelstream topics create`"
+        )
+    current = asyncio.run(TopologyLog(connection, names.topology_log).read())
     if current is None:
-        raise StateError(f"no topology {name} has run there yet")
+        raise StateError(
+            f"topology {name} has not run on {connection.describe()} yet: any file may begin"
+        )
     return current.content

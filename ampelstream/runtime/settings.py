@@ -28,6 +28,7 @@ __all__ = [
     "WorkerSettings",
 ]
 
+_LAST_PORT = 65_535
 INGEST = "ingest"
 STEPS = (INGEST, OBJECTS, REACT)
 DIRECTORIES = "Directories (--engine embedded)"
@@ -205,7 +206,7 @@ class WorkerSettings(BaseModel):
     ] = "127.0.0.1"
     port: Annotated[
         int,
-        Field(ge=0, le=65535, description="Port of the first worker; 0 takes any."),
+        Field(ge=0, le=_LAST_PORT, description="Port of the first worker; 0 takes any."),
         Option(panel=KAFKA),
     ] = 6066
     advertise: Annotated[
@@ -310,11 +311,22 @@ class WorkerSettings(BaseModel):
 
 
 def _unfit_embedded(settings: WorkerSettings) -> Iterator[str]:
+    if settings.workers > 1 or settings.steps != STEPS:
+        yield (
+            "the embedded engine is one process with all steps: --workers and --steps are for "
+            "--engine faust"
+        )
     if not settings.alerts and not settings.broker:
         yield "the embedded engine follows directories or topics; give --alerts, or --broker"
 
 
 def _unfit_faust(settings: WorkerSettings) -> Iterator[str]:
+    last = settings.port + settings.workers - 1
+    if settings.port and last > _LAST_PORT:
+        yield (
+            f"each worker takes the next port, and the last of {settings.workers} would be {last}: "
+            f"give a --port of {_LAST_PORT - settings.workers + 1} or less"
+        )
     if not settings.broker:
         yield "the faust engine needs --broker, or AMPELSTREAM_BROKER"
     if settings.alerts or settings.notices or settings.once:

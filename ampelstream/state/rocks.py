@@ -26,6 +26,18 @@ def _options(cache_bytes: int, write_buffer_bytes: int) -> Options:
     return options
 
 
+def _why(error: Exception) -> str:
+    """Why a database cannot be opened, and what to do."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}; give a directory that can be written"
+    if "lock" in str(error).lower():  # RocksDB has no class for it
+        return "another ampelstream process is using it; stop that one, or give another directory"
+    return (
+        f"RocksDB says: {error}. Is it whole, and may this user read and write it? Else give "
+        "another directory"
+    )
+
+
 class RocksBackend:
     """One RocksDB directory; a second process on the same directory is refused.
 
@@ -67,10 +79,7 @@ class RocksBackend:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._db = Rdict(str(path), options)
         except Exception as error:
-            raise StateError(
-                f"cannot open the state in {path}: {error}. Is another ampelstream process using "
-                "it? Stop that one, or give another directory."
-            ) from error
+            raise StateError(f"cannot open the state in {path}: {_why(error)}") from error
         self._write_options = WriteOptions()
         self._write_options.sync = sync
 

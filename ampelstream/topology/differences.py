@@ -77,9 +77,10 @@ _RULES: tuple[tuple[str, Effect, str], ...] = (
 def differences(old: Identity, new: Identity) -> tuple[Difference, ...]:
     """All differences, in the order of their paths."""
     was, now = dict(_flat(old.spec, "")), dict(_flat(new.spec, ""))
-    found = [*_channels(old, new), *_rules(old, new)]
+    found = [*_channels(old, new), *_units(old, new), *_rules(old, new)]
     whole = tuple(f"{one.path}." for one in found)
     changed = [path for path in sorted(was.keys() | now.keys()) if was.get(path) != now.get(path)]
+    changed = [path for path in changed if not _only_whole_units(was, now, path)]
     found += [
         _difference(path, was.get(path), now.get(path))
         for path in changed
@@ -105,6 +106,29 @@ def _channels(old: Identity, new: Identity) -> Iterator[Difference]:
     for name in was.keys() - now.keys():
         remark = "its candidates are withdrawn"
         yield Difference(f"channels.{name}", "a channel", None, Effect.AGAIN, remark)
+
+
+def _units(old: Identity, new: Identity) -> Iterator[Difference]:
+    """Units that came to a channel or went from it, each as one difference."""
+    for channel in old.spec["channels"].keys() & new.spec["channels"].keys():
+        for part in ("filters", "match", "units"):
+            was, now = (
+                {_label(one) for one in content.spec["channels"][channel].get(part) or ()}
+                for content in (old, new)
+            )
+            for name in now - was:
+                yield _difference(f"channels.{channel}.{part}.{name}", None, "a new unit")
+            for name in was - now:
+                yield _difference(f"channels.{channel}.{part}.{name}", "a unit", None)
+
+
+def _only_whole_units(was: Mapping[str, Any], now: Mapping[str, Any], path: str) -> bool:
+    """Whether an order differs only by units that came or went, which say so themselves."""
+    if not path.endswith(".order") or path not in was or path not in now:
+        return False
+    common = set(was[path]) & set(now[path])
+    first, second = ([name for name in one[path] if name in common] for one in (was, now))
+    return first == second
 
 
 def _rules(old: Identity, new: Identity) -> Iterator[Difference]:
@@ -156,12 +180,22 @@ def _label(entry: Mapping[str, Any]) -> str:
     return str(entry.get("name") or unit.replace(":", ".").rsplit(".", 1)[-1])
 
 
-def in_words(found: Sequence[Difference]) -> Iterator[str]:
-    """A line for each difference."""
+def in_words(found: Sequence[Difference], chosen: str | None = None) -> Iterator[str]:
+    """A line for each difference.
+
+    Parameters
+    ----------
+    found
+        The differences.
+    chosen
+        What a person chose where there was a choice; None where nobody has yet.
+    """
     for one in found:
         change = f"{_short(one.old)} -> {_short(one.new)}"
-        remark = f"; {one.remark}" if one.remark else ""
-        yield f"{one.path}: {change} ({one.effect.value}{remark})"
+        effect, remark = one.effect.value, f"; {one.remark}" if one.remark else ""
+        if chosen is not None and one.effect is Effect.ASK:
+            effect, remark = f"{chosen}, as chosen", ""
+        yield f"{one.path}: {change} ({effect}{remark})"
 
 
 _SHOWN = 60

@@ -4,7 +4,7 @@
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,8 +93,13 @@ def _problems(
             yield f"{position}: unknown key; {remedy}"
         elif one["type"] == "missing":
             yield f"{position}: is missing; add it"
+        elif one["type"] == "model_type":
+            what = "nothing stands here" if one["input"] is None else "this is something else"
+            yield f"{position}: {what}; it must be keys with values, such as `name: mine`"
         else:
-            got = f" (got {one['input']!r:.60})" if quote else ""
+            # of a whole part of the file its message says what matters
+            whole = isinstance(one["input"], Mapping | BaseModel)
+            got = f" (got {one['input']!r:.60})" if quote and not whole else ""
             yield f"{position}: {one['msg'].removeprefix('Value error, ')}{got}"
 
 
@@ -139,7 +144,8 @@ def _read(path: Path | str) -> tuple[Path, str]:
             f"there is no topology file {path}; shipped ones are {', '.join(topologies())}"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"topology file {path} cannot be read: {error}") from error
+        why = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise ConfigError(f"topology file {path} cannot be read: {why}") from error
 
 
 def load(path: Path | str) -> TopologySpec:

@@ -12,12 +12,14 @@ import yaml
 
 from ampelstream.errors import ConfigError
 
-__all__ = ["MAX_DEPTH", "MAX_VALUES", "read_yaml"]
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_VALUES", "read_yaml"]
 
 MAX_DEPTH = 50
 """How deep values may lie in each other; no file of ours comes to ten."""
 MAX_VALUES = 100_000
 """How many keys and values a file may stand for, each alias counted as what it names."""
+MAX_LENGTH = 5_000_000
+"""How long a file may be [characters]; the parser reads about a million in a second."""
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What PyYAML raises on a value that looks like a date or a number and is none."""
@@ -109,6 +111,10 @@ def read_yaml(text: str, file: Path, *, quote: bool = True) -> tuple[yaml.Node |
     ConfigError
         It is not YAML, holds itself, or is too much.
     """
+    if len(text) > MAX_LENGTH:
+        raise ConfigError(
+            f"{file} has {len(text)} characters, and may have {MAX_LENGTH}: is it the right file?"
+        )
     try:
         loader = _Loader(text, file)
         try:

@@ -56,6 +56,12 @@ def test_every_setting_is_an_option_once(runner: CliRunner) -> None:
             "the faust engine reads topics: --alerts, --notices and --once are for the embedded",
         ),
         (("--alerts", "a", "--poll", "0"), "Invalid value for '--poll': "),
+        (("--alerts", "a", "--workers", "2"), "the embedded engine is one process with all steps"),
+        (("--alerts", "a", "--steps", "ingest"), "--workers and --steps are for --engine faust"),
+        (
+            ("--engine", "faust", "--broker", "b:1", "--workers", "3", "--port", "65534"),
+            "the last of 3 would be 65536: give a --port of 65533 or less",
+        ),
     ],
 )
 def test_wrong_usage(runner: CliRunner, words: tuple[str, ...], message: str) -> None:

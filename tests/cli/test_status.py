@@ -236,3 +236,46 @@ def test_counts_are_those_of_the_replay(make_night: Callable[..., Night], tmp_pa
     assert row["candidates"] >= sum(
         sum(one["candidates"].values()) for one in summary["channels"].values()
     )
+
+
+def test_one_place_is_looked_at(tmp_path: Path) -> None:
+    for more in (["--broker", "b:1"], ["--sources", "s.yml"]):
+        done = CliRunner(env={"COLUMNS": "200"}).invoke(
+            app, ["status", "--state", str(tmp_path), *more]
+        )
+        assert done.exit_code == 2
+        assert f"give one of --state and {more[0]}, not both" in done.output
+    # that a cluster is named for all commands is no contradiction
+    done = CliRunner().invoke(
+        app, ["status", "--state", str(tmp_path)], env={"AMPELSTREAM_BROKER": "b:1"}
+    )
+    assert done.exit_code == 1
+
+
+def test_a_log_of_json_calls_what_is_normal_no_warning(tmp_path: Path) -> None:
+    done = subprocess.run(
+        Desk(tmp_path).command("--once", "--log", "json"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert any("following 1 inputs" in one["message"] for one in told)
+    assert {one["level"] for one in told} == {"info"}
+
+
+def test_a_warning_of_a_command_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ampelstream", "topology", "check", "kilonova"]
+    done = subprocess.run(
+        [*command, "--catalogs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "COLUMNS": "60"},
+    )
+    [line] = done.stderr.splitlines()
+    assert line.startswith("WARNING  no catalogue GLADE+ in ")
+    assert line.endswith("no object will match it")

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from ampelstream.cli.topology import app
 from ampelstream.cli.workflow import open_topology
 from ampelstream.core.lookup import Lookup
-from ampelstream.errors import StateError
+from ampelstream.errors import ConfigError, StateError
 from ampelstream.shipped import topology_path
 from ampelstream.simulate import Night
 from ampelstream.state.rocks import RocksBackend
@@ -94,3 +95,26 @@ def alerts_of(state: Path, topology: Path, catalogs: Path) -> dict[str, list[int
         return {one.object_id: [alert.candid for alert in one.alerts] for one in lookup}
     finally:
         backend.close()
+
+
+def test_diff_compares_with_one_thing_and_says_what_a_state_holds(
+    tmp_path: Path,
+) -> None:
+    for more in (["kilonova", "--state", "s"], ["--state", "s", "--broker", "b:1"]):
+        done = RUN.invoke(app, ["diff", "skymap-only", *more], env={"COLUMNS": "200"})
+        assert done.exit_code == 2
+        assert "give one of" in done.output
+    (tmp_path / "kilonova" / "rocks").mkdir(parents=True)
+    done = RUN.invoke(app, ["diff", "skymap-only", "--state", str(tmp_path)])
+    assert isinstance(done.exception, StateError)
+    assert "it holds that of kilonova" in str(done.exception)
+
+
+def test_diff_with_a_cluster_that_has_no_such_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(_connection: object) -> set[str]:
+        return {"ampel.other.topology"}
+
+    monkeypatch.setattr("ampelstream.runtime.kafka.clients.topic_names", none)
+    done = RUN.invoke(app, ["diff", "skymap-only", "--broker", "b:1"])
+    assert isinstance(done.exception, ConfigError)
+    assert "b:1 (PLAINTEXT) has no topic ampel.skymap-only.topology" in str(done.exception)

@@ -224,3 +224,17 @@ def test_notices(wide: Topology, make_notice: Callable[..., bytes]) -> None:
     ]
     assert accounting.total("received") == 3
     assert (accounting.total("announced"), accounting.total("failed", "notices")) == (1, 2)
+
+
+def test_what_could_not_be_read_makes_no_second_dead_letter(wide: Topology) -> None:
+    accounting = Accounting()
+    where = Coordinates("night/broken.avro", 0, 1)
+    record = SourceRecord(where, "alerts", b"xyz", fault="it ends too early")
+    new = Ingest(wide, accounting.tally(), lambda: 0.0)
+    assert [one.stream for one in new.process([record])] == ["dead-letters"]
+    again = Ingest(wide, accounting.backfill_tally(), lambda: 0.0, backfill=True)
+    assert again.process([record]) == []
+    new.committed()
+    again.committed()
+    assert accounting.total("dead_letters") == 1
+    assert accounting.total("refiltered") == 1

@@ -85,7 +85,7 @@ def victim(small: Small) -> int:
 
 
 def check_what_was_told(worker: Running, letter: DeadLetter, how: str) -> None:
-    told = [one["fields"] for one in incidents(worker, "died_in_hand")]
+    told = [one["fields"] | one for one in incidents(worker, "died_in_hand")]
     assert [one["deaths"] for one in told] == list(range(1, DEATHS + 1))
     if how == "sweep":
         assert {one["event_id"] for one in told} == {"MS230225a"}

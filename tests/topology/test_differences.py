@@ -24,6 +24,7 @@ react:
 """
 _SHIPPED = load("kilonova").channels["kilonova"].filters[0].config
 OLD = OLD.replace("DECENT", json.dumps(_SHIPPED))
+MATCH = "channels.a.match.PredetectionFilter"
 AT_ONCE, AGAIN, ASK = Effect.AT_ONCE, Effect.AGAIN, Effect.ASK
 
 
@@ -42,8 +43,9 @@ AT_ONCE, AGAIN, ASK = Effect.AT_ONCE, Effect.AGAIN, Effect.ASK
         ("    units:", "    region: 0.5\n    units:", "channels.a.region", AGAIN),
         ("    units:", "    window: [0, 9]\n    units:", "channels.a.window", AGAIN),
         ("  a:\n", "  a:\n    lightcurve: {after: 9}\n", "channels.a.lightcurve.after", AGAIN),
-        ("name: slope", "name: rise", "channels.a.units.order", AGAIN),
-        ("    match: [{unit: PredetectionFilter}]\n", "", "channels.a.match.order", AGAIN),
+        ("name: slope", "name: rise", "channels.a.units.rise", AGAIN),
+        ("name: slope", "name: rise", "channels.a.units.slope", AGAIN),
+        ("    match: [{unit: PredetectionFilter}]\n", "", MATCH, AGAIN),
         ("channels:", 'events: {where: "far < 1"}\nchannels:', "events.where", AGAIN),
         ("channels:", "events: {skymap: own}\nchannels:", "events.skymap", Effect.NOW_ON),
         ("magpsf < 20", "magpsf < 19", "channels.a.alerts.where", ASK),
@@ -106,3 +108,20 @@ def test_a_line_says_what_was_what_is_and_what_follows(make: Callable[[str], Top
         "react.near.when: SkyMapProbability.cumprob < 0.6 -> SkyMapProbability.cumprob < 0.5 "
         "(at once; matters that it holds for no longer are withdrawn)"
     )
+
+
+def test_a_new_unit_is_one_line_and_an_order_another(make: Callable[[str], Topology]) -> None:
+    one, other = "{unit: SkyMapProbability}", "{unit: RiseDecline, name: slope}"
+    filters = f"    filters: [{{unit: DecentFilter, config: {json.dumps(_SHIPPED)}}}]\n"
+    assert filters in OLD
+    first, last = identity_of(make(OLD.replace(filters, ""))), identity_of(make(OLD))
+    [line] = in_words(differences(first, last))
+    assert line == (
+        "channels.a.filters.DecentFilter: nothing -> a new unit (from now on, or with a backfill)"
+    )
+    [line] = in_words(differences(first, last), "backfill")
+    assert line.endswith("a new unit (backfill, as chosen)")
+    turned = OLD.replace(f"[{one}, {other}]", f"[{other}, {one}]")
+    assert turned != OLD
+    [line] = in_words(differences(last, identity_of(make(turned))))
+    assert line.startswith("channels.a.units.order: ['SkyMapProbability', 'slope'] -> ['slope'")

@@ -125,3 +125,31 @@ def test_an_absent_catalogue(make: Callable[[str], Any]) -> None:
     assert isinstance(caught.value, AmpelstreamError)
     for word in ("mine.yml", "NEDz", "ampelstream catalogs add"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file: nothing stands here; it must be keys with values"),
+        (b"- 1\n", "the file: this is something else; it must be keys with values"),
+        (b"\xff\xfe", "cannot be read: it is not text in UTF-8"),
+        (None, "cannot be read: Is a directory"),
+        (
+            GOOD.replace("[0, 5]", "[0, 80]").encode(),
+            "Set retention.objects to 140 or more",
+        ),
+    ],
+)
+def test_messages_are_no_words_of_a_library(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert words in str(caught.value)
+    assert "(got " not in str(caught.value)
+    assert "Errno" not in str(caught.value)

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampelstream.errors import ConfigError
-from ampelstream.topology.yamlloader import MAX_DEPTH, MAX_VALUES, read_yaml
+from ampelstream.topology.yamlloader import MAX_DEPTH, MAX_LENGTH, MAX_VALUES, read_yaml
 
 FILE = Path("mine.yml")
 LAUGHS = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
 )
 REFUSED = {
+    "one value": ("name: " + MAX_LENGTH * "x", r"mine\.yml has 5000006 characters, and may have 5"),
     "billion laughs": (LAUGHS, r"mine\.yml:5: .*more than 100000 values"),
     "an alias of itself": ("name: x\na: &x\n  - *x\n", r"mine\.yml:3: \*x stands within itself"),
     "a mapping in itself": ("a: &x {b: {c: *x}}", r"mine\.yml:1: \*x stands within itself"),

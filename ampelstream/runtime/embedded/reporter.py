@@ -35,6 +35,8 @@ def counts_of(accounting: Accounting) -> Counts:
         candidates=total("candidates"),
         sent=sum(total("reactions", rule, "sent") for rule in rules),
         dead_letters=total("dead_letters"),
+        refiltered=total("refiltered"),
+        backfilled=total("backfilled"),
     )
 
 

@@ -36,6 +36,8 @@ class Counts(msgspec.Struct, frozen=True):
         By all channels, by reason.
     sent
         Reactions that all sinks of their rule have.
+    refiltered, backfilled
+        Earlier alerts that were read again for changed filters; and those that these accepted.
     """
 
     alerts: int = 0
@@ -47,6 +49,8 @@ class Counts(msgspec.Struct, frozen=True):
     candidates: int = 0
     sent: int = 0
     dead_letters: int = 0
+    refiltered: int = 0
+    backfilled: int = 0
 
     def since(self, before: "Counts") -> "Counts":
         """What was counted after ``before``."""
@@ -178,6 +182,7 @@ def status_line(status: RunStatus) -> str:
     parts = (
         _received(status),
         _passed(status),
+        *_backfill(status),
         _candidates(status),
         _reactions(status),
         _letters(status),
@@ -217,6 +222,13 @@ def _passed(status: RunStatus) -> str:
     if of.failed:
         why.append(f"{of.failed} could not be handled")
     return f"{text}: {' and '.join(why)}" if why else text
+
+
+def _backfill(status: RunStatus) -> Iterator[str]:
+    """How a backfill goes on, while it does."""
+    new = status.new
+    if new.refiltered:
+        yield f"{new.refiltered} earlier alerts read again, {new.backfilled} of them accepted"
 
 
 def _candidates(status: RunStatus) -> str:

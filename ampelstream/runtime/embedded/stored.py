@@ -27,7 +27,12 @@ def stored_topology(state: Path, name: str) -> Identity:
     """
     path = state / name / "rocks"
     if not path.is_dir():
-        raise StateError(f"topology {name} has no state in {state}: there is no {path}")
+        found = sorted(one.parent.name for one in state.glob("*/rocks"))
+        there = f"it holds that of {', '.join(found)}" if found else "it holds none"
+        raise StateError(
+            f"topology {name} has no state in {state}; {there}. A topology is known by its name, "
+            "which `ampelstream run --state` makes a directory of"
+        )
     backend = RocksBackend(path, read_only=True)
     try:
         owner = owner_of(backend)

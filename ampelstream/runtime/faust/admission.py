@@ -179,7 +179,7 @@ class Admission:
             known = {one.content.digest for _, one in self._log.history}
             if self._content.digest in known and not roll_back:
                 raise self._replaced()
-            lines = list(in_words(check_word(current.content, self._content, word)))
+            lines = list(in_words(check_word(current.content, self._content, word), word))
         plan = await self._plan(current, word)
         record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
         if not await self._log.add(record) and self.superseded:
@@ -221,8 +221,9 @@ class Admission:
         since = datetime.fromtimestamp(current.at, UTC).isoformat(timespec="seconds")
         content = current.content
         return ConfigError(
-            f"topology {content.name} {self._content.version} with content {self._content.digest} "
-            f"was replaced: {content.version} with content {content.digest} is in force since "
+            f"topology {content.name}, version {self._content.version} with content "
+            f"{self._content.digest}, was replaced: "
+            f"version {content.version} with content {content.digest} is in force since "
             f"{since}. Start with that file, or with --roll-back to go back to this one"
         )
 

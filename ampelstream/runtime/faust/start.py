@@ -68,7 +68,7 @@ async def begin(
         The cluster refuses.
     """
     facts = {"name": topology.name, "version": topology.version, "hash": topology.hash}
-    incident(_LOG, logging.INFO, "topology", "the file that this worker was given", **facts)
+    incident(_LOG, logging.INFO, "topology", "its file is valid", **facts)
     directory = worker_directory(settings.state, topology.name, index)
     hold = partial(hold_directory, directory, patience=settings.grace + _MORE_PATIENCE)
     with _Stopped() as stop:

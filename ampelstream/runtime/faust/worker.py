@@ -111,8 +111,6 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        options = self._context.connection.client_options()
-        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         Watchdog(self._health, exit_process=self._hung).start()
         self._begin("heartbeat", self._beat())
         server = Server(
@@ -123,6 +121,8 @@ class Worker:
             port=self._context.port,
         )
         url = self._context.url(await server.start())
+        options = self._context.connection.client_options()
+        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         self._begin("start", self._start(outbox, url), may_end=True)
         stopping = [asyncio.create_task(one.wait()) for one in (self._stop, self._ended)]
         await asyncio.wait(stopping, return_when=asyncio.FIRST_COMPLETED)

@@ -12,7 +12,14 @@ from ampelstream.errors import AmpelstreamError, SourceError
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
-__all__ = ["UnreachableError", "open_admin", "open_consumer", "open_producer", "reaching"]
+__all__ = [
+    "UnreachableError",
+    "open_admin",
+    "open_consumer",
+    "open_producer",
+    "reaching",
+    "topic_names",
+]
 
 
 class UnreachableError(SourceError):
@@ -96,3 +103,13 @@ async def open_producer(connection: Connection, **options: Any) -> AsyncIterator
             yield client
         finally:
             await client.stop()
+
+
+async def topic_names(connection: Connection) -> set[str]:
+    """Names of all topics of a cluster; SourceError where it is away.
+
+    To be asked before a consumer reads a topic that may be missing: aiokafka would look for it
+    until its time is over.
+    """
+    async with open_admin(connection) as admin:
+        return {one["topic"] for one in await admin.describe_topics()}

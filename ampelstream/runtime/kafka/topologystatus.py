@@ -11,7 +11,7 @@ from ampelstream.codecs import own
 from ampelstream.errors import ConfigError, DecodeError
 from ampelstream.model.display import printable
 from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, unix_from_jd
-from ampelstream.runtime.kafka.clients import open_admin
+from ampelstream.runtime.kafka.clients import topic_names
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.export import count_waiting
 from ampelstream.runtime.kafka.groups import ClusterView, Reader, StepStatus, steps, viewed
@@ -272,8 +272,7 @@ def _event_time(value: bytes | None) -> float | None:
 
 async def found_topologies(connection: Connection) -> list[str]:
     """Names of the topologies that have topics on a cluster; SourceError where it is away."""
-    async with open_admin(connection) as admin:
-        topics = {one["topic"] for one in await admin.describe_topics()}
+    topics = await topic_names(connection)
     found = (re.fullmatch(r"ampel\.(.+)\.candidates", topic) for topic in topics)
     names = sorted(match[1] for match in found if match)
     return [name for name in names if TopicNames(name).detections in topics]

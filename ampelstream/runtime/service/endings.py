@@ -53,9 +53,17 @@ def say_why(log: logging.Logger, error: BaseException | None, *, step: str | Non
         log.critical("%s", what, extra={"incident": what}, exc_info=trace)
         return code
     event = "misconfigured" if code is ExitCode.CONFIGURATION else "failed"
-    what = Incident(event, "; ".join(_in_words(error).split("\n")), fields)
+    what = Incident(event, _one_line(_in_words(error)), fields)
     log.error("%s", what, extra={"incident": what})
     return code
+
+
+def _one_line(text: str) -> str:
+    """Its lines behind each other; what a line with a colon announces follows that."""
+    first, *others = (line.strip() for line in text.split("\n"))
+    for line in others:
+        first += f" {line}" if first.endswith(":") else f"; {line}"
+    return first
 
 
 def _in_words(error: BaseException | None) -> str:

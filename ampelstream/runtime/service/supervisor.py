@@ -203,7 +203,8 @@ class Supervisor:
             if code == ExitCode.SUPERSEDED:
                 self._tell(logging.INFO, "superseded", worker, "was taken over from", **facts)
             else:
-                self._tell(logging.ERROR, "hopeless", worker, "cannot be helped", **facts)
+                what = "ended with what no new start mends; all stop"
+                self._tell(logging.ERROR, "hopeless", worker, what, **facts)
             self._begin_stop()
         else:
             self._again(worker, "died", **facts)

@@ -73,6 +73,10 @@ def test_the_whole_line() -> None:
             "0 alerts (+0) and 0 notices (+0) in: nothing has come yet; 0 passed (+0); 0 revisions",
         ),
         (
+            {"new": Counts(refiltered=500, backfilled=7)},
+            "; 500 earlier alerts read again, 7 of them accepted; ",
+        ),
+        (
             {"event_time_jd": None},
             "; event time not known: no alert since the start; nothing waiting",
         ),

@@ -18,7 +18,7 @@ from ampelstream.model.announcement import Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.times import jd_from_iso, unix_from_jd
-from ampelstream.runtime.kafka import groups, topologystatus
+from ampelstream.runtime.kafka import clients, groups, topologystatus
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames
 from ampelstream.runtime.kafka.plan import all_names
@@ -140,7 +140,7 @@ def clusters(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> dict[str, Clu
     async def opened(connection: Connection, **_options: Any) -> AsyncIterator[Cluster]:
         yield known[connection.address]
 
-    for module, name in ((groups, "consumer"), (groups, "admin"), (topologystatus, "admin")):
+    for module, name in ((groups, "consumer"), (groups, "admin"), (clients, "admin")):
         monkeypatch.setattr(module, f"open_{name}", opened)
 
     async def waiting(*_args: Any, **_options: Any) -> int:

@@ -62,3 +62,10 @@ def test_it_is_said_in_one_line_and_a_defect_with_its_traceback(
     assert [one.levelno for one in caplog.records] == [logging.ERROR] * 3 + [logging.CRITICAL]
     assert crashed.exc_info is not None
     assert not any(one.exc_info for one in (wrong, full, cancelled))
+
+
+def test_lines_become_one_that_reads_well(caplog: pytest.LogCaptureFixture) -> None:
+    say_why(
+        logging.getLogger("ends"), ConfigError("for you to say:\n  a: 1 -> 2\n  b: 1 -> 3\nstart")
+    )
+    assert "for you to say: a: 1 -> 2; b: 1 -> 3; start" in caplog.text
