@@ -37,10 +37,13 @@ class Claim:
         Whether the state was in use before.
     changes
         How the topology differs from the one that used it last.
+    missed
+        Whether it took no part in the backfill that is asked for, or only in earlier ones.
     """
 
     used: bool
     changes: tuple[Difference, ...] = ()
+    missed: bool = False
 
     @property
     def refilters(self) -> bool:
@@ -90,7 +93,12 @@ def owner_of(state: Readable) -> Owner | None:
 
 
 def claim(
-    state: KeyValue, topology: Topology, inputs: str = "", *, word: Word | None = None
+    state: KeyValue,
+    topology: Topology,
+    inputs: str = "",
+    *,
+    word: Word | None = None,
+    backfill: str = "",
 ) -> Claim:
     """Mark a state as the topology's.
 
@@ -105,6 +113,8 @@ def claim(
         another content.
     word
         What was chosen for a change that asks for it.
+    backfill
+        Name of the backfill, where they are told apart by names.
 
     Raises
     ------
@@ -113,11 +123,11 @@ def claim(
         in a way that asks for a word.
     """
     content = identity_of(topology)
-    wanted = Owner(topology.name, content, inputs=inputs)
+    wanted = Owner(topology.name, content, inputs=inputs, backfill=backfill)
     known = owner_of(state)
     if known is None:
         state.put(keys.IDENTITY, encode(wanted))
-        return Claim(used=False)
+        return Claim(used=False, missed=bool(backfill))
     alike = (known.topology, known.format, known.finished) == (topology.name, FORMAT, False)
     same = known.content is not None and known.content.digest == content.digest
     if not alike or known.content is None or known.inputs != inputs or (inputs and not same):
@@ -129,7 +139,7 @@ def claim(
     changes = () if same else check_word(known.content, content, word)
     if known != wanted:
         state.put(keys.IDENTITY, encode(wanted))
-    return Claim(used=True, changes=changes)
+    return Claim(used=True, changes=changes, missed=known.backfill != backfill)
 
 
 def finish(state: KeyValue) -> None:

@@ -23,7 +23,9 @@ def changed(make_topology: Callable[[str], Topology]) -> Topology:
     return make_topology(WIDE.replace("{region: 0.99", "{alerts: {where: rb > 0.5}, region: 0.99"))
 
 
-def reopen(partition: Any, topology: Topology, since_jd: float | None = None) -> None:
+def reopen(
+    partition: Any, topology: Topology, since_jd: float | None = None, backfill: str = ""
+) -> None:
     """The worker comes back with a changed file, whose backfill reaches back so far."""
     partition.commit()
     partition.topology = topology
@@ -34,7 +36,7 @@ def reopen(partition: Any, topology: Topology, since_jd: float | None = None) ->
         Accounting().tally(),
         lambda: 0.0,
         word=Word.BACKFILL,
-        backfill=topology.filters,
+        backfill=backfill or topology.filters,
         since_jd=since_jd,
     )
     partition.objects.advance()
@@ -146,3 +148,32 @@ def test_a_failure_costs_only_its_object(
     assert "ZTF1" in letter.reason
     assert alerts(partition) == {"ZTF1": [1]}
     assert not partition.objects.pending
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_backfill_after_a_topology_that_the_partition_never_saw(
+    wide: Topology,
+    changed: Topology,
+    make_partition: Any,
+    make_detection: Any,
+    over: bool,  # noqa: FBT001  (a case)
+) -> None:
+    """Others went back meanwhile, and forward again, while this partition had no worker."""
+    partition = make_partition(wide)
+    partition.take(make_detection(candid=1))
+    reopen(partition, changed, backfill="first")
+    if over:
+        partition.take(Backfilled("first"))
+
+    def by(topology: Topology, candid: int, *, backfill: bool = False) -> Any:
+        one = make_detection(candid=candid, offset=candid)
+        return msgspec.structs.replace(one, filters=topology.filters, backfill=backfill)
+
+    reopen(partition, changed, backfill="second")
+    partition.take(by(wide, 2), by(changed, 3, backfill=True), Backfilled("first"))
+    assert partition.objects.awaits_backfill
+    partition.take(Backfilled("second"))
+    assert alerts(partition) == {"ZTF01": [3]}
+    reopen(partition, changed, backfill="second")
+    assert not partition.objects.awaits_backfill
+    assert alerts(partition) == {"ZTF01": [3]}

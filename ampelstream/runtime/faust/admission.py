@@ -94,10 +94,10 @@ class Admission:
 
         By then all have seen it, and they stop at the same moment as far as their clocks agree.
         """
-        current, longest = self._log.current, 2 * LOOK_SECONDS
-        if current is None:
+        since, longest = self._log.since, 2 * LOOK_SECONDS
+        if since is None:
             return 0.0
-        return min(max(current.at + longest - self._now(), 0.0), longest)
+        return min(max(since + longest - self._now(), 0.0), longest)
 
     async def is_superseded(self) -> bool:
         """Look whether another topology has come into force; no, where that cannot be seen now."""
@@ -125,8 +125,13 @@ class Admission:
             A cluster cannot be reached.
         """
         current = await self._log.read()
-        if current is None or self.superseded:
-            await self._accept(current, word, roll_back=roll_back)
+        while current is None or self.superseded:
+            if await self._accept(current, word, roll_back=roll_back):
+                return
+            replaced, current = current, self._log.current
+            # another record came first: one that only notes the end of a backfill hinders nobody
+            if self.superseded and not _alike(replaced, current):
+                raise self._replaced()
 
     async def alone(self) -> Accepted:
         """Wait until no consumer group has a member with another topology; gives what is in force.
@@ -138,6 +143,7 @@ class Admission:
         SourceError
             A cluster cannot be reached.
         """
+        await asyncio.sleep(self._until_all_show())
         said = 0.0
         while others := await self._others():
             if self._now() - said > _SAY_AGAIN_SECONDS:
@@ -169,7 +175,8 @@ class Admission:
         word: Word | None,
         *,
         roll_back: bool,
-    ) -> None:
+    ) -> bool:
+        """Add the record; whether it counts."""
         lines: list[str] = []
         if current is not None:
             known = {one.content.digest for _, one in self._log.history}
@@ -178,8 +185,8 @@ class Admission:
             lines = list(in_words(check_word(current.content, self._content, word)))
         plan = await self._plan(current, word)
         record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
-        if not await self._log.add(record) and self.superseded:
-            raise self._replaced()
+        if not await self._log.add(record):
+            return False
         content = self._content
         incident(
             _LOG,
@@ -191,6 +198,17 @@ class Admission:
             word=word,
             changes=lines,
         )
+        return True
+
+    def _until_all_show(self) -> float:
+        """How long nobody can be told to be alone after a topology was replaced [s].
+
+        One that was let in just before it was replaced may not have joined its groups yet. After
+        this time it has, or has seen that it was replaced.
+        """
+        if all(one.content.digest == self._content.digest for _, one in self._log.history):
+            return 0.0
+        return self.until_all_stop()
 
     async def _plan(self, current: Accepted | None, word: Word | None) -> BackfillPlan | None:
         """The backfill that goes on, or begins."""
@@ -198,8 +216,9 @@ class Admission:
             return None  # nothing was read before
         if current.content.filters == self._content.filters:
             return current.backfill
-        under_way = current.backfill is not None and not current.backfill.done
-        if word is Word.FROM_NOW_ON or (word is None and not under_way):
+        # without a word (a channel went) what was begun is begun anew, also where all has been read:
+        # partitions may have objects that are still to be brought over
+        if word is Word.FROM_NOW_ON or (word is None and current.backfill is None):
             return None
         if self.alerts is None:
             raise ConfigError(
@@ -214,7 +233,8 @@ class Admission:
         current = self._log.current
         if current is None:
             return ConfigError("the topology log is empty again; see that nobody deletes its topic")
-        since = datetime.fromtimestamp(current.at, UTC).isoformat(timespec="seconds")
+        at = self._log.since or current.at
+        since = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
         content = current.content
         return ConfigError(
             f"topology {content.name} {self._content.version} with content {self._content.digest} "
@@ -247,6 +267,13 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
     log = TopologyLog(own, names.topology_log)
     by = f"worker {context.index} of {socket.gethostname()}"
     return Admission(log, identity_of(topology), groups, alerts if reads else None, by=by)
+
+
+def _alike(one: Accepted | None, other: Accepted | None) -> bool:
+    """Whether both have the same topology."""
+    if one is None or other is None:
+        return one is other
+    return one.content.digest == other.content.digest
 
 
 async def _foreign(client: Any, group: str, ours: str) -> set[str]:

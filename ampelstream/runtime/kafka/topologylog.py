@@ -105,6 +105,16 @@ class TopologyLog:
         """Offset of what is in force; -1 without it."""
         return self.history[-1][0] if self.history else -1
 
+    @property
+    def since(self) -> float | None:
+        """When its content came into force [s, Unix time]: later records may only add to it."""
+        since: float | None = None
+        for _, one in reversed(self.history):
+            if one.content.digest != self.history[-1][1].content.digest:
+                break
+            since = one.at
+        return since
+
     async def read(self) -> Accepted | None:
         """Read all of it; gives what is in force.
 

@@ -1,0 +1,115 @@
+"""Who is let in, and when; with a topology log in memory."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from ampelstream.core.ownership import Word
+from ampelstream.errors import ConfigError
+from ampelstream.runtime.faust import admission as admission_module
+from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog, fold
+from ampelstream.topology import Identity
+
+NOW = 1_000.0
+
+
+def content(digest: str, *channels: str, where: str = "rb > 0.5") -> Identity:
+    spec = {"name": "mine", "channels": {one: {"alerts": where} for one in channels}, "react": []}
+    return Identity("mine", digest, digest, digest, where + str(channels), spec, {})
+
+
+class Log(TopologyLog):
+    """In memory; `meanwhile` is added before the next record that somebody adds."""
+
+    def __init__(self, *records: Accepted) -> None:
+        super().__init__(Connection(bootstrap=("nowhere:1",)), "log")
+        self.records = list(records)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def read(self) -> Accepted | None:
+        self.history = fold(enumerate(self.records))
+        return self.current
+
+    async def add(self, record: Accepted) -> bool:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        self.records.append(record)
+        return await self.read() == record
+
+
+OLD = content("old", "a", "b")
+NEW = content("new", "a", "b", where="rb > 0.9")
+LESS = content("less", "a")
+
+
+def admission(log: Log, of: Identity, now: float = NOW) -> Admission:
+    return Admission(log, of, (), [], now=lambda: now)
+
+
+def test_a_note_that_comes_first_refuses_nobody() -> None:
+    plan = BackfillPlan("x", OLD.filters)
+    log = Log(Accepted(OLD, -1, 0.0, backfill=plan))
+
+    def note() -> None:
+        done = msgspec.structs.replace(plan, done=True)
+        log.records.append(Accepted(OLD, 0, 5.0, backfill=done))
+
+    log.meanwhile = note
+    asyncio.run(admission(log, NEW).accept(Word.FROM_NOW_ON))
+    assert log.current is not None
+    assert log.current.content == NEW
+
+
+def test_another_file_that_comes_first_does() -> None:
+    log = Log(Accepted(OLD, -1, 0.0))
+    log.meanwhile = lambda: log.records.append(Accepted(LESS, 0, 5.0))
+    with pytest.raises(ConfigError, match="was replaced: less"):
+        asyncio.run(admission(log, NEW).accept(Word.FROM_NOW_ON))
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_channel_that_goes_does_not_end_a_backfill(done: bool) -> None:  # noqa: FBT001  (a case)
+    """Nor one that was read, since objects may still be brought over."""
+    log = Log(Accepted(OLD, -1, 0.0, backfill=BackfillPlan("x", OLD.filters, done=done)))
+    asyncio.run(admission(log, LESS).accept(None))
+    assert log.current is not None
+    assert log.current.backfill is not None
+    assert log.current.backfill.id != "x"
+
+
+def test_what_came_into_force_later_is_known_by_its_first_record() -> None:
+    log = Log(Accepted(OLD, -1, 1.0), Accepted(NEW, 0, 2.0), Accepted(NEW, 1, 3.0))
+    assert log.since is None
+    asyncio.run(log.read())
+    assert log.since == 2.0
+
+
+@pytest.mark.parametrize(
+    ("records", "wait"),
+    [
+        ((Accepted(NEW, -1, NOW),), 0.0),
+        ((Accepted(OLD, -1, 0.0), Accepted(NEW, 0, NOW - 1.0)), 2 * LOOK_SECONDS - 1.0),
+        ((Accepted(OLD, -1, 0.0), Accepted(NEW, 0, NOW - 60.0), Accepted(NEW, 1, NOW)), 0.0),
+    ],
+)
+def test_who_was_let_in_just_before_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, records: tuple[Accepted, ...], wait: float
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(admission_module.asyncio, "sleep", sleep)
+    log = Log(*records)
+
+    async def alone() -> None:
+        await log.read()
+        await admission(log, NEW).alone()
+
+    asyncio.run(alone())
+    assert slept == [wait]
