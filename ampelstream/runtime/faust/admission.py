@@ -216,8 +216,8 @@ class Admission:
             return None  # nothing was read before
         if current.content.filters == self._content.filters:
             return current.backfill
-        # without a word (a channel went) what was begun is begun anew, also where all has been read:
-        # partitions may have objects that are still to be brought over
+        # without a word (a channel went) what was begun is begun anew, also where all has been
+        # read: partitions may have objects that are still to be brought over
         if word is Word.FROM_NOW_ON or (word is None and current.backfill is None):
             return None
         if self.alerts is None:

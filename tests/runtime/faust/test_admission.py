@@ -8,7 +8,6 @@ import pytest
 
 from ampelstream.core.ownership import Word
 from ampelstream.errors import ConfigError
-from ampelstream.runtime.faust import admission as admission_module
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog, fold
@@ -104,7 +103,7 @@ def test_who_was_let_in_just_before_is_waited_for(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(admission_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     log = Log(*records)
 
     async def alone() -> None:
