@@ -60,6 +60,9 @@ class Admission:
         Consumer groups of the topology, each with its cluster.
     alerts
         Where alerts are read; None where this worker does not read them.
+    objects
+        Which of the groups has offsets only where the topology worked before, on the topics that
+        there are now.
     by
         Name of the worker, for people who read the log.
     now
@@ -73,6 +76,7 @@ class Admission:
         groups: Iterable[tuple[str, Connection]],
         alerts: Sequence[Input] | None,
         *,
+        objects: tuple[str, Connection] | None = None,
         by: str = "",
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -80,6 +84,7 @@ class Admission:
         self._content = content
         self._groups = tuple(groups)
         self.alerts = alerts
+        self._objects = objects
         self._by = by
         self._now = now
 
@@ -120,7 +125,8 @@ class Admission:
         Raises
         ------
         ConfigError
-            A word is missing; or the file was replaced, also just now by somebody else.
+            A word is missing, also where the log is empty and the topology worked before; or the
+            file was replaced, also just now by somebody else.
         SourceError
             A cluster cannot be reached.
         """
@@ -183,6 +189,15 @@ class Admission:
             if self._content.digest in known and not roll_back:
                 raise self._replaced()
             lines = list(in_words(check_word(current.content, self._content, word)))
+        elif await self._worked_before():
+            if word is None:
+                raise ConfigError(
+                    f"topology {self._content.name} has worked here before, and the topology log "
+                    "does not say with which file: its topic was made anew, or an earlier version "
+                    "of ampelstream worked. Start with --from-now-on (also where the file is the "
+                    "same) or, if filters or channels may be others, with --backfill"
+                )
+            lines = ["not known: the topology log was empty"]
         plan = await self._plan(current, word)
         record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
         if not await self._log.add(record):
@@ -212,13 +227,14 @@ class Admission:
 
     async def _plan(self, current: Accepted | None, word: Word | None) -> BackfillPlan | None:
         """The backfill that goes on, or begins."""
-        if current is None:
+        before = None if current is None else current.backfill
+        if current is None and not await self._worked_before():
             return None  # nothing was read before
-        if current.content.filters == self._content.filters:
-            return current.backfill
+        if current is not None and current.content.filters == self._content.filters:
+            return before
         # without a word (a channel went) what was begun is begun anew, also where all has been
         # read: partitions may have objects that are still to be brought over
-        if word is Word.FROM_NOW_ON or (word is None and current.backfill is None):
+        if word is Word.FROM_NOW_ON or (word is None and before is None):
             return None
         if self.alerts is None:
             raise ConfigError(
@@ -226,8 +242,18 @@ class Admission:
                 "one that runs the ingest step, and start that first"
             )
         filters = self._content.filters
-        name = f"{filters}-{self._log.offset}"
+        # with the time: offsets begin anew where the topic of the log is made anew
+        name = f"{filters}-{self._log.offset}-{self._now():.0f}"
         return BackfillPlan(name, filters, await _since(self.alerts))
+
+    async def _worked_before(self) -> bool:
+        """Whether workers have committed something on the topics that there are now."""
+        if self._objects is None:
+            return False
+        group, connection = self._objects
+        async with open_admin(connection) as client:
+            found = await client.list_consumer_group_offsets(group)
+        return any(one.offset > 0 for one in found.values())
 
     def _replaced(self) -> ConfigError:
         current = self._log.current
@@ -266,7 +292,11 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
     alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
     log = TopologyLog(own, names.topology_log)
     by = f"worker {context.index} of {socket.gethostname()}"
-    return Admission(log, identity_of(topology), groups, alerts if reads else None, by=by)
+    return Admission(
+        *(log, identity_of(topology), groups, alerts if reads else None),
+        objects=(names.app(OBJECTS), own),
+        by=by,
+    )
 
 
 def _alike(one: Accepted | None, other: Accepted | None) -> bool:

@@ -49,6 +49,14 @@ def admission(log: Log, of: Identity, now: float = NOW) -> Admission:
     return Admission(log, of, (), [], now=lambda: now)
 
 
+@pytest.fixture
+def worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def worked_before(_self: Admission) -> bool:
+        return True
+
+    monkeypatch.setattr(Admission, "_worked_before", worked_before)
+
+
 def test_a_note_that_comes_first_refuses_nobody() -> None:
     plan = BackfillPlan("x", OLD.filters)
     log = Log(Accepted(OLD, -1, 0.0, backfill=plan))
@@ -78,6 +86,28 @@ def test_a_channel_that_goes_does_not_end_a_backfill(done: bool) -> None:  # noq
     assert log.current is not None
     assert log.current.backfill is not None
     assert log.current.backfill.id != "x"
+
+
+@pytest.mark.usefixtures("worked")
+def test_an_empty_log_of_a_topology_that_worked_asks_for_a_word() -> None:
+    log = Log()
+    with pytest.raises(ConfigError, match="does not say with which file"):
+        asyncio.run(admission(log, OLD).accept(None))
+    assert not log.records
+    asyncio.run(admission(log, OLD).accept(Word.BACKFILL))
+    assert log.current is not None
+    assert log.current.backfill is not None
+    log = Log()
+    asyncio.run(admission(log, OLD).accept(Word.FROM_NOW_ON))
+    assert log.current is not None
+    assert log.current.backfill is None
+
+
+def test_an_empty_log_of_a_new_topology_asks_for_nothing() -> None:
+    log = Log()
+    asyncio.run(admission(log, OLD).accept(None))
+    assert log.current is not None
+    assert log.current.backfill is None
 
 
 def test_what_came_into_force_later_is_known_by_its_first_record() -> None:
