@@ -104,6 +104,8 @@ class Ingest:
             self._tally.count("received", "parked" if record.since else record.stream)
             if died:
                 outputs.append(self._failed(record, "ingest", Failure(WORKER_DIED, died)))
+            elif record.fault and self._backfill:
+                pass  # it became a dead letter when it was new
             elif record.fault:
                 outputs.append(self._failed(record, "read", Failure("SourceError", record.fault)))
             elif record.stream == "alerts":

@@ -109,8 +109,6 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        options = self._context.connection.client_options()
-        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         Watchdog(self._health, exit_process=self._hung).start()
         self._begin("heartbeat", self._beat())
         server = Server(
@@ -121,6 +119,9 @@ class Worker:
             port=self._context.port,
         )
         url = self._context.url(await server.start())
+        # behind what fails where a port is in use: a producer that nobody closes complains
+        options = self._context.connection.client_options()
+        outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         self._begin("start", self._start(outbox, url), may_end=True)
         stopping = [asyncio.create_task(one.wait()) for one in (self._stop, self._ended)]
         await asyncio.wait(stopping, return_when=asyncio.FIRST_COMPLETED)
