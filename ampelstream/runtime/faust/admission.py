@@ -131,6 +131,9 @@ class Admission:
             A cluster cannot be reached.
         """
         current = await self._log.read()
+        if current is not None and not self.superseded and word not in {None, current.word}:
+            text = f"--{word} changes nothing: the topology is in force, and was begun without it"
+            incident(_LOG, logging.INFO, "word_unused", text, begun_with=current.word)
         while current is None or self.superseded:
             if await self._accept(current, word, roll_back=roll_back):
                 return

@@ -88,6 +88,16 @@ def test_a_channel_that_goes_does_not_end_a_backfill(done: bool) -> None:  # noq
     assert log.current.backfill.id != "x"
 
 
+def test_a_word_that_comes_too_late_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    log = Log(Accepted(OLD, -1, 0.0, word=Word.FROM_NOW_ON))
+    asyncio.run(admission(log, OLD).accept(Word.FROM_NOW_ON))
+    asyncio.run(admission(log, OLD).accept(None))
+    assert not caplog.records
+    asyncio.run(admission(log, OLD).accept(Word.BACKFILL))
+    assert "--backfill changes nothing" in caplog.text
+
+
 @pytest.mark.usefixtures("worked")
 def test_an_empty_log_of_a_topology_that_worked_asks_for_a_word() -> None:
     log = Log()
