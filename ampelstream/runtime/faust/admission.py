@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Time between two looks at the log, or for others [s]."""
 _SAY_AGAIN_SECONDS = 30.0
+_FIRST_SECONDS = 15.0
+"""For how long the first record of a partition is waited for, that offsets say is there [s]."""
 _CLIENT = "ampelstream-"
 
 
@@ -356,5 +358,9 @@ async def _begin(client: Any, place: TopicPartition) -> list[float]:
         return [jd_from_unix(time.time())]  # nothing is left
     client.assign([place])
     client.seek(place, first)
-    record = await client.getone(place)
+    try:
+        async with asyncio.timeout(_FIRST_SECONDS):
+            record = await client.getone(place)
+    except TimeoutError:  # only marks of transactions are left, which no client is given
+        return [jd_from_unix(time.time())]
     return [jd_from_unix(float(record.timestamp) / 1000)]

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
 
 from ampelstream.core.ownership import Word
 from ampelstream.errors import ConfigError
+from ampelstream.runtime.faust import admission as admission_module
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog, fold
@@ -152,3 +154,35 @@ def test_who_was_let_in_just_before_is_waited_for(
 
     asyncio.run(alone())
     assert slept == [wait]
+
+
+class OnlyMarks:
+    """Client of a partition where retention left only marks of transactions."""
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 7)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 8)
+
+    def assign(self, _places: list[TopicPartition]) -> None:
+        """As the client does."""
+
+    def seek(self, _place: TopicPartition, _offset: int) -> None:
+        """As the client does."""
+
+    async def getone(self, _place: TopicPartition) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_partition_that_holds_only_marks_does_not_hold_up_a_backfill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission_module, "_FIRST_SECONDS", 0.01)
+
+    async def begin() -> list[float]:
+        async with asyncio.timeout(5.0):
+            return await admission_module._begin(OnlyMarks(), TopicPartition("alerts", 0))
+
+    [since] = asyncio.run(begin())
+    assert since > 2461000.0  # nothing that is older than now was read again
