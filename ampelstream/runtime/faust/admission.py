@@ -88,13 +88,15 @@ class Admission:
         self.alerts = alerts
         self._objects = objects
         self._by = by
+        self._let_in: int | None = None
         self._now = now
 
     @property
     def superseded(self) -> bool:
-        """Whether another topology is in force."""
-        current = self._log.current
-        return current is not None and current.content.digest != self._content.digest
+        """Whether another topology is in force, or was since this worker was let in."""
+        since = self._log.offset if self._let_in is None else self._let_in
+        later = (one for offset, one in self._log.history if offset >= since)
+        return any(one.content.digest != self._content.digest for one in later)
 
     def until_all_stop(self) -> float:
         """How long a worker goes on whose topology is in force no longer [s].
@@ -165,6 +167,7 @@ class Admission:
         accepted = await self._log.read()
         if accepted is None or self.superseded:
             raise self._replaced()
+        self._let_in = self._log.offset
         return accepted
 
     async def note_backfilled(self) -> None:

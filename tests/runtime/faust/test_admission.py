@@ -122,6 +122,22 @@ def test_an_empty_log_of_a_new_topology_asks_for_nothing() -> None:
     assert log.current.backfill is None
 
 
+def test_who_missed_that_there_was_another_topology_stops_all_the_same() -> None:
+    """The one that is in force again may have a backfill of which this worker knows nothing."""
+    log = Log(Accepted(OLD, -1, 0.0))
+    worker = admission(log, OLD)
+
+    async def superseded() -> list[bool]:
+        await log.read()
+        await worker.alone()
+        log.records.append(Accepted(OLD, 0, 1.0))  # the end of a backfill is noted
+        seen = [await worker.is_superseded()]
+        log.records += [Accepted(NEW, 1, 2.0), Accepted(OLD, 2, 3.0)]
+        return [*seen, await worker.is_superseded()]
+
+    assert asyncio.run(superseded()) == [False, True]
+
+
 def test_what_came_into_force_later_is_known_by_its_first_record() -> None:
     log = Log(Accepted(OLD, -1, 1.0), Accepted(NEW, 0, 2.0), Accepted(NEW, 1, 3.0))
     assert log.since is None
