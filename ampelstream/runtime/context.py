@@ -114,8 +114,8 @@ async def open_context(
     connection = load_connection(settings.broker or "")
     # by default the topics ampel.NAME.alerts and ampel.NAME.notices of our own cluster
     sources = load_sources(settings.sources) if settings.sources else default_sources(names)
-    partitions = await verify(connection, names, sources, create=create)
-    context = WorkerContext(settings, index, connection, sources, partitions, names.topology)
+    found = await verify(connection, names, sources, create=create, partitions=partitions)
+    context = WorkerContext(settings, index, connection, sources, found, names.topology)
     _say_old(context)
     return context
 
