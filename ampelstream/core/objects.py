@@ -94,7 +94,7 @@ class Objects:
         in_hand: InHand | None = None,
         at_once: int = 1,
     ) -> None:
-        claimed = claim(state, topology, inputs, word=word)
+        claimed = claim(state, topology, inputs, word=word, backfill=backfill)
         self.events = EventStore(topology, state, maps)
         self.store = ObjectStore(topology, state, self.events)
         self._topology = topology
@@ -114,7 +114,9 @@ class Objects:
         # whose beginning was cut short, so that shadows of the one before may be left
         other = claimed.filters_differ or self._refiltering.filters != topology.filters
         stale = self._refiltering.filters != "" and other
-        wanted = word is Word.BACKFILL and (claimed.refilters or not claimed.used)
+        # missed: this partition never saw the topology that was in force in between
+        asked = claimed.refilters or not claimed.used or claimed.missed
+        wanted = word is Word.BACKFILL and asked
         if wanted or (stale and word is not Word.FROM_NOW_ON):
             self._refiltering.begin(backfill, topology.filters, since_jd)
         elif (stale or claimed.refilters) and not self._refiltering.pending:

@@ -39,11 +39,14 @@ class Claim:
         How the topology differs from the one that used it last.
     filters_differ
         Whether the two have other filters; also where that asks for no word, since a channel went.
+    missed
+        Whether it took no part in the backfill that is asked for, or only in earlier ones.
     """
 
     used: bool
     changes: tuple[Difference, ...] = ()
     filters_differ: bool = False
+    missed: bool = False
 
     @property
     def refilters(self) -> bool:
@@ -93,7 +96,12 @@ def owner_of(state: Readable) -> Owner | None:
 
 
 def claim(
-    state: KeyValue, topology: Topology, inputs: str = "", *, word: Word | None = None
+    state: KeyValue,
+    topology: Topology,
+    inputs: str = "",
+    *,
+    word: Word | None = None,
+    backfill: str = "",
 ) -> Claim:
     """Mark a state as the topology's.
 
@@ -108,6 +116,8 @@ def claim(
         another content.
     word
         What was chosen for a change that asks for it.
+    backfill
+        Name of the backfill, where they are told apart by names.
 
     Raises
     ------
@@ -116,11 +126,11 @@ def claim(
         in a way that asks for a word.
     """
     content = identity_of(topology)
-    wanted = Owner(topology.name, content, inputs=inputs)
+    wanted = Owner(topology.name, content, inputs=inputs, backfill=backfill)
     known = owner_of(state)
     if known is None:
         state.put(keys.IDENTITY, encode(wanted))
-        return Claim(used=False)
+        return Claim(used=False, missed=bool(backfill))
     alike = (known.topology, known.format, known.finished) == (topology.name, FORMAT, False)
     same = known.content is not None and known.content.digest == content.digest
     if not alike or known.content is None or known.inputs != inputs or (inputs and not same):
@@ -132,8 +142,12 @@ def claim(
     changes = () if same else check_word(known.content, content, word)
     if known != wanted:
         state.put(keys.IDENTITY, encode(wanted))
-    differ = known.content.filters != content.filters
-    return Claim(used=True, changes=changes, filters_differ=differ)
+    return Claim(
+        used=True,
+        changes=changes,
+        filters_differ=known.content.filters != content.filters,
+        missed=known.backfill != backfill,
+    )
 
 
 def finish(state: KeyValue) -> None:

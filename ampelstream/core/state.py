@@ -159,6 +159,8 @@ class Owner(msgspec.Struct):
         Digest of the names of a replay's inputs; empty otherwise.
     finished
         Whether a replay came to its end.
+    backfill
+        Name of the last backfill that the state took part in, or takes part in; may be empty.
     """
 
     topology: str
@@ -166,6 +168,7 @@ class Owner(msgspec.Struct):
     format: int = FORMAT
     inputs: str = ""
     finished: bool = False
+    backfill: str = ""
 
 
 class Backfill(msgspec.Struct, frozen=True):

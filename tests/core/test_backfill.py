@@ -27,7 +27,9 @@ def changed(make_topology: Callable[[str], Topology]) -> Topology:
     return make_topology(WIDE.replace("{region: 0.99", "{alerts: {where: rb > 0.5}, region: 0.99"))
 
 
-def reopen(partition: Any, topology: Topology, since_jd: float | None = None) -> None:
+def reopen(
+    partition: Any, topology: Topology, since_jd: float | None = None, backfill: str = ""
+) -> None:
     """The worker comes back with a changed file, whose backfill reaches back so far."""
     partition.commit()
     partition.topology = topology
@@ -38,7 +40,7 @@ def reopen(partition: Any, topology: Topology, since_jd: float | None = None) ->
         Accounting().tally(),
         lambda: 0.0,
         word=Word.BACKFILL,
-        backfill=topology.filters,
+        backfill=backfill or topology.filters,
         since_jd=since_jd,
     )
     partition.objects.advance()
@@ -179,7 +181,12 @@ def test_a_commit_that_was_cut_short_loses_no_object_that_is_brought_over(
         partition.backend = backend
         partition.state = Transaction(backend)
         partition.objects = Objects(
-            changed, partition.state, Accounting().tally(), lambda: 0.0, word=Word.BACKFILL
+            changed,
+            partition.state,
+            Accounting().tally(),
+            lambda: 0.0,
+            word=Word.BACKFILL,
+            backfill=changed.filters,
         )
         outputs = [one.value for one in partition.objects.advance()]
         assert alerts(partition) == expected, ordered[:length]
@@ -296,3 +303,32 @@ def test_what_was_read_is_brought_over_also_under_the_next_topology(
     partition.objects = objects
     assert alerts(partition) == {"ZTF0": [2, 4], "ZTF1": [1, 3, 5]}
     assert not objects.pending
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_backfill_after_a_topology_that_the_partition_never_saw(
+    wide: Topology,
+    changed: Topology,
+    make_partition: Any,
+    make_detection: Any,
+    over: bool,  # noqa: FBT001  (a case)
+) -> None:
+    """Others went back meanwhile, and forward again, while this partition had no worker."""
+    partition = make_partition(wide)
+    partition.take(make_detection(candid=1))
+    reopen(partition, changed, backfill="first")
+    if over:
+        partition.take(Backfilled("first"))
+
+    def by(topology: Topology, candid: int, *, backfill: bool = False) -> Any:
+        one = make_detection(candid=candid, offset=candid)
+        return msgspec.structs.replace(one, filters=topology.filters, backfill=backfill)
+
+    reopen(partition, changed, backfill="second")
+    partition.take(by(wide, 2), by(changed, 3, backfill=True), Backfilled("first"))
+    assert partition.objects.awaits_backfill
+    partition.take(Backfilled("second"))
+    assert alerts(partition) == {"ZTF01": [3]}
+    reopen(partition, changed, backfill="second")
+    assert not partition.objects.awaits_backfill
+    assert alerts(partition) == {"ZTF01": [3]}

@@ -128,6 +128,13 @@ def test_what_a_source_could_not_read_is_a_dead_letter(wide: Topology) -> None:
     assert adds_up(accounting)
 
 
+def test_it_makes_no_second_dead_letter_in_a_backfill(wide: Topology) -> None:
+    where = Coordinates("night.avro", 0, 3)
+    record = SourceRecord(where, "alerts", b"rest", "night.avro", fault="breaks off in block 4")
+    again = Ingest(wide, Accounting().tally(), lambda: NOW, backfill=True)
+    assert again.process([record]) == []
+
+
 def test_a_row_that_cannot_be_kept_is_a_dead_letter_all_the_same(wide: Topology) -> None:
     deep: Any = {}
     for _ in range(600):

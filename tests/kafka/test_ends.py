@@ -78,6 +78,7 @@ def test_a_port_in_use_and_a_file_with_other_partitions_are_configuration(
     try:
         assert other.process.wait(60) == 78
         assert "cannot listen on" in incidents(other, "misconfigured")[0]["message"]
+        assert not other.said("Unclosed")
         small.topology.write_text(small.topology.read_text() + "kafka: {partitions: 4}\n")
         other = small.worker(index=6, log="partitions")
         assert other.process.wait(60) == 78

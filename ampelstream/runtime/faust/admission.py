@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Time between two looks at the log, or for others [s]."""
 _SAY_AGAIN_SECONDS = 30.0
+_FIRST_SECONDS = 15.0
+"""For how long the first record of a partition is waited for, that offsets say is there [s]."""
 _CLIENT = "ampelstream-"
 
 
@@ -62,6 +64,9 @@ class Admission:
         Consumer groups of the topology, each with its cluster.
     alerts
         Where alerts are read; None where this worker does not read them.
+    objects
+        Which of the groups has offsets only where the topology worked before, on the topics that
+        there are now.
     by
         Name of the worker, for people who read the log.
     now
@@ -76,6 +81,7 @@ class Admission:
         groups: Iterable[tuple[str, Connection]],
         alerts: Sequence[Input] | None,
         *,
+        objects: tuple[str, Connection] | None = None,
         by: str = "",
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -84,24 +90,27 @@ class Admission:
         self._own = own
         self._groups = tuple(groups)
         self.alerts = alerts
+        self._objects = objects
         self._by = by
+        self._let_in: int | None = None
         self._now = now
 
     @property
     def superseded(self) -> bool:
-        """Whether another topology is in force."""
-        current = self._log.current
-        return current is not None and current.content.digest != self._content.digest
+        """Whether another topology is in force, or was since this worker was let in."""
+        since = self._log.offset if self._let_in is None else self._let_in
+        later = (one for offset, one in self._log.history if offset >= since)
+        return any(one.content.digest != self._content.digest for one in later)
 
     def until_all_stop(self) -> float:
         """How long a worker goes on whose topology is in force no longer [s].
 
         By then all have seen it, and they stop at the same moment as far as their clocks agree.
         """
-        current, longest = self._log.current, 2 * LOOK_SECONDS
-        if current is None:
+        since, longest = self._log.since, 2 * LOOK_SECONDS
+        if since is None:
             return 0.0
-        return min(max(current.at + longest - self._now(), 0.0), longest)
+        return min(max(since + longest - self._now(), 0.0), longest)
 
     async def is_superseded(self) -> bool:
         """Look whether another topology has come into force; no, where that cannot be seen now."""
@@ -124,13 +133,22 @@ class Admission:
         Raises
         ------
         ConfigError
-            A word is missing; or the file was replaced, also just now by somebody else.
+            A word is missing, also where the log is empty and the topology worked before; or the
+            file was replaced, also just now by somebody else.
         SourceError
             A cluster cannot be reached.
         """
         current = await self._log.read()
-        if current is None or self.superseded:
-            await self._accept(current, word, roll_back=roll_back)
+        if current is not None and not self.superseded and word not in {None, current.word}:
+            text = f"--{word} changes nothing: the topology is in force, and was begun without it"
+            incident(_LOG, logging.INFO, "word_unused", text, begun_with=current.word)
+        while current is None or self.superseded:
+            if await self._accept(current, word, roll_back=roll_back):
+                return
+            replaced, current = current, self._log.current
+            # another record came first: one that only notes the end of a backfill hinders nobody
+            if self.superseded and not _alike(replaced, current):
+                raise self._replaced()
 
     async def alone(self) -> Accepted:
         """Wait until no consumer group has a member with another topology; gives what is in force.
@@ -142,6 +160,7 @@ class Admission:
         SourceError
             Our cluster refuses, or cannot be reached. Another's that is away is not waited for.
         """
+        await asyncio.sleep(self._until_all_show())
         said = 0.0
         while others := await self._others():
             if self._now() - said > _SAY_AGAIN_SECONDS:
@@ -152,6 +171,7 @@ class Admission:
         accepted = await self._log.read()
         if accepted is None or self.superseded:
             raise self._replaced()
+        self._let_in = self._log.offset
         return accepted
 
     async def note_backfilled(self) -> None:
@@ -173,17 +193,27 @@ class Admission:
         word: Word | None,
         *,
         roll_back: bool,
-    ) -> None:
+    ) -> bool:
+        """Add the record; whether it counts."""
         lines: list[str] = []
         if current is not None:
             known = {one.content.digest for _, one in self._log.history}
             if self._content.digest in known and not roll_back:
                 raise self._replaced()
             lines = list(in_words(check_word(current.content, self._content, word), word))
+        elif await self._worked_before():
+            if word is None:
+                raise ConfigError(
+                    f"topology {self._content.name} has worked here before, and the topology log "
+                    "does not say with which file: its topic was made anew, or an earlier version "
+                    "of ampelstream worked. Start with --from-now-on (also where the file is the "
+                    "same) or, if filters or channels may be others, with --backfill"
+                )
+            lines = ["not known: the topology log was empty"]
         plan = await self._plan(current, word)
         record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
-        if not await self._log.add(record) and self.superseded:
-            raise self._replaced()
+        if not await self._log.add(record):
+            return False
         content = self._content
         incident(
             _LOG,
@@ -195,15 +225,28 @@ class Admission:
             word=word,
             changes=lines,
         )
+        return True
+
+    def _until_all_show(self) -> float:
+        """How long nobody can be told to be alone after a topology was replaced [s].
+
+        One that was let in just before it was replaced may not have joined its groups yet. After
+        this time it has, or has seen that it was replaced.
+        """
+        if all(one.content.digest == self._content.digest for _, one in self._log.history):
+            return 0.0
+        return self.until_all_stop()
 
     async def _plan(self, current: Accepted | None, word: Word | None) -> BackfillPlan | None:
         """The backfill that goes on, or begins."""
-        if current is None:
+        before = None if current is None else current.backfill
+        if current is None and not await self._worked_before():
             return None  # nothing was read before
-        if current.content.filters == self._content.filters:
-            return current.backfill
-        under_way = current.backfill is not None and not current.backfill.done
-        if word is Word.FROM_NOW_ON or (word is None and not under_way):
+        if current is not None and current.content.filters == self._content.filters:
+            return before
+        # without a word (a channel went) what was begun is begun anew, also where all has been
+        # read: partitions may have objects that are still to be brought over
+        if word is Word.FROM_NOW_ON or (word is None and before is None):
             return None
         if self.alerts is None:
             raise ConfigError(
@@ -211,14 +254,25 @@ class Admission:
                 "one that runs the ingest step, and start that first"
             )
         filters = self._content.filters
-        name = f"{filters}-{self._log.offset}"
+        # with the time: offsets begin anew where the topic of the log is made anew
+        name = f"{filters}-{self._log.offset}-{self._now():.0f}"
         return BackfillPlan(name, filters, await _since(self.alerts))
+
+    async def _worked_before(self) -> bool:
+        """Whether workers have committed something on the topics that there are now."""
+        if self._objects is None:
+            return False
+        group, connection = self._objects
+        async with open_admin(connection) as client:
+            found = await client.list_consumer_group_offsets(group)
+        return any(one.offset > 0 for one in found.values())
 
     def _replaced(self) -> ConfigError:
         current = self._log.current
         if current is None:
             return ConfigError("the topology log is empty again; see that nobody deletes its topic")
-        since = datetime.fromtimestamp(current.at, UTC).isoformat(timespec="seconds")
+        at = self._log.since or current.at
+        since = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
         content = current.content
         return ConfigError(
             f"topology {content.name}, version {self._content.version} with content "
@@ -261,7 +315,18 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
     alerts = [one for one in inputs if one.stream == "alerts" and not one.parked]
     log = TopologyLog(own, names.topology_log)
     by = f"worker {context.index} of {socket.gethostname()}"
-    return Admission(log, identity_of(topology), own, groups, alerts if reads else None, by=by)
+    return Admission(
+        *(log, identity_of(topology), own, groups, alerts if reads else None),
+        objects=(names.app(OBJECTS), own),
+        by=by,
+    )
+
+
+def _alike(one: Accepted | None, other: Accepted | None) -> bool:
+    """Whether both have the same topology."""
+    if one is None or other is None:
+        return one is other
+    return one.content.digest == other.content.digest
 
 
 async def _foreign(client: Any, group: str, ours: str) -> set[str]:
@@ -309,5 +374,9 @@ async def _begin(client: Any, place: TopicPartition) -> list[float]:
         return [jd_from_unix(time.time())]  # nothing is left
     client.assign([place])
     client.seek(place, first)
-    record = await client.getone(place)
+    try:
+        async with asyncio.timeout(_FIRST_SECONDS):
+            record = await client.getone(place)
+    except TimeoutError:  # only marks of transactions are left, which no client is given
+        return [jd_from_unix(time.time())]
     return [jd_from_unix(float(record.timestamp) / 1000)]

@@ -121,6 +121,7 @@ class Worker:
             port=self._context.port,
         )
         url = self._context.url(await server.start())
+        # behind what fails where a port is in use: a producer that nobody closes complains
         options = self._context.connection.client_options()
         outbox = Outbox(options, request_timeout_seconds=self._settings.produce_timeout)
         self._begin("start", self._start(outbox, url), may_end=True)

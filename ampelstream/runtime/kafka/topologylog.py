@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from ampelstream.core.ownership import Word
-from ampelstream.errors import StateError
+from ampelstream.errors import ConfigError
 from ampelstream.runtime.kafka.clients import open_consumer, open_producer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.topology import Identity
@@ -105,6 +105,16 @@ class TopologyLog:
         """Offset of what is in force; -1 without it."""
         return self.history[-1][0] if self.history else -1
 
+    @property
+    def since(self) -> float | None:
+        """When its content came into force [s, Unix time]: later records may only add to it."""
+        since: float | None = None
+        for _, one in reversed(self.history):
+            if one.content.digest != self.history[-1][1].content.digest:
+                break
+            since = one.at
+        return since
+
     async def read(self) -> Accepted | None:
         """Read all of it; gives what is in force.
 
@@ -112,7 +122,7 @@ class TopologyLog:
         ------
         SourceError
             The cluster cannot be reached.
-        StateError
+        ConfigError
             A record is none of ours.
         """
         place = TopicPartition(self._topic, 0)
@@ -150,7 +160,7 @@ class TopologyLog:
         try:
             return _DECODER.decode(value)
         except msgspec.DecodeError as error:
-            raise StateError(
+            raise ConfigError(  # it stays there, so no new start mends it
                 f"record {offset} of topic {self._topic} names no topology ({error}): it was "
                 "written by something else, or by a later version of ampelstream; use that one"
             ) from error

@@ -168,10 +168,11 @@ def _readers(names: TopicNames, ours: Connection, given: SourcesSpec | None) -> 
 
 
 async def _in_force(connection: Connection, names: TopicNames) -> tuple[str, str, float] | None:
-    current = await TopologyLog(connection, names.topology_log).read()
+    log = TopologyLog(connection, names.topology_log)
+    current = await log.read()
     if current is None:
         return None
-    return current.content.version, current.content.digest, current.at
+    return current.content.version, current.content.digest, log.since or current.at
 
 
 _HELD = ("alerts", "notices", "detections", "events", "candidates", "reactions", "dead_letters")

@@ -7,6 +7,7 @@ What else a process says on standard error (a library's print, a warning of Pyth
 line, too. Python's fault handler alone writes past the log: the stacks of a process that hangs.
 """
 
+import asyncio
 import io
 import logging
 import re
@@ -282,5 +283,10 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 
 def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
-    if args.exc_value is not None:
+    if isinstance(args.exc_value, asyncio.CancelledError):
+        # A client that is closed while its brokers are away gives up what it waits for. No defect;
+        # that the worker did not stop in time is said by itself.
+        name = "a thread" if args.thread is None else args.thread.name
+        _LOG.info("%s was closed in the middle of what it waited for", name)
+    elif args.exc_value is not None:
         _uncaught(args.exc_type, args.exc_value, args.exc_traceback)

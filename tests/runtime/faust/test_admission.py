@@ -1,90 +1,205 @@
-"""Who is waited for before a worker begins, and who is not."""
+"""Who is let in, and when; with a topology log in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable
 
+import msgspec
 import pytest
-from aiokafka.errors import (
-    GroupAuthorizationFailedError,
-    GroupLoadInProgressError,
-    KafkaConnectionError,
-    NotCoordinatorForGroupError,
-)
+from aiokafka import TopicPartition
 
-from ampelstream.errors import SourceError
+from ampelstream.core.ownership import Word
+from ampelstream.errors import ConfigError
 from ampelstream.runtime.faust import admission as admission_module
-from ampelstream.runtime.faust.admission import Admission, client_id
-from ampelstream.runtime.kafka.clients import reaching
+from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog, fold
+from ampelstream.topology import Identity
 
-OWN, OTHERS = Connection(bootstrap=("ours:1",)), Connection(bootstrap=("theirs:1",))
-OURS, OLD = ("id", client_id("new"), "host-1"), ("id", client_id("old"), "host-2")
-Answer = tuple[int, tuple[tuple[str, str, str], ...]] | Exception
-
-
-def others(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, Answer]) -> set[str]:
-    """What the groups ``ours`` and ``theirs`` say, each on its cluster."""
-
-    class Client:
-        async def describe_consumer_groups(self, groups: list[str]) -> list[Any]:
-            answer = answers[groups[0]]
-            if isinstance(answer, Exception):
-                raise answer
-            code, members = answer
-            return [SimpleNamespace(groups=[(code, groups[0], "", "", "", members)])]
-
-    @asynccontextmanager
-    async def open_admin(connection: Connection) -> AsyncIterator[Any]:
-        with reaching(connection):
-            yield Client()
-
-    monkeypatch.setattr(admission_module, "open_admin", open_admin)
-    content: Any = SimpleNamespace(digest="new")
-    log: Any = None
-    admission = Admission(log, content, OWN, [("ours", OWN), ("theirs", OTHERS)], None)
-    return asyncio.run(admission._others())
+NOW = 1_000.0
 
 
-def test_members_with_another_topology_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = {"ours": (0, (OURS, OLD)), "theirs": (0, (OURS,))}
-    assert others(monkeypatch, answers) == {"ours at host-2"}
+def content(digest: str, *channels: str, where: str = "rb > 0.5") -> Identity:
+    spec = {"name": "mine", "channels": {one: {"alerts": where} for one in channels}, "react": []}
+    return Identity("mine", digest, digest, digest, where + str(channels), spec, {})
+
+
+class Log(TopologyLog):
+    """In memory; `meanwhile` is added before the next record that somebody adds."""
+
+    def __init__(self, *records: Accepted) -> None:
+        super().__init__(Connection(bootstrap=("nowhere:1",)), "log")
+        self.records = list(records)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def read(self) -> Accepted | None:
+        self.history = fold(enumerate(self.records))
+        return self.current
+
+    async def add(self, record: Accepted) -> bool:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        self.records.append(record)
+        return await self.read() == record
+
+
+OLD = content("old", "a", "b")
+NEW = content("new", "a", "b", where="rb > 0.9")
+LESS = content("less", "a")
+
+
+def admission(log: Log, of: Identity, now: float = NOW) -> Admission:
+    own = Connection(bootstrap=("nowhere:1",))
+    return Admission(log, of, own, (), [], now=lambda: now)
+
+
+@pytest.fixture
+def worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def worked_before(_self: Admission) -> bool:
+        return True
+
+    monkeypatch.setattr(Admission, "_worked_before", worked_before)
+
+
+def test_a_note_that_comes_first_refuses_nobody() -> None:
+    plan = BackfillPlan("x", OLD.filters)
+    log = Log(Accepted(OLD, -1, 0.0, backfill=plan))
+
+    def note() -> None:
+        done = msgspec.structs.replace(plan, done=True)
+        log.records.append(Accepted(OLD, 0, 5.0, backfill=done))
+
+    log.meanwhile = note
+    asyncio.run(admission(log, NEW).accept(Word.FROM_NOW_ON))
+    assert log.current is not None
+    assert log.current.content == NEW
+
+
+def test_another_file_that_comes_first_does() -> None:
+    log = Log(Accepted(OLD, -1, 0.0))
+    log.meanwhile = lambda: log.records.append(Accepted(LESS, 0, 5.0))
+    with pytest.raises(ConfigError, match="was replaced: version less"):
+        asyncio.run(admission(log, NEW).accept(Word.FROM_NOW_ON))
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_channel_that_goes_does_not_end_a_backfill(done: bool) -> None:  # noqa: FBT001  (a case)
+    """Nor one that was read, since objects may still be brought over."""
+    log = Log(Accepted(OLD, -1, 0.0, backfill=BackfillPlan("x", OLD.filters, done=done)))
+    asyncio.run(admission(log, LESS).accept(None))
+    assert log.current is not None
+    assert log.current.backfill is not None
+    assert log.current.backfill.id != "x"
+
+
+def test_a_word_that_comes_too_late_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    log = Log(Accepted(OLD, -1, 0.0, word=Word.FROM_NOW_ON))
+    asyncio.run(admission(log, OLD).accept(Word.FROM_NOW_ON))
+    asyncio.run(admission(log, OLD).accept(None))
+    assert not caplog.records
+    asyncio.run(admission(log, OLD).accept(Word.BACKFILL))
+    assert "--backfill changes nothing" in caplog.text
+
+
+@pytest.mark.usefixtures("worked")
+def test_an_empty_log_of_a_topology_that_worked_asks_for_a_word() -> None:
+    log = Log()
+    with pytest.raises(ConfigError, match="does not say with which file"):
+        asyncio.run(admission(log, OLD).accept(None))
+    assert not log.records
+    asyncio.run(admission(log, OLD).accept(Word.BACKFILL))
+    assert log.current is not None
+    assert log.current.backfill is not None
+    log = Log()
+    asyncio.run(admission(log, OLD).accept(Word.FROM_NOW_ON))
+    assert log.current is not None
+    assert log.current.backfill is None
+
+
+def test_an_empty_log_of_a_new_topology_asks_for_nothing() -> None:
+    log = Log()
+    asyncio.run(admission(log, OLD).accept(None))
+    assert log.current is not None
+    assert log.current.backfill is None
+
+
+def test_who_missed_that_there_was_another_topology_stops_all_the_same() -> None:
+    """The one that is in force again may have a backfill of which this worker knows nothing."""
+    log = Log(Accepted(OLD, -1, 0.0))
+    worker = admission(log, OLD)
+
+    async def superseded() -> list[bool]:
+        await log.read()
+        await worker.alone()
+        log.records.append(Accepted(OLD, 0, 1.0))  # the end of a backfill is noted
+        seen = [await worker.is_superseded()]
+        log.records += [Accepted(NEW, 1, 2.0), Accepted(OLD, 2, 3.0)]
+        return [*seen, await worker.is_superseded()]
+
+    assert asyncio.run(superseded()) == [False, True]
+
+
+def test_what_came_into_force_later_is_known_by_its_first_record() -> None:
+    log = Log(Accepted(OLD, -1, 1.0), Accepted(NEW, 0, 2.0), Accepted(NEW, 1, 3.0))
+    assert log.since is None
+    asyncio.run(log.read())
+    assert log.since == 2.0
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("records", "wait"),
     [
-        (GroupLoadInProgressError.errno, ()),
-        (NotCoordinatorForGroupError.errno, ()),
-        KafkaConnectionError("gone"),
-        TimeoutError(),
+        ((Accepted(NEW, -1, NOW),), 0.0),
+        ((Accepted(OLD, -1, 0.0), Accepted(NEW, 0, NOW - 1.0)), 2 * LOOK_SECONDS - 1.0),
+        ((Accepted(OLD, -1, 0.0), Accepted(NEW, 0, NOW - 60.0), Accepted(NEW, 1, NOW)), 0.0),
     ],
 )
-def test_what_our_brokers_do_not_say_is_not_taken_for_nobody(
-    monkeypatch: pytest.MonkeyPatch, answer: Answer
+def test_who_was_let_in_just_before_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, records: tuple[Accepted, ...], wait: float
 ) -> None:
-    [found] = others(monkeypatch, {"ours": answer, "theirs": (0, ())})
-    assert found.startswith("ours, of which")
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    log = Log(*records)
+
+    async def alone() -> None:
+        await log.read()
+        await admission(log, NEW).alone()
+
+    asyncio.run(alone())
+    assert slept == [wait]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        KafkaConnectionError("away"),
-        OSError("no route"),
-        GroupAuthorizationFailedError("not yours"),
-        (GroupAuthorizationFailedError.errno, ()),
-    ],
-)
-def test_a_cluster_of_others_that_is_away_or_says_nothing_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, answer: Answer
+class OnlyMarks:
+    """Client of a partition where retention left only marks of transactions."""
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 7)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 8)
+
+    def assign(self, _places: list[TopicPartition]) -> None:
+        """As the client does."""
+
+    def seek(self, _place: TopicPartition, _offset: int) -> None:
+        """As the client does."""
+
+    async def getone(self, _place: TopicPartition) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_partition_that_holds_only_marks_does_not_hold_up_a_backfill(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert others(monkeypatch, {"ours": (0, (OURS,)), "theirs": answer}) == set()
+    monkeypatch.setattr(admission_module, "_FIRST_SECONDS", 0.01)
 
+    async def begin() -> list[float]:
+        async with asyncio.timeout(5.0):
+            return await admission_module._begin(OnlyMarks(), TopicPartition("alerts", 0))
 
-def test_our_own_cluster_has_to_let_us_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = GroupAuthorizationFailedError("no")
-    with pytest.raises(SourceError, match="GroupAuthorizationFailed"):
-        others(monkeypatch, {"ours": refused, "theirs": (0, ())})
+    [since] = asyncio.run(begin())
+    assert since > 2461000.0  # nothing that is older than now was read again

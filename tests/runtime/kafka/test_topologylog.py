@@ -1,9 +1,12 @@
 """Which of the topologies in the log is in force."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampelstream.runtime.kafka.topologylog import Accepted, fold
+from ampelstream.errors import ConfigError
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.topologylog import Accepted, TopologyLog, fold
 from ampelstream.topology import Identity
 
 
@@ -27,3 +30,10 @@ def test_what_counts_never_changes_when_more_is_added(after: list[int]) -> None:
     for length in range(len(log)):
         counts = fold(log[: length + 1])
         assert counts[: len(fold(log[:length]))] == fold(log[:length])
+
+
+@pytest.mark.parametrize("value", [b"", b"xx", b"{}"])
+def test_a_record_of_somebody_else_is_for_a_person_to_mend(value: bytes) -> None:
+    log = TopologyLog(Connection(bootstrap=("nowhere:1",)), "log")
+    with pytest.raises(ConfigError, match="record 7 of topic log names no topology"):
+        log._decoded(7, value)

@@ -1,5 +1,6 @@
 """What a worker logs: one line for each incident, as text or as JSON."""
 
+import asyncio
 import io
 import json
 import logging
@@ -222,6 +223,23 @@ def test_whatever_a_process_prints_is_a_line_of_the_log(form: str) -> None:
         head = [line for line in got if not line.startswith("    ")]
         assert len(head) == 7
         assert all(re.match(r"20[\d:.T-]+Z (WARNING|CRITICAL) +worker-0 - ", line) for line in head)
+
+
+def test_a_thread_that_was_cancelled_is_no_defect() -> None:
+    """aiokafka's consumers end so where they are closed while their brokers are away."""
+
+    def closed() -> None:
+        raise asyncio.CancelledError
+
+    stream = io.StringIO()
+    with whole_process():
+        set_up_log("worker-0", worker=0, as_json=True, stream=stream, takes_stderr=True)
+        thread = threading.Thread(target=closed, name="consumer")
+        thread.start()
+        thread.join()
+    [told] = map(json.loads, stream.getvalue().splitlines())
+    assert told["level"] == "info"
+    assert "consumer was closed" in told["message"]
 
 
 def test_nobody_who_reads_ends_nothing() -> None:
