@@ -159,17 +159,33 @@ class Objects:
                 yield ALONE, nothing([])  # nothing else is to be in hand from here on
             fault = self._in_hand.begin(record.where)
             value = Failure(WORKER_DIED, fault) if fault else attempt(_decoded, record)
-            key = value.object_id if isinstance(value, Detection) and not doubtful else ALONE
-            yield key, self._handled(record, value)
+            if not isinstance(value, Detection):
+                yield ALONE, self._handled(record, value, record.where)
+                continue
+            # named by the alert: after a death it may lie on the stream once more
+            self._in_hand.end(record.where)
+            if self._in_hand.doubtful(value.where):
+                doubtful = True
+                yield ALONE, nothing([])
+            fault = self._in_hand.begin(value.where)
+            given = Failure(WORKER_DIED, fault) if fault else value
+            key = ALONE if doubtful else value.object_id
+            yield key, self._handled(record, given, value.where, value)
 
-    def _handled(self, record: Record, value: Value | Failure) -> Evaluation[list[Output]]:
+    def _handled(
+        self,
+        record: Record,
+        value: Value | Failure,
+        what: Coordinates,
+        decoded: Value | None = None,
+    ) -> Evaluation[list[Output]]:
         if isinstance(value, Failure):
-            known = record.value if isinstance(record.value, Value) else None
+            known = record.value if isinstance(record.value, Value) else decoded
             done = [self._failed(record, known, value)]
         else:
             taken = yield from attempting(self._take, value)
             done = [self._failed(record, value, taken)] if isinstance(taken, Failure) else taken
-        self._in_hand.end(record.where)
+        self._in_hand.end(what)
         return done
 
     def _take(self, value: Value) -> Evaluation[list[Output]]:

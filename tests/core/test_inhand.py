@@ -88,14 +88,30 @@ def test_objects_set_aside_what_killed_without_looking_into_it(
     objects = Objects(
         wide, Transaction(MemoryBackend()), Accounting().tally(), lambda: 0.0, in_hand=hand
     )
-    values: list[Any] = [make_detection("ZTF1", 1), b"\xffnever decoded", make_detection("ZTF2", 2)]
+    first, last = make_detection("ZTF1", 1), make_detection("ZTF2", 2)
+    values: list[Any] = [first, b"\xffnever decoded", last]
     [letter] = letters(
         objects.process(Record(at(n), "detections", one) for n, one in enumerate(values))
     )
     assert (letter.where, letter.stream, letter.step) == (at(1), "detections", "objects")
     assert (letter.error, letter.value) == ("WorkerDied", b"\xffnever decoded")
     assert [one.object_id for one in objects.store] == ["ZTF1", "ZTF2"]
-    assert hand.said == [f"{what} {n}" for n in range(3) for what in ("begin", "end")]
+    # what is decoded is named by its alert: a copy of it on the stream is the same suspect
+    begun = [0, first.where.offset, 1, 2, last.where.offset]
+    assert hand.said == [f"{what} {n}" for n in begun for what in ("begin", "end")]
+
+
+def test_objects_set_aside_every_copy_of_what_killed(wide: Topology, make_detection: Any) -> None:
+    value = make_detection("ZTF1", 1)
+    objects = Objects(
+        wide,
+        Transaction(MemoryBackend()),
+        Accounting().tally(),
+        lambda: 0.0,
+        in_hand=Hand(value.where),
+    )
+    found = letters(objects.process(Record(at(n), "detections", value) for n in range(2)))
+    assert [(one.error, one.where) for one in found] == [("WorkerDied", value.where)] * 2
 
 
 def test_a_sweep_goes_on_behind_the_object_that_killed(
@@ -200,4 +216,4 @@ def test_what_is_in_hand_when_the_processor_fails_stays_there(
     monkeypatch.setattr(objects, "_failed", broken)
     with pytest.raises(MemoryError):
         objects.process([Record(at(5), "detections", make_detection())])
-    assert hand.holds == [at(5)]
+    assert hand.holds == [make_detection().where]

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TypeVar
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.runtime.context import WorkerContext, port_of
@@ -28,9 +29,13 @@ from ampelstream.topology import Topology
 
 __all__ = ["begin"]
 
+T = TypeVar("T")
+
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 3.0
 _REMIND_SECONDS = 600.0
+_USUAL_SECONDS = 15.0
+"""How long brokers may not know of a group before anybody need hear of it [s]."""
 _MORE_PATIENCE = 10.0
 """How much longer than its grace a predecessor may take to end [s]."""
 
@@ -86,8 +91,13 @@ async def begin(
             return None
         admission = open_admission(topology, context)
         # before the directory is waited for: with this, a predecessor with another file stops
-        await admission.accept(settings.word, roll_back=settings.roll_back)
-        if held is None and await hold(stop=stop) is None:
+        accept = partial(admission.accept, settings.word, roll_back=settings.roll_back)
+        try:
+            await accept()
+        except UnreachableError as error:
+            # such as groups of which nobody knows on the first day of a cluster, for a moment
+            await _reached(accept, error, stop, retry_seconds, quiet_seconds=_USUAL_SECONDS)
+        if stop.is_set() or (held is None and await hold(stop=stop) is None):
             return None
         return None if stop.is_set() else (context, admission)
 
@@ -107,17 +117,19 @@ class _Stopped:
 
 
 async def _reached(
-    open_context: Callable[[], Awaitable[WorkerContext]],
+    ask: Callable[[], Awaitable[T]],
     error: UnreachableError,
     stop: asyncio.Event,
     retry_seconds: float,
-) -> WorkerContext | None:
-    """Try again until brokers answer, or until it is stopped."""
+    *,
+    quiet_seconds: float = 0.0,
+) -> T | None:
+    """Try again until brokers answer, or until it is stopped; say so behind the quiet time."""
     began = time.monotonic()
-    said = -_REMIND_SECONDS
+    said: float | None = None
     while True:
         waited = time.monotonic() - began
-        if waited - said >= _REMIND_SECONDS:
+        if waited >= (quiet_seconds if said is None else said + _REMIND_SECONDS):
             text = f"waiting for the brokers: {error}"
             incident(_LOG, logging.WARNING, "broker_away", text, seconds=round(waited))
             said = waited
@@ -129,13 +141,14 @@ async def _reached(
         if stop.is_set():
             return None
         try:
-            context = await open_context()
+            answer = await ask()
         except UnreachableError as again:
             error = again
             continue
-        waited = round(time.monotonic() - began)
-        incident(_LOG, logging.INFO, "broker_back", "the brokers answer", seconds=waited)
-        return context
+        if said is not None:
+            waited = round(time.monotonic() - began)
+            incident(_LOG, logging.INFO, "broker_back", "the brokers answer", seconds=waited)
+        return answer
 
 
 @asynccontextmanager

@@ -115,6 +115,25 @@ def test_while_no_broker_answers_it_is_alive_and_not_ready(
     assert "waiting for the brokers: no broker answers at b:1" in caplog.text
 
 
+def test_brokers_that_go_away_before_the_file_is_accepted_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as a new cluster, which knows of no group for a moment: that needs no warning."""
+    asked = Brokers(3)
+
+    class Refusing:
+        async def accept(self, _word: object, *, roll_back: bool) -> None:
+            assert not roll_back
+            await asked()
+
+    monkeypatch.setattr(start_module, "open_admission", lambda *_: Refusing())
+    caplog.set_level(logging.INFO)
+    begun = asyncio.run(start(tmp_path, Brokers(0)))
+    assert begun is not None
+    assert asked.tries == 4
+    assert "broker_away" not in events(caplog)
+
+
 def test_a_signal_ends_the_wait(tmp_path: Path) -> None:
     async def main() -> None:
         asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
