@@ -20,6 +20,7 @@ from ampelstream.runtime.faust.start import begin
 from ampelstream.runtime.kafka.clients import UnreachableError
 from ampelstream.runtime.service.server import PortError
 from ampelstream.runtime.settings import WorkerSettings
+from ampelstream.testing.broker.ports import free_port
 
 TOPOLOGY: Any = SimpleNamespace(name="mine", version="3", hash="abc")
 
@@ -39,12 +40,6 @@ class Brokers:
         if self.tries <= self.refusals:
             raise UnreachableError("no broker answers at b:1")
         return self._then()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings(tmp_path: Path, port: int = 0) -> WorkerSettings:
@@ -87,7 +82,7 @@ def test_while_no_broker_answers_it_is_alive_and_not_ready(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    port = free_port()
+    port = free_port()  # of a range from which no connection takes its own: the next is free, too
     brokers = Brokers(10**6)
 
     async def get(session: aiohttp.ClientSession, path: str) -> tuple[int, str]:
@@ -96,7 +91,9 @@ def test_while_no_broker_answers_it_is_alive_and_not_ready(
 
     async def main() -> None:
         task = asyncio.create_task(start(tmp_path, brokers, port, 1))
-        await brokers.asked.wait()
+        asked = asyncio.create_task(brokers.asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        assert not task.done(), task
         async with aiohttp.ClientSession() as session:
             assert (await get(session, "/live"))[0] == 200
             status, body = await get(session, "/ready")
