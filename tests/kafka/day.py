@@ -62,7 +62,9 @@ class Day:
 
     def do(self, deed: Callable[["Day"], None]) -> None:
         """Do it, and write down when."""
-        line = {"time": datetime.now(UTC).isoformat(), "deed": deed.__name__}
+        # as the log, or what a deed brings about in less than a millisecond would come before it
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "deed": deed.__name__}
         with (self.directory / "deeds.ndjson").open("a") as file:
             file.write(json.dumps(line) + "\n")
         deed(self)
