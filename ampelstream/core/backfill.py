@@ -116,7 +116,9 @@ class Refiltering:
     def read(self, mark: Backfilled) -> None:
         """Note that all earlier alerts have been read again."""
         if self._now is not None and self._now.id == mark.id and not self._now.read:
-            self._mark(msgspec.structs.replace(self._now, read=True))
+            known = [one for one in (self._now.since_jd, mark.since_jd) if one is not None]
+            since = max(known, default=None)
+            self._mark(msgspec.structs.replace(self._now, read=True, since_jd=since))
 
     def take(self, limit: int) -> list[str]:
         """Give the next objects that are to become their shadows; none at the end."""

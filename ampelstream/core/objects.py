@@ -116,8 +116,8 @@ class Objects:
         stale = self._refiltering.filters != "" and other
         # missed: this partition never saw the topology that was in force in between
         asked = claimed.refilters or not claimed.used or claimed.missed
-        wanted = word is Word.BACKFILL and asked
-        if wanted or (stale and word is not Word.FROM_NOW_ON):
+        again = word is Word.BACKFILL or backfill != ""
+        if (again and asked) or (stale and (again or word is not Word.FROM_NOW_ON)):
             self._refiltering.begin(backfill, topology.filters, since_jd)
         elif (stale or claimed.refilters) and not self._refiltering.pending:
             self._refiltering.end()  # one that has been read is finished first: it was asked for

@@ -6,6 +6,7 @@ The processors then do what follows: ``objects.py`` evaluates candidates again, 
 filters earlier alerts anew.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +18,7 @@ from ampelstream.state.store import KeyValue, Readable
 from ampelstream.topology import Identity, Topology, identity_of
 from ampelstream.topology.differences import Difference, Effect, differences, in_words
 
-__all__ = ["Claim", "Word", "check_word", "claim", "finish", "owner_of"]
+__all__ = ["Claim", "Word", "asks", "check_word", "claim", "finish", "owner_of"]
 
 
 class Word(StrEnum):
@@ -70,7 +71,7 @@ def check_word(old: Identity, new: Identity, word: Word | None) -> tuple[Differe
             f"this belongs to topology {old.name}, not to {new.name}: give the state of "
             "this topology, or another directory"
         )
-    if word is None and effects & {Effect.ASK, Effect.NOW_ON}:
+    if word is None and asks(found):
         raise ConfigError(
             f"topology {new.name} has changed since it ran last, and what it changes about earlier "
             f"alerts is for you to say:\n{listed}\nstart with --from-now-on (earlier alerts stay "
@@ -82,6 +83,11 @@ def check_word(old: Identity, new: Identity, word: Word | None) -> tuple[Differe
             f"about:\n{listed}\nstart with --from-now-on, or undo that part"
         )
     return found
+
+
+def asks(changes: Iterable[Difference]) -> bool:
+    """Whether one of the differences asks for a word."""
+    return any(one.effect in {Effect.ASK, Effect.NOW_ON} for one in changes)
 
 
 def owner_of(state: Readable) -> Owner | None:

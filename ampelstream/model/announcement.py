@@ -70,6 +70,10 @@ class Backfilled(msgspec.Struct, frozen=True):
     ----------
     id
         Of the backfill.
+    since_jd
+        Accepted alerts that are older [JD] stay as they were judged, since some of their records
+        are there no longer; None where all are.
     """
 
     id: str
+    since_jd: float | None = None

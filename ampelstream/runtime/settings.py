@@ -237,10 +237,14 @@ class WorkerSettings(BaseModel):
         Option(panel=CHANGE),
     ] = False
     roll_back: Annotated[
-        bool,
-        Field(description="The file may be one that was replaced by another (--engine faust)."),
-        Option(panel=CHANGE),
-    ] = False
+        str,
+        Field(
+            pattern=r"^([0-9a-f]{8,64})?$",
+            description="The file may be one that was replaced, by what has this content and is in "
+            "force (--engine faust; a refusal names it).",
+        ),
+        Option(panel=CHANGE, metavar="DIGEST"),
+    ] = ""
 
     stuck_after: Annotated[
         _Seconds, Field(ge=1, description="After this time a stuck worker is ended.")

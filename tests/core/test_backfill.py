@@ -87,6 +87,18 @@ def test_alerts_that_could_not_be_read_again_stay(
     assert alerts(partition) == {"ZTF01": [0], "ZTF10": [10]}
 
 
+def test_its_end_says_how_old_what_could_not_be_read_again_is(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any
+) -> None:
+    """Retention goes on while alerts are read again: what is known at the end counts."""
+    partition = make_partition(wide)
+    for number, days in enumerate((1.0, 3.0, 5.0)):
+        partition.take(make_detection("ZTF01", candid=number, jd=T0 + days, offset=number))
+    reopen(partition, changed, T0 + 2.0)
+    partition.take(Backfilled(changed.filters, T0 + 4.0))
+    assert alerts(partition) == {"ZTF01": [0, 1]}
+
+
 def test_an_object_that_is_left_with_nothing_is_withdrawn(
     wide: Topology, changed: Topology, make_partition: Any, make_detection: Any, make_notice: Any
 ) -> None:

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import RecordsToDelete
 
+from ampelstream.runtime.kafka.clients import open_admin
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.retained import extent
 from ampelstream.simulate import Night
 
 from .looking import answer, incidents, metrics, where
@@ -115,17 +120,32 @@ class Change:
         expected = self.replayed()
         wait_until(lambda: self.candidates() == expected, 30, "the candidates of a replay")
 
-    def sent(self) -> Counter[str]:
-        """Ids of the messages in the files of the sinks."""
+    def messages(self) -> list[dict[str, Any]]:
+        """The messages in the files of the sinks."""
         found = (self.directory / "state").rglob("*.ndjson")
         lines = [line for path in sorted(set(found)) for line in path.read_text().splitlines()]
-        return Counter(json.loads(line)["id"] for line in lines if '"payload"' in line)
+        return [json.loads(line) for line in lines if '"payload"' in line]
+
+    def sent(self) -> Counter[str]:
+        """Ids of the messages."""
+        return Counter(one["id"] for one in self.messages())
 
     def stop(self) -> None:
         for one in self.running:
             if one.process.poll() is None:
                 one.process.kill()
             one.process.wait()
+
+
+async def expire(address: str, topic: str) -> None:
+    """Remove most records, as retention does."""
+    connection = Connection(bootstrap=(address,))
+    ends = {place: end for place, (_, end) in (await extent(connection, topic.__eq__)).items()}
+    assert ends
+    async with open_admin(connection) as admin:
+        await admin.delete_records(
+            {place: RecordsToDelete(before_offset=end - 10) for place, end in ends.items()}
+        )
 
 
 @pytest.fixture
@@ -169,6 +189,30 @@ def test_changes_one_after_the_other_give_what_a_replay_gives(change: Change) ->
     diff = ampelstream("topology", "diff", change.file, *change.broker)
     assert (diff.stdout, diff.stderr) == ("", "no difference\n")
     assert [one.stop() for one in pair] == [0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_backfill_leaves_what_the_topic_holds_no_longer(change: Change) -> None:
+    """Retention has removed most of the alerts that candidates came of."""
+    first = change.worker(0)
+    ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
+    change.settle(first)
+    before, sent = change.candidates(), change.sent()
+    assert before
+    assert sent
+    asyncio.run(expire(change.address, TopicNames(change.name).alerts))
+    change.edit(CHANNEL)
+    second = change.worker(0, "--backfill")
+    assert first.process.wait(60) == 77
+    change.backfilled(second)
+    after = change.candidates()
+    known = [one["object_id"] for one in after if one["channel"] == before[0]["channel"]]
+    assert known == [one["object_id"] for one in before]
+    assert all(one["status"] != "rejected" for one in after)
+    # nothing is withdrawn, and nothing told again
+    assert Counter(one["id"] for one in change.messages() if one["channel"] == "sky") == sent
+    assert second.stop() == 0
 
 
 @pytest.mark.slow

@@ -16,15 +16,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from aiokafka import TopicPartition
 from aiokafka.errors import for_code
 
-from ampelstream.core.ownership import Word, check_word
+from ampelstream.core.ownership import Word, asks, check_word
 from ampelstream.errors import ConfigError, SourceError
-from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.inputs import Input, inputs_of
-from ampelstream.runtime.kafka.clients import UnreachableError, open_admin, open_consumer
+from ampelstream.runtime.kafka.clients import UnreachableError, open_admin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog
@@ -39,8 +37,6 @@ _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Time between two looks at the log, or for others [s]."""
 _SAY_AGAIN_SECONDS = 30.0
-_FIRST_SECONDS = 15.0
-"""For how long the first record of a partition is waited for, that offsets say is there [s]."""
 _CLIENT = "ampelstream-"
 
 
@@ -120,7 +116,7 @@ class Admission:
             _LOG.debug("the topology log cannot be read now: %s", error)
         return self.superseded
 
-    async def accept(self, word: Word | None, *, roll_back: bool = False) -> None:
+    async def accept(self, word: Word | None, *, roll_back: str = "") -> None:
         """Bring the topology into force if it is not.
 
         Parameters
@@ -128,7 +124,8 @@ class Admission:
         word
             What was chosen about earlier alerts.
         roll_back
-            Whether the file may be one that was replaced.
+            The content that is to be replaced by a file that was replaced itself: its digest, or
+            the beginning of it. Who is started again behind that is not taken at his word twice.
 
         Raises
         ------
@@ -141,7 +138,7 @@ class Admission:
         current = await self._log.read()
         if current is not None and not self.superseded and word not in {None, current.word}:
             text = f"--{word} changes nothing: the topology is in force, and was begun without it"
-            incident(_LOG, logging.INFO, "word_unused", text, begun_with=current.word)
+            _say_unused(word, text)
         while current is None or self.superseded:
             if await self._accept(current, word, roll_back=roll_back):
                 return
@@ -174,10 +171,18 @@ class Admission:
         self._let_in = self._log.offset
         return accepted
 
-    async def note_backfilled(self) -> None:
-        """Note that the backfill is done; somebody else may have."""
+    def goes_on(self, backfill: str) -> bool:
+        """Whether that backfill is the one in force, and nobody has noted its end."""
         current = self._log.current
-        if current is None or current.backfill is None or current.backfill.done:
+        if current is None or current.content.digest != self._content.digest:
+            return False
+        plan = current.backfill
+        return plan is not None and plan.id == backfill and not plan.done
+
+    async def note_backfilled(self, backfill: str) -> None:
+        """Note that that backfill is done; somebody else may have, or another may be in force."""
+        current = self._log.current
+        if current is None or current.backfill is None or not self.goes_on(backfill):
             return
         plan = msgspec.structs.replace(current.backfill, done=True)
         record = Accepted(
@@ -192,15 +197,22 @@ class Admission:
         current: Accepted | None,
         word: Word | None,
         *,
-        roll_back: bool,
+        roll_back: str,
     ) -> bool:
         """Add the record; whether it counts."""
         lines: list[str] = []
         if current is not None:
             known = {one.content.digest for _, one in self._log.history}
-            if self._content.digest in known and not roll_back:
+            named = roll_back and current.content.digest.startswith(roll_back)
+            if self._content.digest in known and not named:
                 raise self._replaced()
-            lines = list(in_words(check_word(current.content, self._content, word), word))
+            found = check_word(current.content, self._content, word)
+            lines = list(in_words(found, word))
+            alike = current.content.filters == self._content.filters
+            if word is not None and alike and not asks(found):
+                text = f"--{word} changes nothing: no difference asks for a word"
+                _say_unused(word, text)
+                word = None
         elif await self._worked_before():
             if word is None:
                 raise ConfigError(
@@ -248,15 +260,16 @@ class Admission:
         # read: partitions may have objects that are still to be brought over
         if word is Word.FROM_NOW_ON or (word is None and before is None):
             return None
-        if self.alerts is None:
+        if not self.alerts:
             raise ConfigError(
                 "this worker reads no alerts, so it cannot begin a backfill: give --backfill to "
-                "one that runs the ingest step, and start that first"
+                "one that runs the ingest step, and has all topics of alerts among its sources, "
+                "and start that first"
             )
         filters = self._content.filters
         # with the time: offsets begin anew where the topic of the log is made anew
         name = f"{filters}-{self._log.offset}-{self._now():.0f}"
-        return BackfillPlan(name, filters, await _since(self.alerts))
+        return BackfillPlan(name, filters, tuple(one.group for one in self.alerts))
 
     async def _worked_before(self) -> bool:
         """Whether workers have committed something on the topics that there are now."""
@@ -278,7 +291,8 @@ class Admission:
             f"topology {content.name}, version {self._content.version} with content "
             f"{self._content.digest}, was replaced: "
             f"version {content.version} with content {content.digest} is in force since "
-            f"{since}. Start with that file, or with --roll-back to go back to this one"
+            f"{since}. Start with that file, or with --roll-back {content.digest} to go back to "
+            "this one"
         )
 
     async def _others(self) -> set[str]:
@@ -322,6 +336,10 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
     )
 
 
+def _say_unused(word: Word | None, text: str) -> None:
+    incident(_LOG, logging.WARNING, "word_unused", text, word=word)
+
+
 def _alike(one: Accepted | None, other: Accepted | None) -> bool:
     """Whether both have the same topology."""
     if one is None or other is None:
@@ -340,43 +358,3 @@ async def _foreign(client: Any, group: str, ours: str) -> set[str]:
     return {
         f"{group} at {member[2]}" for one in described for member in one[5] if member[1] != ours
     }
-
-
-async def _since(alerts: Iterable[Input]) -> float | None:
-    """From when on [JD] all alerts that have arrived are still there; None where all are.
-
-    An alert is made before it arrives, so one that is younger than the first record that is left
-    arrived behind it.
-    """
-    begins: list[float] = []
-    for one in alerts:
-        async with open_consumer(one.connection, enable_auto_commit=False) as client:
-            for place in await _partitions(client, one):
-                begins += await _begin(client, place)
-    return max(begins, default=None)
-
-
-async def _partitions(client: Any, source: Input) -> list[TopicPartition]:
-    topics = [topic for topic in await client.topics() if source.reads(topic)]
-    return [
-        TopicPartition(topic, number)
-        for topic in sorted(topics)
-        for number in sorted(client.partitions_for_topic(topic) or ())
-    ]
-
-
-async def _begin(client: Any, place: TopicPartition) -> list[float]:
-    """When the first record that is left arrived [JD]; nothing where none was removed before it."""
-    first = (await client.beginning_offsets([place]))[place]
-    if first == 0:
-        return []
-    if first == (await client.end_offsets([place]))[place]:
-        return [jd_from_unix(time.time())]  # nothing is left
-    client.assign([place])
-    client.seek(place, first)
-    try:
-        async with asyncio.timeout(_FIRST_SECONDS):
-            record = await client.getone(place)
-    except TimeoutError:  # only marks of transactions are left, which no client is given
-        return [jd_from_unix(time.time())]
-    return [jd_from_unix(float(record.timestamp) / 1000)]

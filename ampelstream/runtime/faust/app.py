@@ -210,7 +210,6 @@ def objects_app(shared: Shared) -> faust.App:
 
     def processor(_partition: int, state: Transaction) -> Objects:
         journal.consult()
-        # what changed since this state was used was accepted for the whole cluster
         plan = shared.backfill
         return Objects(
             shared.topology,
@@ -218,9 +217,10 @@ def objects_app(shared: Shared) -> faust.App:
             shared.accounting.tally(),
             time.monotonic,
             maps=maps,
-            word=Word.FROM_NOW_ON if plan is None else Word.BACKFILL,
+            # what changed since this state was used, be it several times, was chosen for the whole
+            # cluster: nothing is refused here, and that there is a backfill says its name
+            word=Word.FROM_NOW_ON,
             backfill="" if plan is None else plan.id,
-            since_jd=None if plan is None else plan.since_jd,
             in_hand=journal,
             at_once=shared.at_once,
         )

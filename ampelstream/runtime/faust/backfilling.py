@@ -10,7 +10,7 @@ and whoever sees it first notes it.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,9 @@ from ampelstream.runtime.faust.inputs import Input, backfill_of
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
+from ampelstream.runtime.kafka.retained import extent, retained_since
+from ampelstream.runtime.kafka.topologylog import BackfillPlan
+from ampelstream.runtime.service.log import incident
 
 __all__ = ["Pace", "Reread", "all_read", "rereads"]
 
@@ -52,29 +55,76 @@ class Reread:
     until: Mapping[TP, int]
 
 
-async def rereads(alerts: Iterable[Input], backfill: str) -> list[Reread]:
+async def rereads(alerts: Iterable[Input], plan: BackfillPlan) -> list[Reread]:
     """What is to be read again: all that was committed when workers with other filters had stopped.
 
     A cluster that is away is waited for; what was committed there meanwhile is read again in vain.
+    An input that is not in the plan is read by nobody again: its alerts are new to the topology.
     """
-    return [Reread(backfill_of(one, backfill), await _handled(one)) for one in alerts]
+    return [
+        Reread(backfill_of(one, plan.id), await _handled(one))
+        for one in alerts
+        if one.group in plan.groups
+    ]
 
 
 async def _handled(source: Input) -> dict[TP, int]:
     while True:
         try:
-            return await _committed(source, source.group)
+            done = await _committed(source, source.group)
+            there = await extent(source.connection, source.reads)
         except SourceError as error:  # who reads says that it is away
             _LOG.debug("what is to be read again is not known: %s", error)
+            await asyncio.sleep(LOOK_SECONDS)
+        else:
+            # where nothing is committed (any longer) the alerts are read as new ones, too
+            return {TP(*tp): done.get(TP(*tp), end) for tp, (_, end) in there.items()}
+
+
+async def all_read(
+    shared: Shared, parts: Sequence[Reread], plan: BackfillPlan, goes_on: Callable[[], bool]
+) -> None:
+    """Wait until all has been read again, by whichever worker, and say so to the objects.
+
+    Who does not read all that the plan names waits until another has said so.
+
+    Parameters
+    ----------
+    shared
+        Where it is said.
+    parts
+        What this worker reads.
+    plan
+        The backfill.
+    goes_on
+        Whether nobody has said so yet.
+    """
+    whole = len(parts) == len(plan.groups)
+    if not whole:
+        text = "this worker does not read all alerts of the backfill: another has to see its end"
+        incident(_LOG, logging.WARNING, "backfill_in_part", text, groups=plan.groups)
+    while goes_on():
+        if whole and await _are_read(parts):
+            since = await _since(parts)
+            mark = Backfilled(plan.id, since)
+            await shared.outbox.send(shared.encode([Output("detections", "backfilled", mark)]))
+            return
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def all_read(shared: Shared, parts: Sequence[Reread], backfill: str) -> None:
-    """Wait until all has been read again, by whichever worker, and say so to the objects."""
-    while not await _are_read(parts):  # noqa: ASYNC110  (brokers are asked, nobody tells us)
-        await asyncio.sleep(LOOK_SECONDS)
-    mark = Backfilled(backfill)
-    await shared.outbox.send(shared.encode([Output("detections", "backfilled", mark)]))
+async def _since(parts: Iterable[Reread]) -> float | None:
+    """From when on [JD] all alerts are still there, in all topics; None where all are.
+
+    As of the end: what retention removed while the rest was read may not have been read again.
+    """
+    while True:
+        try:
+            found = [await retained_since(one.source.connection, one.source.reads) for one in parts]
+        except SourceError as error:
+            _LOG.debug("how old what is left is cannot be known now: %s", error)
+            await asyncio.sleep(LOOK_SECONDS)
+        else:
+            return max((one for one in found if one is not None), default=None)
 
 
 class Pace:
@@ -133,8 +183,18 @@ async def _are_read(parts: Sequence[Reread]) -> bool:
 
 
 async def _is_read(part: Reread) -> bool:
-    done = await _committed(part.source, part.source.group)
-    return all(done.get(tp, 0) >= offset for tp, offset in part.until.items())
+    source = part.source
+    done = await _committed(source, source.group)
+    left = {tp for tp, until in part.until.items() if done.get(tp, 0) < until}
+    if not left:
+        return True
+    # retention may remove what is left, and a topic of a pattern be deleted or made anew
+    there = await extent(source.connection, source.reads)
+    ranges = {TP(*tp): offsets for tp, offsets in there.items()}
+    return not any(
+        max(ranges[tp][0], done.get(tp, 0)) < min(ranges[tp][1], part.until[tp])
+        for tp in left & ranges.keys()
+    )
 
 
 async def _committed(source: Input, group: str) -> dict[TP, int]:

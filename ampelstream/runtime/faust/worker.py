@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ampelstream.core.accounting import Accounting
@@ -26,6 +27,7 @@ from ampelstream.runtime.faust.running import RunningApp
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.admin import needed_topics
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.topologylog import BackfillPlan
 from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.safefaust.lagwatch import LagWatch
 from ampelstream.runtime.safefaust.outbox import Outbox
@@ -171,7 +173,7 @@ class Worker:
         self._begin("topology", self._watch_topology(), may_end=True)
         plan, alerts = accepted.backfill, self._admission.alerts
         if alerts is not None and plan is not None and not plan.done:
-            self._begin("backfill", self._backfill(shared, alerts, plan.id), may_end=True)
+            self._begin("backfill", self._backfill(shared, alerts, plan), may_end=True)
         facts = {"steps": list(self._settings.steps), "partitions": self._context.partitions}
         incident(_LOG, logging.INFO, "started", f"worker answers at {url}", **facts)
 
@@ -191,9 +193,9 @@ class Worker:
         self._superseded = True
         self._stop.set()
 
-    async def _backfill(self, shared: Shared, alerts: Sequence[Input], name: str) -> None:
+    async def _backfill(self, shared: Shared, alerts: Sequence[Input], plan: BackfillPlan) -> None:
         """Read earlier alerts again, for filters that have changed, until all have been."""
-        parts = await rereads(alerts, name)
+        parts = await rereads(alerts, plan)
         pace = Pace(self._context.connection, self._names)
         apps = [
             RunningApp(
@@ -207,11 +209,12 @@ class Worker:
         self._apps += apps
         done = asyncio.Event()
         for app in apps:
-            self._begin(app.name, app.run())
+            # one that waits for its cluster would join its group when nobody looks any longer
+            self._begin(app.name, _until(done, app.run()), may_end=True)
             watch = _until(done, self._lag_of(app).run())
             self._begin(f"{app.name}-lag", watch, may_end=True)
-        await all_read(shared, parts, name)
-        await self._admission.note_backfilled()
+        await all_read(shared, parts, plan, partial(self._admission.goes_on, plan.id))
+        await self._admission.note_backfilled(plan.id)
         done.set()
         for app in apps:
             self._apps.remove(app)

@@ -31,16 +31,15 @@ class BackfillPlan(msgspec.Struct, frozen=True):
         Tells it from others, also from one with the same filters.
     filters
         Digest of the filters.
-    since_jd
-        Accepted alerts that are older [JD] stay as they were judged, since their records were no
-        longer there; None where all were.
+    groups
+        Consumer groups of the alerts that are to be read again: its end says who reads them all.
     done
         Whether all have been read.
     """
 
     id: str
     filters: str
-    since_jd: float | None = None
+    groups: tuple[str, ...] = ()
     done: bool = False
 
 

@@ -1,16 +1,15 @@
 """Who is let in, and when; with a topology log in memory."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
-from aiokafka import TopicPartition
 
 from ampelstream.core.ownership import Word
 from ampelstream.errors import ConfigError
-from ampelstream.runtime.faust import admission as admission_module
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
+from ampelstream.runtime.faust.inputs import Input
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog, fold
 from ampelstream.topology import Identity
@@ -45,11 +44,18 @@ class Log(TopologyLog):
 OLD = content("old", "a", "b")
 NEW = content("new", "a", "b", where="rb > 0.9")
 LESS = content("less", "a")
+SAME_FILTERS = content("digest-of-same", "a", "b")
 
 
-def admission(log: Log, of: Identity, now: float = NOW) -> Admission:
+HERE = Connection(bootstrap=("b:1",))
+ALERTS = Input("ingest-alerts", "group", "alerts", HERE, ("alerts",), True, None)  # noqa: FBT003  (as its fields are)
+
+
+def admission(
+    log: Log, of: Identity, now: float = NOW, alerts: Sequence[Input] | None = (ALERTS,)
+) -> Admission:
     own = Connection(bootstrap=("nowhere:1",))
-    return Admission(log, of, own, (), [], now=lambda: now)
+    return Admission(log, of, own, (), alerts, now=lambda: now)
 
 
 @pytest.fixture
@@ -99,6 +105,66 @@ def test_a_word_that_comes_too_late_is_said(caplog: pytest.LogCaptureFixture) ->
     assert not caplog.records
     asyncio.run(admission(log, OLD).accept(Word.BACKFILL))
     assert "--backfill changes nothing" in caplog.text
+
+
+def test_a_word_that_nothing_asks_for_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """And nobody who reads the log later takes it for a choice."""
+    log = Log(Accepted(OLD, -1, 0.0))
+    asyncio.run(admission(log, SAME_FILTERS).accept(Word.BACKFILL))
+    assert "--backfill changes nothing: no difference asks for a word" in caplog.text
+    assert log.current is not None
+    assert (log.current.content, log.current.word) == (SAME_FILTERS, None)
+    assert log.current.backfill is None
+
+
+@pytest.mark.parametrize("alerts", [None, ()])
+def test_who_reads_no_alerts_begins_no_backfill(alerts: Sequence[Input] | None) -> None:
+    log = Log(Accepted(OLD, -1, 0.0))
+    with pytest.raises(ConfigError, match="reads no alerts"):
+        asyncio.run(admission(log, NEW, alerts=alerts).accept(Word.BACKFILL))
+    assert len(log.records) == 1
+
+
+def test_a_backfill_names_what_is_read_again() -> None:
+    log = Log(Accepted(OLD, -1, 0.0))
+    asyncio.run(admission(log, NEW).accept(Word.BACKFILL))
+    assert log.current is not None
+    assert log.current.backfill is not None
+    assert log.current.backfill.groups == ("group",)
+
+
+def test_the_end_of_a_backfill_is_not_that_of_its_successor() -> None:
+    log = Log(Accepted(OLD, -1, 0.0, backfill=BackfillPlan("first", OLD.filters)))
+    old = admission(log, OLD)
+
+    async def play() -> Accepted | None:
+        await old.alone()
+        assert old.goes_on("first")
+        await admission(log, NEW).accept(Word.BACKFILL)
+        await old.is_superseded()  # it goes on for some seconds, and comes to the end of its own
+        assert not old.goes_on("first")
+        await old.note_backfilled("first")
+        return await log.read()
+
+    accepted = asyncio.run(play())
+    assert accepted is not None
+    assert accepted.backfill is not None
+    assert (accepted.content, accepted.backfill.done) == (NEW, False)
+
+
+def test_going_back_is_done_once() -> None:
+    """Who is started again with the same words was not told of what came behind that."""
+    third = content("digest-of-third", "a", "b")
+    log = Log(Accepted(OLD, -1, 0.0), Accepted(SAME_FILTERS, 0, 1.0))
+    with pytest.raises(ConfigError, match="--roll-back digest-of-same to go back"):
+        asyncio.run(admission(log, OLD).accept(None))
+    asyncio.run(admission(log, OLD).accept(None, roll_back="digest-of-same"))
+    assert log.current is not None
+    assert log.current.content == OLD
+    asyncio.run(admission(log, third).accept(None))
+    with pytest.raises(ConfigError, match="--roll-back digest-of-third to go back"):
+        asyncio.run(admission(log, OLD).accept(None, roll_back="digest-of-same"))
+    asyncio.run(admission(log, OLD).accept(None, roll_back="digest-of-t"))
 
 
 @pytest.mark.usefixtures("worked")
@@ -171,35 +237,3 @@ def test_who_was_let_in_just_before_is_waited_for(
 
     asyncio.run(alone())
     assert slept == [wait]
-
-
-class OnlyMarks:
-    """Client of a partition where retention left only marks of transactions."""
-
-    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 7)
-
-    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 8)
-
-    def assign(self, _places: list[TopicPartition]) -> None:
-        """As the client does."""
-
-    def seek(self, _place: TopicPartition, _offset: int) -> None:
-        """As the client does."""
-
-    async def getone(self, _place: TopicPartition) -> None:
-        await asyncio.Event().wait()
-
-
-def test_a_partition_that_holds_only_marks_does_not_hold_up_a_backfill(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(admission_module, "_FIRST_SECONDS", 0.01)
-
-    async def begin() -> list[float]:
-        async with asyncio.timeout(5.0):
-            return await admission_module._begin(OnlyMarks(), TopicPartition("alerts", 0))
-
-    [since] = asyncio.run(begin())
-    assert since > 2461000.0  # nothing that is older than now was read again

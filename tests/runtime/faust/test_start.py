@@ -54,7 +54,7 @@ async def start(tmp_path: Path, brokers: Brokers, port: int = 0, index: int = 0)
 class Admission:
     """Lets everybody in."""
 
-    async def accept(self, _word: object, *, roll_back: bool) -> None:
+    async def accept(self, _word: object, *, roll_back: str) -> None:
         assert not roll_back
 
 
@@ -119,7 +119,7 @@ def test_brokers_that_go_away_before_the_file_is_accepted_are_waited_for(
     asked = Brokers(3)
 
     class Refusing:
-        async def accept(self, _word: object, *, roll_back: bool) -> None:
+        async def accept(self, _word: object, *, roll_back: str) -> None:
             assert not roll_back
             await asked()
 

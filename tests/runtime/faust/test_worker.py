@@ -11,6 +11,7 @@ from ampelstream.errors import StateError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.runtime.faust import worker as worker_module
 from ampelstream.runtime.faust.worker import Worker
+from ampelstream.runtime.kafka.topologylog import BackfillPlan
 from ampelstream.runtime.safefaust.failures import LostRecords
 from ampelstream.runtime.service.exitcodes import ExitCode
 from ampelstream.runtime.service.health import Health
@@ -120,6 +121,7 @@ def test_the_lag_of_a_backfill_is_watched_as_long_as_it_goes_on(
 ) -> None:
     """A broker that is away is no hang of its rebalance then; a consumer that is dead is one."""
     connection: Any = SimpleNamespace(client_options=dict)
+    step = "ingest-alerts-backfill"
     said: list[str] = []
 
     class App:
@@ -146,7 +148,7 @@ def test_the_lag_of_a_backfill_is_watched_as_long_as_it_goes_on(
                 said.append("lag stopped")
 
     async def rereads(*_: Any) -> list[Any]:
-        source = SimpleNamespace(name="ingest-alerts-backfill", connection=connection)
+        source = SimpleNamespace(name=step, connection=connection)
         return [SimpleNamespace(source=source, until={})]
 
     async def all_read(*_: Any) -> None:
@@ -170,8 +172,8 @@ def test_the_lag_of_a_backfill_is_watched_as_long_as_it_goes_on(
         worker._apps, worker._tasks, worker._ended = [], {}, asyncio.Event()
         worker._context = SimpleNamespace(connection=connection)
         worker._names = worker._watching = SimpleNamespace(forget=said.append)
-        worker._admission = SimpleNamespace(note_backfilled=closed)
-        await worker._backfill(None, [], "b")
+        worker._admission = SimpleNamespace(note_backfilled=closed, goes_on=bool)
+        await worker._backfill(None, [], BackfillPlan("b", "filters"))
         await asyncio.sleep(0.01)
         assert worker._apps == []
         assert not worker._ended.is_set()
@@ -179,6 +181,5 @@ def test_the_lag_of_a_backfill_is_watched_as_long_as_it_goes_on(
             task.cancel()
 
     asyncio.run(main())
-    step = "ingest-alerts-backfill"
     assert said[0] == f"lag of {step} True"
     assert sorted(said[1:]) == sorted(["noted", "app stopped", step, "noted", "lag stopped"])

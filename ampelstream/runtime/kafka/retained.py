@@ -1,0 +1,98 @@
+"""What topics still hold: retention removes the oldest records, and topics come and go."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ampelstream.model.times import jd_from_unix
+from ampelstream.runtime.kafka.clients import open_consumer
+from ampelstream.runtime.kafka.connection import Connection
+
+__all__ = ["extent", "retained_since"]
+
+_FIRST_SECONDS = 15.0
+"""For how long the first record of a partition is waited for, that offsets say is there [s]."""
+
+
+async def extent(
+    connection: Connection, reads: Callable[[str], bool]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """First offset and end of each partition that there is now.
+
+    Parameters
+    ----------
+    connection
+        The cluster.
+    reads
+        Which topics.
+
+    Raises
+    ------
+    SourceError
+        The cluster cannot be reached, or refuses.
+    """
+    async with open_consumer(connection, enable_auto_commit=False) as client:
+        return await _extent(client, reads)
+
+
+async def _extent(
+    client: AIOKafkaConsumer, reads: Callable[[str], bool]
+) -> dict[TopicPartition, tuple[int, int]]:
+    # not `topics()`, which gives names and forgets what it was told of their partitions
+    cluster = await client._client.fetch_all_metadata()  # noqa: SLF001
+    places = [
+        TopicPartition(topic, number)
+        for topic in sorted(cluster.topics(exclude_internal_topics=True))
+        if reads(topic)
+        for number in sorted(cluster.partitions_for_topic(topic) or ())
+    ]
+    if not places:
+        return {}
+    first, last = await client.beginning_offsets(places), await client.end_offsets(places)
+    return {place: (first[place], last[place]) for place in places}
+
+
+async def retained_since(
+    connection: Connection, reads: Callable[[str], bool], *, now: Callable[[], float] = time.time
+) -> float | None:
+    """From when on [JD] all alerts that have arrived are still there; None where all are.
+
+    An alert is made before it arrives, so one that is younger than the first record that is left
+    arrived behind it.
+
+    Parameters
+    ----------
+    connection
+        The cluster.
+    reads
+        Which topics.
+    now
+        Unix time [s].
+
+    Raises
+    ------
+    SourceError
+        The cluster cannot be reached, or refuses.
+    """
+    begins: list[float] = []
+    async with open_consumer(connection, enable_auto_commit=False) as client:
+        for place, (first, end) in (await _extent(client, reads)).items():
+            if first > 0:
+                arrived = None if first == end else await _arrived(client, place, first)
+                begins.append(jd_from_unix(now() if arrived is None else arrived))
+    return max(begins, default=None)
+
+
+async def _arrived(client: Any, place: TopicPartition, offset: int) -> float | None:
+    """When the first record at or behind an offset arrived [Unix, s]; None where none is left."""
+    client.assign([place])
+    client.seek(place, offset)
+    try:
+        async with asyncio.timeout(_FIRST_SECONDS):
+            record = await client.getone(place)
+    except TimeoutError:  # only marks of transactions are left, which no client is given
+        return None
+    return float(record.timestamp) / 1000
