@@ -251,12 +251,13 @@ async def _worker(settings: WorkerSettings, index: int) -> int:
     from ampelstream.runtime.context import open_context
     from ampelstream.runtime.faust.start import begin
     from ampelstream.runtime.faust.worker import Worker
-    from ampelstream.runtime.kafka.names import TopicNames
+    from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
     from ampelstream.runtime.safefaust.versions import check_versions
     from ampelstream.runtime.service.exitcodes import ExitCode
 
     check_versions()
-    spec, topology = open_topology(settings.topology, settings.catalogs)
+    evaluates = OBJECTS in settings.steps
+    spec, topology = open_topology(settings.topology, settings.catalogs, evaluates=evaluates)
     names = TopicNames(topology.name)
     create = create_command(settings.topology, settings.broker or "")
     said = spec.kafka.said_partitions

@@ -12,7 +12,9 @@ from ampelstream.units import Resources
 __all__ = ["open_inputs", "open_topology"]
 
 
-def open_topology(path: str, catalogs: Path | None = None) -> tuple[TopologySpec, Topology]:
+def open_topology(
+    path: str, catalogs: Path | None = None, *, evaluates: bool = True
+) -> tuple[TopologySpec, Topology]:
     """Load, check and build a topology.
 
     Parameters
@@ -21,6 +23,8 @@ def open_topology(path: str, catalogs: Path | None = None) -> tuple[TopologySpec
         Its file, or the name of one that ships.
     catalogs
         Directory of the catalogues; otherwise the topology's own, otherwise the default one.
+    evaluates
+        Whether candidates will be evaluated (see `build`).
 
     Raises
     ------
@@ -33,7 +37,7 @@ def open_topology(path: str, catalogs: Path | None = None) -> tuple[TopologySpec
         root = Path(path).parent / spec.catalogs
     store = CatalogStore(root if root is not None else CatalogStore.default_root())
     try:
-        return spec, build(spec, Resources(catalogs=store))
+        return spec, build(spec, Resources(catalogs=store), evaluates=evaluates)
     except AmpelstreamError as error:
         # the parts name their line in the file, but not the file
         raise type(error)(f"{path}: {error}") from error

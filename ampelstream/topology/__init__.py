@@ -11,7 +11,7 @@ from ampelstream.topology.graph import (
     Topology,
     build,
 )
-from ampelstream.topology.identity import Identity, identity_of
+from ampelstream.topology.identity import Identity, identity_of, with_units_of
 from ampelstream.topology.spec import SinkSpec, TopologySpec
 from ampelstream.topology.yamlfile import load
 
@@ -30,4 +30,5 @@ __all__ = [
     "build",
     "identity_of",
     "load",
+    "with_units_of",
 ]

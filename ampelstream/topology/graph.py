@@ -160,6 +160,11 @@ class Topology:
         Digest of that, and of rules and retention.
     filters
         Digest of what decides which alerts are accepted for which channel.
+    file
+        Digest of everything that who evaluates no candidates needs to know: of the file and of the
+        filters, but neither of other units' versions nor of what they read.
+    evaluates
+        Whether candidates can be evaluated: units and match filters have opened what they read.
     spec
         The validated file.
     events, channels, reactions, retention
@@ -171,6 +176,8 @@ class Topology:
     hash: str
     digest: str
     filters: str
+    file: str
+    evaluates: bool
     spec: TopologySpec
     events: EventSelection
     channels: tuple[Channel, ...]
@@ -186,9 +193,9 @@ _CANDIDATE = frozenset(
 
 
 def _bind(
-    specs: Sequence[UnitSpec], kind: type[U], where: str, resources: Resources
+    specs: Sequence[UnitSpec], kind: type[U], where: str, resources: Resources | None
 ) -> Iterator[BoundUnit[U]]:
-    """Configure and open the units of one list."""
+    """Configure the units of one list; open them, where there are resources."""
     seen: set[str] = set()
     for number, spec in enumerate(specs):
         entry = f"{where}.{number} ({spec.unit})"
@@ -202,7 +209,8 @@ def _bind(
         if not isinstance(unit, kind):
             raise ConfigError(f"{entry}: is not a {kind.__name__}; it cannot stand in this list")
         try:
-            unit.open(resources)
+            if resources is not None:
+                unit.open(resources)
         except AmpelstreamError as error:
             raise type(error)(f"{entry}: {error}") from error
         yield BoundUnit(spec.label, unit, unit.fingerprint())
@@ -236,9 +244,9 @@ def _rank(spec: ChannelSpec, units: Iterable[BoundUnit[ObjectUnit]], where: str)
     return Rank(unit, field, spec.rank_by.order == "ascending")
 
 
-def _channel(name: str, spec: ChannelSpec, resources: Resources) -> Channel:
-    where = f"channels.{name}"
-    units = tuple(_bind(spec.units, ObjectUnit, f"{where}.units", resources))
+def _channel(name: str, spec: ChannelSpec, resources: Resources, *, evaluates: bool) -> Channel:
+    where, read = f"channels.{name}", resources if evaluates else None
+    units = tuple(_bind(spec.units, ObjectUnit, f"{where}.units", read))
     _check_needs(units, f"{where}.units")
     after = spec.lightcurve.after
     return Channel(
@@ -248,7 +256,7 @@ def _channel(name: str, spec: ChannelSpec, resources: Resources) -> Channel:
         filters=tuple(_bind(spec.filters, AlertFilter, f"{where}.filters", resources)),
         region=spec.region,
         window=spec.window,
-        match=tuple(_bind(spec.match, MatchFilter, f"{where}.match", resources)),
+        match=tuple(_bind(spec.match, MatchFilter, f"{where}.match", read)),
         before=spec.lightcurve.before,
         after=max(spec.window[1], 0.0) if after is None else after,
         units=units,
@@ -302,7 +310,7 @@ def _selection(channel: Channel) -> list[Any]:
     return [channel.name, channel.survey, channel.where.text, prints]
 
 
-def build(spec: TopologySpec, resources: Resources) -> Topology:
+def build(spec: TopologySpec, resources: Resources, *, evaluates: bool = True) -> Topology:
     """Build a topology.
 
     Parameters
@@ -311,6 +319,8 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
         The validated file.
     resources
         What units read; each is opened once.
+    evaluates
+        Whether candidates will be evaluated. If not, only filters of alerts open what they read.
 
     Raises
     ------
@@ -319,19 +329,25 @@ def build(spec: TopologySpec, resources: Resources) -> Topology:
     CatalogError
         A catalogue that a unit needs is not there.
     """
-    channels = tuple(_channel(name, one, resources) for name, one in spec.channels.items())
+    channels = tuple(
+        _channel(name, one, resources, evaluates=evaluates) for name, one in spec.channels.items()
+    )
     # not in the order of the file: no candidate and no message depends on it, and no line of a
     # comparison would say what has changed
     ordered = sorted(channels, key=attrgetter("name"))
-    science = digest([spec.model_dump(mode="json", exclude=_NO_SCIENCE), _prints(ordered)])
+    said = spec.model_dump(mode="json", exclude=_NO_SCIENCE)
+    science = digest([said, _prints(ordered)])
     rules = sorted((rule.model_dump(mode="json") for rule in spec.react), key=itemgetter("name"))
     kept = spec.retention.model_dump(mode="json")
+    filters = digest([_selection(channel) for channel in ordered])
     return Topology(
         name=spec.name,
         version=spec.version,
         hash=science,
         digest=digest([science, rules, kept]),
-        filters=digest([_selection(channel) for channel in ordered]),
+        filters=filters,
+        file=digest([said, filters, rules, kept]),
+        evaluates=evaluates,
         spec=spec,
         events=EventSelection(
             spec.events.kinds, _condition(spec.events.where, "events.where"), spec.events.skymap

@@ -5,13 +5,14 @@ to. Three digests say how far two topologies agree (`identity_of`), and the whol
 beside them, so that a difference can be told in words (``differences.py``).
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from ampelstream.topology.graph import Topology
+from ampelstream.topology.graph import BoundUnit, Topology
 
-__all__ = ["Identity", "identity_of"]
+__all__ = ["Identity", "identity_of", "with_units_of"]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -31,7 +32,12 @@ class Identity(msgspec.Struct, frozen=True):
         Its validated file.
     prints
         Fingerprint of each unit, by its path in the file; holds the unit's version and those of the
-        catalogues that it reads.
+        catalogues that it reads. Of who evaluates no candidates, only those of filters.
+    reads
+        Version of each catalogue, by its unit's path and its name there; None for one that is
+        optional, and absent.
+    file
+        Digest of the file and the filters alone (see `Topology.file`).
     """
 
     name: str
@@ -41,10 +47,13 @@ class Identity(msgspec.Struct, frozen=True):
     filters: str
     spec: dict[str, Any]
     prints: dict[str, str]
+    reads: dict[str, str | None] = {}
+    file: str = ""
 
 
 def identity_of(topology: Topology) -> Identity:
     """Content of a topology."""
+    units = dict(_units(topology))
     return Identity(
         name=topology.name,
         version=topology.version,
@@ -52,14 +61,37 @@ def identity_of(topology: Topology) -> Identity:
         digest=topology.digest,
         filters=topology.filters,
         spec=topology.spec.model_dump(mode="json"),
-        prints={
-            f"channels.{channel.name}.{kind}.{bound.name}": bound.config_hash
-            for channel in topology.channels
-            for kind, units in (
-                ("filters", channel.filters),
-                ("match", channel.match),
-                ("units", channel.units),
-            )
-            for bound in units
+        prints={path: bound.config_hash for path, bound in units.items()},
+        reads={
+            f"{path}.{name}": version
+            for path, bound in units.items()
+            for name, version in bound.unit.reads().items()
         },
+        file=topology.file,
     )
+
+
+def with_units_of(other: Identity, content: Identity) -> Identity:
+    """A content that does not know its units, with what another says of them.
+
+    Parameters
+    ----------
+    other
+        Of who evaluates candidates; of units that are not in the content nothing follows.
+    content
+        Of who does not.
+    """
+    return msgspec.structs.replace(
+        content, prints=other.prints | content.prints, reads=other.reads | content.reads
+    )
+
+
+def _units(topology: Topology) -> Iterator[tuple[str, BoundUnit[Any]]]:
+    """(path in the file, unit) of those that have opened what they read."""
+    for channel in topology.channels:
+        parts: dict[str, Iterable[BoundUnit[Any]]] = {"filters": channel.filters}
+        if topology.evaluates:
+            parts |= {"match": channel.match, "units": channel.units}
+        for part, units in parts.items():
+            for bound in units:
+                yield f"channels.{channel.name}.{part}.{bound.name}", bound

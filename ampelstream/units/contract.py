@@ -150,9 +150,15 @@ class Unit(BaseModel):
             Something that the configuration names is not there.
         """
 
+    def reads(self) -> Mapping[str, str | None]:
+        """Version of what was opened, by name; None for what may be absent, and is."""
+        return {}
+
     def fingerprint(self) -> str:
         """Digest of the class, its version and its configuration (and of what it reads)."""
-        return digest([type(self).__name__, self.version, self.model_dump(mode="json")])
+        own = digest([type(self).__name__, self.version, self.model_dump(mode="json")])
+        read = self.reads()
+        return digest([own, read]) if read else own
 
 
 class AlertFilter(Unit):

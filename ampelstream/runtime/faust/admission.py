@@ -28,8 +28,8 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.settings import INGEST
-from ampelstream.topology import Identity, Topology, identity_of
-from ampelstream.topology.differences import in_words
+from ampelstream.topology import Identity, Topology, identity_of, with_units_of
+from ampelstream.topology.differences import differences, in_words
 
 __all__ = ["LOOK_SECONDS", "Admission", "client_id", "open_admission"]
 
@@ -65,6 +65,9 @@ class Admission:
         there are now.
     by
         Name of the worker, for people who read the log.
+    evaluates
+        Whether it evaluates candidates. One that does not has not opened the units' catalogues, and
+        goes on where only these change.
     now
         Unix time [s].
     """
@@ -79,6 +82,7 @@ class Admission:
         *,
         objects: tuple[str, Connection] | None = None,
         by: str = "",
+        evaluates: bool = True,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._log = log
@@ -88,6 +92,7 @@ class Admission:
         self.alerts = alerts
         self._objects = objects
         self._by = by
+        self._evaluates = evaluates
         self._let_in: int | None = None
         self._now = now
 
@@ -96,7 +101,7 @@ class Admission:
         """Whether another topology is in force, or was since this worker was let in."""
         since = self._log.offset if self._let_in is None else self._let_in
         later = (one for offset, one in self._log.history if offset >= since)
-        return any(one.content.digest != self._content.digest for one in later)
+        return any(not self._is_ours(one) for one in later)
 
     def until_all_stop(self) -> float:
         """How long a worker goes on whose topology is in force no longer [s].
@@ -174,7 +179,7 @@ class Admission:
     def goes_on(self, backfill: str) -> bool:
         """Whether that backfill is the one in force, and nobody has noted its end."""
         current = self._log.current
-        if current is None or current.content.digest != self._content.digest:
+        if current is None or not self._is_ours(current):
             return False
         plan = current.backfill
         return plan is not None and plan.id == backfill and not plan.done
@@ -185,8 +190,8 @@ class Admission:
         if current is None or current.backfill is None or not self.goes_on(backfill):
             return
         plan = msgspec.structs.replace(current.backfill, done=True)
-        record = Accepted(
-            current.content, self._log.offset, self._now(), self._by, current.word, plan
+        record = msgspec.structs.replace(
+            current, after=self._log.offset, at=self._now(), by=self._by, backfill=plan
         )
         if await self._log.add(record):
             text = "the backfill is read: its objects are brought over"
@@ -202,9 +207,9 @@ class Admission:
         """Add the record; whether it counts."""
         lines: list[str] = []
         if current is not None:
-            known = {one.content.digest for _, one in self._log.history}
-            named = roll_back and current.content.digest.startswith(roll_back)
-            if self._content.digest in known and not named:
+            if self._was_replaced(current) and not (
+                roll_back and current.content.digest.startswith(roll_back)
+            ):
                 raise self._replaced()
             found = check_word(current.content, self._content, word)
             lines = list(in_words(found, word))
@@ -223,10 +228,13 @@ class Admission:
                 )
             lines = ["not known: the topology log was empty"]
         plan = await self._plan(current, word)
-        record = Accepted(self._content, self._log.offset, self._now(), self._by, word, plan)
+        content = self._content
+        if not self._evaluates and current is not None:  # what it has not opened may be unchanged
+            content = with_units_of(current.content, content)
+        place = self._log.offset, self._now(), self._by
+        record = Accepted(content, *place, word, plan, whole=self._evaluates)
         if not await self._log.add(record):
             return False
-        content = self._content
         incident(
             _LOG,
             logging.INFO,
@@ -245,7 +253,7 @@ class Admission:
         One that was let in just before it was replaced may not have joined its groups yet. After
         this time it has, or has seen that it was replaced.
         """
-        if all(one.content.digest == self._content.digest for _, one in self._log.history):
+        if all(self._is_ours(one) for _, one in self._log.history):
             return 0.0
         return self.until_all_stop()
 
@@ -280,6 +288,23 @@ class Admission:
             found = await client.list_consumer_group_offsets(group)
         return any(one.offset > 0 for one in found.values())
 
+    def _was_replaced(self, current: Accepted) -> bool:
+        """Whether our topology was in force, and went."""
+        if not current.whole and current.content.file == self._content.file:
+            return False  # we add what that worker had not opened
+        return any(self._is_ours(one) for _, one in self._log.history)
+
+    def _is_ours(self, one: Accepted) -> bool:
+        """Whether that is our topology, as far as this worker has to do with it."""
+        if self._evaluates:
+            return one.content.digest == self._content.digest
+        return one.content.file == self._content.file
+
+    def _client_in(self, group: str) -> str:
+        """Name of our clients in a group: where candidates are evaluated it tells all there is."""
+        of_objects = self._objects is not None and group == self._objects[0]
+        return client_id(self._content.digest if of_objects else self._content.file)
+
     def _replaced(self) -> ConfigError:
         current = self._log.current
         if current is None:
@@ -287,12 +312,13 @@ class Admission:
         at = self._log.since or current.at
         since = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
         content = current.content
+        lines = "".join(f"  {one}\n" for one in in_words(differences(content, self._content)))
         return ConfigError(
             f"topology {content.name}, version {self._content.version} with content "
             f"{self._content.digest}, was replaced: "
             f"version {content.version} with content {content.digest} is in force since "
-            f"{since}. Start with that file, or with --roll-back {content.digest} to go back to "
-            "this one"
+            f"{since}. From that to this:\n{lines}start with what is in force, or with --roll-back "
+            f"{content.digest} to go back to this"
         )
 
     async def _others(self) -> set[str]:
@@ -302,7 +328,7 @@ class Admission:
             ours = connection is self._own
             try:
                 async with open_admin(connection) as client:
-                    found |= await _foreign(client, group, client_id(self._content.digest))
+                    found |= await _foreign(client, group, self._client_in(group))
             except UnreachableError:
                 if ours:  # such as a coordinator that has just been restarted
                     found.add(f"{group}, of which the brokers do not say it now")
@@ -333,6 +359,7 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
         *(log, identity_of(topology), own, groups, alerts if reads else None),
         objects=(names.app(OBJECTS), own),
         by=by,
+        evaluates=topology.evaluates,
     )
 
 

@@ -116,7 +116,7 @@ class Shared:
             rebalance=times.rebalance,
             instance=instance and f"{instance}-{name}",
             refresh_seconds=self.context.settings.refresh,
-            client=client_id(self.topology.digest),
+            client=client_id(self.topology.digest if name == OBJECTS else self.topology.file),
         )
         return faust.App(**settings)
 

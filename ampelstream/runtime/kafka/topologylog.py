@@ -60,6 +60,9 @@ class Accepted(msgspec.Struct, frozen=True):
         What was chosen about earlier alerts; None where nothing was to be chosen.
     backfill
         The last backfill for these filters; None without one.
+    whole
+        Whether who wrote this evaluates candidates. If not, what the content says of units and
+        catalogues is that of the topology before it.
     """
 
     content: Identity
@@ -68,6 +71,7 @@ class Accepted(msgspec.Struct, frozen=True):
     by: str = ""
     word: Word | None = None
     backfill: BackfillPlan | None = None
+    whole: bool = True
 
 
 _DECODER = msgspec.json.Decoder(Accepted)

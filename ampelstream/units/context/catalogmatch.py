@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ampelstream.errors import CatalogError, UnitError
-from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.sky.catalogs import Catalog, CatalogStore
 from ampelstream.units import Inputs, ObjectUnit, Resources
@@ -99,13 +98,12 @@ class CatalogMatch(ObjectUnit):
         """Labels whose optional catalogue is absent."""
         return tuple(label for label, plan in self._open.items() if plan is None)
 
-    def fingerprint(self) -> str:
-        """Digest of class, version and configuration, and of the catalogues once they are open."""
-        versions = {
+    def reads(self) -> Mapping[str, str | None]:
+        """Versions of the catalogues, by label."""
+        return {
             label: None if plan is None else plan.catalog.version
             for label, plan in self._open.items()
         }
-        return digest([super().fingerprint(), versions]) if versions else super().fingerprint()
 
     def compute(self, inputs: Inputs) -> Mapping[str, Any]:
         """Search each catalogue around the object.

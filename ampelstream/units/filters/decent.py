@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ampelstream.errors import UnitError
 from ampelstream.model.alert import Alert
-from ampelstream.model.digest import digest
 from ampelstream.units import ACCEPT, AlertFilter, Resources, Verdict
 from ampelstream.units.galactic import galactic_latitude
 
@@ -278,10 +277,9 @@ class DecentFilter(DecentCuts, AlertFilter):
             catalog.require(_GAIA_COLUMNS)
             self._gaia = catalog
 
-    def fingerprint(self) -> str:
-        """Digest of the configuration, and of the Gaia catalogue where it is read."""
-        own = super().fingerprint()
-        return own if self._gaia is None else digest([own, self._gaia.version])
+    def reads(self) -> Mapping[str, str | None]:
+        """Version of the Gaia catalogue, where it is read."""
+        return {} if self._gaia is None else {self.gaia_catalog: self._gaia.version}
 
     def evaluate(self, alert: Alert) -> Verdict:
         """Accept, or reject with the first rule that failed.
