@@ -5,13 +5,29 @@ to. Three digests say how far two topologies agree (`identity_of`), and the whol
 beside them, so that a difference can be told in words (``differences.py``).
 """
 
+import json
+import re
 from typing import Any
 
 import msgspec
 
 from ampelstream.topology.graph import Topology
 
-__all__ = ["Identity", "identity_of"]
+__all__ = ["UNIT_LISTS", "Identity", "Path", "identity_of", "shown"]
+
+Path = tuple[str, ...]
+"""Where in a topology file: keys, and names where it has lists. No text with dots in between, since
+names may have dots."""
+UNIT_LISTS = ("filters", "match", "units")
+"""Keys of a channel under which its units are."""
+
+
+def shown(path: Path) -> str:
+    """Give a path as text, another one for each: names that are no plain words are in quotes."""
+    return ".".join(
+        part if re.fullmatch(r"[\w-]+", part) else json.dumps(part, ensure_ascii=False)
+        for part in path
+    )
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -30,8 +46,8 @@ class Identity(msgspec.Struct, frozen=True):
     spec
         Its validated file.
     prints
-        Fingerprint of each unit, by its path in the file; holds the unit's version and those of the
-        catalogues that it reads.
+        Fingerprint of each unit, by its path in the file as `shown` says it; holds the unit's
+        version and those of the catalogues that it reads.
     """
 
     name: str
@@ -53,13 +69,9 @@ def identity_of(topology: Topology) -> Identity:
         filters=topology.filters,
         spec=topology.spec.model_dump(mode="json"),
         prints={
-            f"channels.{channel.name}.{kind}.{bound.name}": bound.config_hash
+            shown(("channels", channel.name, part, bound.name)): bound.config_hash
             for channel in topology.channels
-            for kind, units in (
-                ("filters", channel.filters),
-                ("match", channel.match),
-                ("units", channel.units),
-            )
-            for bound in units
+            for part in UNIT_LISTS
+            for bound in getattr(channel, part)
         },
     )
