@@ -10,6 +10,11 @@ A message's id names the matter and its turn, not the record that caused it. The
 pass once: whatever is replayed, restarted or delivered twice gives the same ids. While a matter is
 active its last message is kept up to date in the ledger and on its topic (but not sent again), so
 that at the end it says the same however the candidate came to be what it is.
+
+A rule may leave the topology and come back, and so may a sink. A matter whose rule is away says
+nothing, and ends with its candidate; what else became of it is seen when the rule is back and the
+candidate comes again. Whoever missed something is then told how the matter stands now, if it was
+left with the opposite, and nothing of what led there (`_settled`).
 """
 
 from collections import deque
@@ -128,6 +133,9 @@ class React:
     ) -> None:
         claim(state, topology, inputs, word=Word.FROM_NOW_ON)  # that of alerts is not asked here
         self._topology = topology
+        self._rules = {rule.name: rule for rule in topology.reactions}
+        self._away: set[str] = set()
+        """Rules that the ledger knows and the topology has no longer."""
         self._tables = state
         self._tally = tally
         self._clock = clock
@@ -138,13 +146,27 @@ class React:
         """Messages to send, by matter in order: none overtakes an earlier one of its matter."""
         self._not_before: dict[str, float] = {}
         """When a matter is tried again that a sink did not take."""
+        matters: dict[str, list[LedgerEntry]] = {}
         for entry in sorted(self.entries(), key=lambda entry: entry.reaction.turn):
-            reaction = entry.reaction
-            # a commit that a kill cut short may hold the message and not the matter: then it is
-            # decided again, when its candidate comes again
-            name = _matter_name(reaction.rule, reaction.about)
-            if self._is_open(entry) and reaction.turn <= self._matter(name).turn:
-                self._queue(name, reaction)
+            name = _matter_name(entry.reaction.rule, entry.reaction.about)
+            matters.setdefault(name, []).append(entry)
+        for name, entries in matters.items():
+            self._take_up(name, entries)
+
+    def _take_up(self, name: str, entries: Sequence[LedgerEntry]) -> None:
+        """Go on with a matter where it was left."""
+        rule, matter = entries[0].reaction.rule, self._matter(name)
+        # a commit that a kill cut short may hold the message and not the matter: then it is
+        # decided again, when its candidate comes again
+        entries = [entry for entry in entries if entry.reaction.turn <= matter.turn]
+        if rule not in self._rules:
+            self._away.add(rule)
+            self._settle(entries)
+        elif not matter.missed:  # else its candidate comes again
+            # sinks that were away when the last message was decided, and not when another was
+            now = set(self._sinks_of(rule) or ())
+            back = now & _sinks_in(entries[:-1]) - _sinks_in(entries[-1:])
+            self._queue_open(name, self._settle(entries, back))
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -169,7 +191,7 @@ class React:
         What is decided here waits in the ledger until the runtime has made it durable; then
         `advance`, which the runtime calls while something is `pending`, hands it to the sinks.
         """
-        if not self._topology.reactions:
+        if not self._rules and not self._away:
             return []  # nobody asks: not even the decoding is needed
         outputs: list[Output] = []
         for record in batch:
@@ -188,15 +210,18 @@ class React:
         if isinstance(candidate, Failure):
             return [self._failed(record, candidate)]
         outputs: list[Output] = []
-        for rule in self._topology.reactions:
-            if rule.channel in {None, candidate.channel}:
-                done = attempt(self._apply, rule, candidate, record.where.offset)
-                if isinstance(done, Failure):
-                    about = f"rule {rule.name} on {'/'.join(candidate.key)}"
-                    named = Failure(done.error, f"{about}: {done.reason}")
-                    outputs.append(self._failed(record, named))
-                elif done is not None:
-                    outputs.append(Output("reactions", done.id, done))
+        for name in (*self._rules, *sorted(self._away)):
+            rule, offset = self._rules.get(name), record.where.offset
+            if rule is None:
+                done = attempt(self._apply_away, name, candidate, offset)
+            else:
+                done = attempt(self._apply, rule, candidate, offset)
+            if isinstance(done, Failure):
+                about = f"rule {name} on {'/'.join(candidate.key)}"
+                named = Failure(done.error, f"{about}: {done.reason}")
+                outputs.append(self._failed(record, named))
+            elif done is not None:
+                outputs.append(Output("reactions", done.id, done))
         return outputs
 
     def _apply(self, rule: ReactionRule, candidate: Candidate, offset: int) -> Reaction | None:
@@ -210,27 +235,49 @@ class React:
         if matter.turn == 0 and not active:
             return None
         matter.offset = offset
+        missed, matter.missed = matter.missed, False
         reaction = None
         if active != matter.active:
-            reaction = self._message(rule, candidate, matter, active=active)
-            self._queue(name, reaction)
-            self._tally.count("reactions", rule.name, "decided")
+            reaction = self._message(rule.name, candidate, matter, active=active)
+            if not missed:
+                self._queue(name, reaction.id)
         elif active:
             reaction = self._updated(matter.message, candidate)
+        if missed:
+            entries = self._entries_of(rule.name, candidate.key, matter.turn)
+            self._queue_open(name, self._settle(entries))
+        self._tables.put(keys.MATTER + name.encode(), encode(matter))
+        return reaction
+
+    def _apply_away(self, rule: str, candidate: Candidate, offset: int) -> Reaction | None:
+        """Hold a rule that the topology has no longer against one revision.
+
+        A candidate that is rejected ends the matter: it is none any longer, and so is not given
+        again when the rule is back. Every other one is.
+        """
+        name = _matter_name(rule, candidate.key)
+        matter = self._matter(name)
+        if not matter.active or 0 <= offset <= matter.offset:
+            return None
+        matter.offset = offset
+        matter.missed = candidate.status is not CandidateStatus.REJECTED
+        reaction = None
+        if not matter.missed:
+            reaction = self._message(rule, candidate, matter, active=False)
+            self._settle(self._entries_of(rule, candidate.key, matter.turn))
         self._tables.put(keys.MATTER + name.encode(), encode(matter))
         return reaction
 
     def _message(
-        self, rule: ReactionRule, candidate: Candidate, matter: Matter, *, active: bool
+        self, rule: str, candidate: Candidate, matter: Matter, *, active: bool
     ) -> Reaction:
         """Next message of a matter; it goes into the ledger."""
-        klass = "withdrawn" if not active else "new" if matter.turn == 0 else "reinstated"
         matter.active, matter.turn = active, matter.turn + 1
-        name = self._topology.name
-        matter.message = message_id(name, rule.name, candidate.key, klass, matter.turn)
+        name, klass = self._topology.name, _klass(matter.turn)
+        matter.message = message_id(name, rule, candidate.key, klass, matter.turn)
         reaction = Reaction(
             id=matter.message,
-            rule=rule.name,
+            rule=rule,
             topology=name,
             event_id=candidate.event_id,
             object_id=candidate.object_id,
@@ -240,7 +287,8 @@ class React:
             turn=matter.turn,
             reason="" if active else _reason(candidate),
         )
-        self._put(LedgerEntry(reaction, sinks=self._sinks_of(rule.name)))
+        self._put(LedgerEntry(reaction, sinks=self._sinks_of(rule)))
+        self._tally.count("reactions", rule, "decided")
         return reaction
 
     def _updated(self, message: str, candidate: Candidate) -> Reaction | None:
@@ -289,8 +337,13 @@ class React:
                 break
         return []
 
-    def _queue(self, matter: str, reaction: Reaction) -> None:
-        self._unsent.setdefault(matter, deque()).append(reaction.id)
+    def _queue(self, matter: str, message: str) -> None:
+        self._unsent.setdefault(matter, deque()).append(message)
+
+    def _queue_open(self, matter: str, entries: Iterable[LedgerEntry]) -> None:
+        for entry in entries:
+            if self._is_open(entry):
+                self._queue(matter, entry.reaction.id)
 
     def _send(self, matter: str, deliverer: Deliverer) -> None:
         """Hand over the messages of a matter, up to one that a sink does not take."""
@@ -328,6 +381,27 @@ class React:
         value = self._tables.get(keys.LEDGER + name.encode())
         return None if value is None else decode.entry(value)
 
+    def _entries_of(
+        self, rule: str, candidate: tuple[str, str, str], turns: int
+    ) -> list[LedgerEntry]:
+        """Messages of a matter, in order."""
+        topology = self._topology.name
+        names = [
+            message_id(topology, rule, candidate, _klass(turn), turn)
+            for turn in range(1, turns + 1)
+        ]
+        return [entry for entry in map(self._entry, names) if entry is not None]
+
+    def _settle(
+        self, entries: Sequence[LedgerEntry], sinks: Collection[str] | None = None
+    ) -> list[LedgerEntry]:
+        """Have sinks of a matter (all of them by default) hear how it stands, and no more."""
+        settled = _settled(entries, _sinks_in(entries) if sinks is None else sinks)
+        for before, after in zip(entries, settled, strict=True):
+            if after != before:
+                self._put(after)
+        return settled
+
     def _put(self, entry: LedgerEntry) -> None:
         self._tables.put(keys.LEDGER + entry.reaction.id.encode(), encode(entry))
 
@@ -342,18 +416,15 @@ class React:
         )
 
     def _done(self, entry: LedgerEntry) -> tuple[str, ...]:
-        """Sinks that have taken a message, and those that the rule was given after its decision.
-
-        Those do not get what was sent before there was one.
-        """
-        if not entry.sinks:
+        """Sinks that have taken a message, and those that it is not for."""
+        if entry.sinks is None:
             return entry.sent
-        late = set(self._sinks_of(entry.reaction.rule)) - set(entry.sinks)
+        late = set(self._sinks_of(entry.reaction.rule) or ()) - set(entry.sinks)
         return (*entry.sent, *sorted(late))
 
-    def _sinks_of(self, rule: str) -> tuple[str, ...]:
+    def _sinks_of(self, rule: str) -> tuple[str, ...] | None:
         if self._deliverer is None:
-            return ()
+            return None
         return tuple(self._deliverer.missing(rule, ()))
 
 
@@ -373,6 +444,8 @@ def _holds(rule: ReactionRule, candidate: Candidate) -> bool:
 
     A condition that does not speak of the status asks for active candidates only.
     """
+    if rule.channel not in {None, candidate.channel}:
+        return False  # it may have looked at this channel before
     if "status" not in rule.when.names and candidate.status is not CandidateStatus.ACTIVE:
         return False
     return rule.when.holds(values_of(candidate))
@@ -380,6 +453,38 @@ def _holds(rule: ReactionRule, candidate: Candidate) -> bool:
 
 def _matter_name(rule: str, candidate: tuple[str, str, str]) -> str:
     return digest([rule, *candidate])
+
+
+def _klass(turn: int) -> str:
+    return "new" if turn == 1 else "reinstated" if _says_active(turn) else "withdrawn"
+
+
+def _says_active(turn: int) -> bool:
+    return turn % 2 == 1
+
+
+def _sinks_in(entries: Iterable[LedgerEntry]) -> frozenset[str]:
+    return frozenset(name for entry in entries for name in entry.sinks or ())
+
+
+def _settled(entries: Sequence[LedgerEntry], sinks: Collection[str]) -> list[LedgerEntry]:
+    """Messages of a matter, in order, with what these sinks are to get of them now.
+
+    A sink gets the last one if it took nothing that says the same: where it took none at all it
+    knows of nothing that could be withdrawn. The others are not for it, unless it took them.
+    """
+    heard = dict.fromkeys(sinks, 0)
+    for entry in entries:
+        heard |= {name: entry.reaction.turn for name in entry.sent if name in heard}
+    settled: list[LedgerEntry] = []
+    for entry in entries:
+        turn = entry.reaction.turn
+        last = entry is entries[-1]
+        owed = [n for n in heard if last and _says_active(heard[n]) != _says_active(turn)]
+        kept = [n for n in entry.sinks or () if n not in heard or n in entry.sent]
+        names = None if entry.sinks is None else tuple(dict.fromkeys([*kept, *sorted(owed)]))
+        settled.append(msgspec.structs.replace(entry, sinks=names))
+    return settled
 
 
 def _reason(candidate: Candidate) -> str:

@@ -113,13 +113,13 @@ class LedgerEntry(msgspec.Struct):
     sent
         Names of the sinks that have taken it.
     sinks
-        Names of those that it was decided for: one that the rule was given later does not get what
-        was decided before.
+        Names of those that it is for: one that the rule was given later does not get what was
+        decided before. None where nobody knew the sinks.
     """
 
     reaction: Reaction
     sent: tuple[str, ...] = ()
-    sinks: tuple[str, ...] = ()
+    sinks: tuple[str, ...] | None = None
 
 
 class Matter(msgspec.Struct, array_like=True):
@@ -136,12 +136,16 @@ class Matter(msgspec.Struct, array_like=True):
     offset
         Of the last candidate record that was looked at; -1 where records have no offsets. One that
         a restart repeats is not looked at again.
+    missed
+        Whether the candidate came again while the rule was not in the topology: what the rule says
+        of it now is not known.
     """
 
     active: bool
     turn: int
     message: str
     offset: int = -1
+    missed: bool = False
 
 
 class Owner(msgspec.Struct):

@@ -6,13 +6,12 @@ count at once. Which alerts an object has depends on surveys and filters: what t
 in the state, so a person must say whether they count from now on, or for earlier alerts too.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from ampelstream.topology.identity import Identity
+from ampelstream.topology.identity import UNIT_LISTS, Identity, Path, shown
 
 __all__ = ["Difference", "Effect", "differences", "in_words"]
 
@@ -39,7 +38,7 @@ class Difference:
     Attributes
     ----------
     path
-        Where in the file, with names where the file has lists.
+        Where in the file, with names where the file has lists, as `shown` says it.
     old, new
         Values; None for what is not there.
     effect
@@ -55,123 +54,157 @@ class Difference:
     remark: str = ""
 
 
-_RULES: tuple[tuple[str, Effect, str], ...] = (
-    (r"name", Effect.OTHER, "its own topics, state and ledger"),
-    (r"version", Effect.AT_ONCE, "candidates name it, and are given again"),
-    (r"description|catalogs", Effect.AT_ONCE, ""),
-    (r"kafka\b.*", Effect.AT_ONCE, "`topics create` brings the topics in line"),
-    (r"retention\b.*", Effect.AT_ONCE, ""),
-    (r"react\.[^.]*", Effect.AT_ONCE, ""),
-    (r"react\..*\.when", Effect.AT_ONCE, "matters that it holds for no longer are withdrawn"),
-    (r"react\..*\.sinks", Effect.AT_ONCE, "what was decided before goes where it went"),
-    (r"react\..*", Effect.AT_ONCE, ""),
-    (r"events\.skymap", Effect.NOW_ON, "the state keeps one map of each notice"),
-    (r"events\b.*", Effect.AGAIN, ""),
-    (r"channels\.[^.]*\.rank_by\b.*", Effect.AT_ONCE, "candidates are given again"),
-    (r"channels\.[^.]*\.(alerts|filters)\b.*", Effect.ASK, ""),
-    (r"channels\.[^.]*\..*", Effect.AGAIN, ""),
+_RULES: tuple[tuple[tuple[str | None, ...], Effect, str], ...] = (
+    (("name",), Effect.OTHER, "its own topics, state and ledger"),
+    (("version",), Effect.AT_ONCE, "candidates name it, and are given again"),
+    (("description",), Effect.AT_ONCE, ""),
+    (("catalogs",), Effect.AT_ONCE, ""),
+    (("kafka",), Effect.AT_ONCE, "`topics create` brings the topics in line"),
+    (("retention",), Effect.AT_ONCE, ""),
+    (("react", None, "when"), Effect.AT_ONCE, "matters that it holds for no longer are withdrawn"),
+    (("react", None, "sinks"), Effect.AT_ONCE, "what was decided before goes where it went"),
+    (("react",), Effect.AT_ONCE, ""),
+    (("events", "skymap"), Effect.NOW_ON, "the state keeps one map of each notice"),
+    (("events",), Effect.AGAIN, ""),
+    (("channels", None, "rank_by"), Effect.AT_ONCE, "candidates are given again"),
+    (("channels", None, "alerts"), Effect.ASK, ""),
+    (("channels", None, "filters"), Effect.ASK, ""),
+    (("channels",), Effect.AGAIN, ""),
 )
-"""First whose pattern is the whole path says what follows."""
+"""First with which the path begins says what follows; None is a name that the file chose."""
 
 
 def differences(old: Identity, new: Identity) -> tuple[Difference, ...]:
     """All differences, in the order of their paths."""
-    was, now = dict(_flat(old.spec, "")), dict(_flat(new.spec, ""))
-    found = [*_channels(old, new), *_units(old, new), *_rules(old, new)]
-    whole = tuple(f"{one.path}." for one in found)
-    changed = [path for path in sorted(was.keys() | now.keys()) if was.get(path) != now.get(path)]
-    changed = [path for path in changed if not _only_whole_units(was, now, path)]
-    found += [
-        _difference(path, was.get(path), now.get(path))
-        for path in changed
-        if not path.startswith(whole)
-    ]
-    for path in sorted(old.prints.keys() & new.prints.keys()):
-        if old.prints[path] != new.prints[path] and not any(
-            one.path.startswith(f"{path}.") or one.path == path for one in found
+    was, now = dict(_flat(old.spec, ())), dict(_flat(new.spec, ()))
+    found = dict([*_channels(old, new), *_units(old, new), *_rules(old, new)])
+    found |= _absent(old, new)
+    whole = frozenset(found)  # what came or went is one difference, with all that is in it
+    for path in was.keys() | now.keys():
+        if (
+            was.get(path) != now.get(path)
+            and not any(path[:length] in whole for length in range(len(path) + 1))
+            and not _only_whole_units(was, now, path)
         ):
-            versions = f"fingerprint {old.prints[path]}", f"fingerprint {new.prints[path]}"
-            known = _difference(path, *versions)
+            found[path] = _difference(path, was.get(path), now.get(path))
+    for path, *prints in _prints(old, new):
+        if prints[0] != prints[1] and not any(one[: len(path)] == path for one in found):
+            known = _difference(path, *(f"fingerprint {one}" for one in prints))
             remark = "its own version, or that of what it reads, is another"
-            found.append(Difference(path, *versions, known.effect, remark))
-    return tuple(sorted(found, key=lambda one: one.path))
+            found[path] = replace(known, remark=remark)
+    if not found and old.digest != new.digest:
+        # such as a default that is written out: candidates name another hash for it
+        contents = f"content {old.digest}", f"content {new.digest}"
+        remark = "the same, written in another way"
+        found[()] = Difference("the file", *contents, Effect.AGAIN, remark)
+    return tuple(found[path] for path in sorted(found))
 
 
-def _channels(old: Identity, new: Identity) -> Iterator[Difference]:
+def _channels(old: Identity, new: Identity) -> Iterator[tuple[Path, Difference]]:
     """Channels that came or went, each as one difference."""
     was, now = old.spec["channels"], new.spec["channels"]
     for name in now.keys() - was.keys():
-        remark = "without a backfill it sees alerts from now on only"
-        yield Difference(f"channels.{name}", None, "a new channel", Effect.ASK, remark)
+        path, remark = ("channels", name), "without a backfill it sees alerts from now on only"
+        yield path, Difference(shown(path), None, "a new channel", Effect.ASK, remark)
     for name in was.keys() - now.keys():
-        remark = "its candidates are withdrawn"
-        yield Difference(f"channels.{name}", "a channel", None, Effect.AGAIN, remark)
+        path, remark = ("channels", name), "its candidates are withdrawn"
+        yield path, Difference(shown(path), "a channel", None, Effect.AGAIN, remark)
 
 
-def _units(old: Identity, new: Identity) -> Iterator[Difference]:
+def _units(old: Identity, new: Identity) -> Iterator[tuple[Path, Difference]]:
     """Units that came to a channel or went from it, each as one difference."""
-    for channel in old.spec["channels"].keys() & new.spec["channels"].keys():
-        for part in ("filters", "match", "units"):
-            was, now = (
-                {_label(one) for one in content.spec["channels"][channel].get(part) or ()}
-                for content in (old, new)
-            )
-            for name in now - was:
-                yield _difference(f"channels.{channel}.{part}.{name}", None, "a new unit")
-            for name in was - now:
-                yield _difference(f"channels.{channel}.{part}.{name}", "a unit", None)
+    was, now = set(_unit_paths(old)), set(_unit_paths(new))
+    both = old.spec["channels"].keys() & new.spec["channels"].keys()
+    for path in was ^ now:
+        if path[1] in both:
+            said = ("a unit", None) if path in was else (None, "a new unit")
+            yield path, _difference(path, *said)
 
 
-def _only_whole_units(was: Mapping[str, Any], now: Mapping[str, Any], path: str) -> bool:
+def _unit_paths(content: Identity) -> Iterator[Path]:
+    for name, channel in content.spec["channels"].items():
+        for part in UNIT_LISTS:
+            for one in channel.get(part) or ():
+                yield "channels", name, part, _label(one)
+
+
+def _prints(old: Identity, new: Identity) -> Iterator[tuple[Path, str, str]]:
+    """Fingerprints of each unit that both have; without one, it may be another."""
+    for path in set(_unit_paths(old)) & set(_unit_paths(new)):
+        name = shown(path)
+        yield path, old.prints.get(name, "unknown"), new.prints.get(name, "unknown")
+
+
+def _absent(old: Identity, new: Identity) -> Iterator[tuple[Path, Difference]]:
+    """Optional catalogues that units had read, and that are there no longer.
+
+    Nobody wants that: a volume that is empty, or another machine. Whoever does says so.
+    """
+    for path in set(_unit_paths(old)) & set(_unit_paths(new)):
+        now = new.reads.get(shown(path), {})
+        for name, version in old.reads.get(shown(path), {}).items():
+            if version is not None and name in now and now[name] is None:
+                remark = "candidates lose what it says; see --catalogs, if that is not meant"
+                absent = shown((*path, "catalogs", name))
+                what = f"a catalogue, version {version}"
+                yield (*path, name), Difference(absent, what, None, Effect.NOW_ON, remark)
+
+
+def _only_whole_units(was: Mapping[Path, Any], now: Mapping[Path, Any], path: Path) -> bool:
     """Whether an order differs only by units that came or went, which say so themselves."""
-    if not path.endswith(".order") or path not in was or path not in now:
+    if not (path[-1] == _ORDER and _has_names(path[:-1])) or path not in was or path not in now:
         return False
     common = set(was[path]) & set(now[path])
     first, second = ([name for name in one[path] if name in common] for one in (was, now))
     return first == second
 
 
-def _rules(old: Identity, new: Identity) -> Iterator[Difference]:
+def _rules(old: Identity, new: Identity) -> Iterator[tuple[Path, Difference]]:
     """Rules that came or went, each as one difference."""
     was = {one["name"]: one["when"] for one in old.spec["react"]}
     now = {one["name"]: one["when"] for one in new.spec["react"]}
     for name in now.keys() - was.keys():
+        path = ("react", name)
         remark = "it sends a message for every candidate of a known event that it holds for"
-        yield Difference(f"react.{name}", None, now[name], Effect.AT_ONCE, remark)
+        yield path, Difference(shown(path), None, now[name], Effect.AT_ONCE, remark)
     for name in was.keys() - now.keys():
+        path = ("react", name)
         remark = "it sends nothing any longer; the ledger keeps what it sent"
-        yield Difference(f"react.{name}", was[name], None, Effect.AT_ONCE, remark)
+        yield path, Difference(shown(path), was[name], None, Effect.AT_ONCE, remark)
 
 
-def _difference(path: str, old: Any, new: Any) -> Difference:
-    for pattern, effect, remark in _RULES:
-        if re.fullmatch(pattern, path):
-            return Difference(path, old, new, effect, remark)
-    return Difference(path, old, new, Effect.ASK, "this part is new to the comparison")
+def _difference(path: Path, old: Any, new: Any) -> Difference:
+    for start, effect, remark in _RULES:
+        if len(start) <= len(path) and all(
+            part in {None, name} for part, name in zip(start, path, strict=False)
+        ):
+            return Difference(shown(path), old, new, effect, remark)
+    return Difference(shown(path), old, new, Effect.ASK, "this part is new to the comparison")
 
 
-_NAMED = {"filters", "match", "units", "react"}
-"""Lists whose entries have names."""
+_ORDER = "order"
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _has_names(path: Path) -> bool:
+    """Whether the entries of the list at that path have names."""
+    return path == ("react",) or (
+        len(path) == 3 and path[0] == "channels" and path[2] in UNIT_LISTS  # noqa: PLR2004  (channels, name, list)
+    )
+
+
+def _flat(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """(path, value) of everything in a file; entries with names go by these."""
     if isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _flat(one, f"{path}.{key}" if path else str(key))
-        return
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        last = path.rpartition(".")[2]
-        if last in _NAMED and all(isinstance(one, Mapping) for one in value):
-            names = [_label(one) for one in value]
-            if last != "react":  # units run in this order; rules have none
-                yield f"{path}.order", names
-            for name, one in zip(names, value, strict=True):
-                yield from _flat({k: v for k, v in one.items() if k != "name"}, f"{path}.{name}")
-            return
-        yield path, list(value)
-        return
-    yield path, value
+            yield from _flat(one, (*path, str(key)))
+    elif _has_names(path):
+        names = [_label(one) for one in value]
+        if path != ("react",):  # units run in this order; rules have none
+            yield (*path, _ORDER), names
+        for name, one in zip(names, value, strict=True):
+            yield from _flat({k: v for k, v in one.items() if k != "name"}, (*path, name))
+    else:
+        yield path, value
 
 
 def _label(entry: Mapping[str, Any]) -> str:

@@ -5,14 +5,30 @@ to. Three digests say how far two topologies agree (`identity_of`), and the whol
 beside them, so that a difference can be told in words (``differences.py``).
 """
 
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from ampelstream.topology.graph import BoundUnit, Topology
 
-__all__ = ["Identity", "identity_of", "with_units_of"]
+__all__ = ["UNIT_LISTS", "Identity", "Path", "identity_of", "shown", "with_units_of"]
+
+Path = tuple[str, ...]
+"""Where in a topology file: keys, and names where it has lists. No text with dots in between, since
+names may have dots."""
+UNIT_LISTS = ("filters", "match", "units")
+"""Keys of a channel under which its units are."""
+
+
+def shown(path: Path) -> str:
+    """Give a path as text, another one for each: names that are no plain words are in quotes."""
+    return ".".join(
+        part if re.fullmatch(r"[\w-]+", part) else json.dumps(part, ensure_ascii=False)
+        for part in path
+    )
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -31,11 +47,12 @@ class Identity(msgspec.Struct, frozen=True):
     spec
         Its validated file.
     prints
-        Fingerprint of each unit, by its path in the file; holds the unit's version and those of the
-        catalogues that it reads. Of who evaluates no candidates, only those of filters.
+        Fingerprint of each unit, by its path in the file as `shown` says it; holds the unit's
+        version and those of the catalogues that it reads. Of who evaluates no candidates, only
+        those of filters.
     reads
-        Version of each catalogue, by its unit's path and its name there; None for one that is
-        optional, and absent.
+        Versions of the catalogues that a unit reads, by its path and their names; None for one that
+        is optional, and absent.
     file
         Digest of the file and the filters alone (see `Topology.file`).
     """
@@ -47,7 +64,7 @@ class Identity(msgspec.Struct, frozen=True):
     filters: str
     spec: dict[str, Any]
     prints: dict[str, str]
-    reads: dict[str, str | None] = {}
+    reads: dict[str, dict[str, str | None]] = {}
     file: str = ""
 
 
@@ -62,11 +79,7 @@ def identity_of(topology: Topology) -> Identity:
         filters=topology.filters,
         spec=topology.spec.model_dump(mode="json"),
         prints={path: bound.config_hash for path, bound in units.items()},
-        reads={
-            f"{path}.{name}": version
-            for path, bound in units.items()
-            for name, version in bound.unit.reads().items()
-        },
+        reads={path: dict(read) for path, bound in units.items() if (read := bound.unit.reads())},
         file=topology.file,
     )
 
@@ -89,9 +102,6 @@ def with_units_of(other: Identity, content: Identity) -> Identity:
 def _units(topology: Topology) -> Iterator[tuple[str, BoundUnit[Any]]]:
     """(path in the file, unit) of those that have opened what they read."""
     for channel in topology.channels:
-        parts: dict[str, Iterable[BoundUnit[Any]]] = {"filters": channel.filters}
-        if topology.evaluates:
-            parts |= {"match": channel.match, "units": channel.units}
-        for part, units in parts.items():
-            for bound in units:
-                yield f"channels.{channel.name}.{part}.{bound.name}", bound
+        for part in UNIT_LISTS if topology.evaluates else ("filters",):
+            for bound in getattr(channel, part):
+                yield shown(("channels", channel.name, part, bound.name)), bound

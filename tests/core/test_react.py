@@ -1,10 +1,13 @@
 """The life of a matter: new, withdrawn, reinstated; and each message once."""
 
+import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.react import React
@@ -288,3 +291,192 @@ def test_a_topic_of_candidates_that_was_made_anew_has_new_offsets(rules: Rules) 
     rules.commit()
     rules.reopen()
     assert rules.see(candidate(0.1), offset=3) == []
+
+
+# --- a rule or a sink that goes and comes back --------------------------------------------------
+
+NO_RULE = RULES[: RULES.index("react:")]
+OTHER_RULE = RULES.replace("name: bright", "name: other").replace("< 0.5", "< 0.0")
+
+
+class Changing(Rules):
+    """A topology whose rule and sinks come and go, and the candidate of its one object."""
+
+    def __init__(self, make: Callable[[str], Topology], without: str = NO_RULE) -> None:
+        self.sinks = NamedSinks()
+        self.sinks.names, self.sinks.fails = ("one", "other"), False
+        self._with, self._without = make(RULES), make(without)
+        self._offset = 0
+        self.live: Candidate | None = None
+        super().__init__(self._with, self.sinks)
+
+    def give(self, one: Candidate) -> list[Any]:
+        self.live = None if one.status is CandidateStatus.REJECTED else one
+        return self._given(one)
+
+    def change(self, *, rule: bool = True, sinks: tuple[str, ...] = ("one", "other")) -> None:
+        """Start with another file: what is a candidate is given again, what was rejected is not."""
+        self.topology, self.sinks.names = self._with if rule else self._without, sinks
+        self.reopen()
+        self.commit()
+        self.send()
+        if self.live is not None:
+            self._given(self.live)
+
+    def _given(self, one: Candidate) -> list[Any]:
+        self._offset += 1
+        found = self.see(one, self._offset)
+        self.commit()
+        self.send()
+        return found
+
+    def send(self) -> None:
+        self.now += 60
+        self.react.advance()
+        self.commit()
+
+    def heard(self, sink: str) -> list[str]:
+        known = {entry.reaction.id: entry.reaction for entry in self.react.entries()}
+        return [known[one].klass for name, one in self.sinks.took if name == sink]
+
+
+@pytest.mark.parametrize("without", [NO_RULE, OTHER_RULE])
+def test_a_rule_that_is_back_says_nothing_of_a_candidate_that_went_meanwhile(
+    make_topology: Callable[[str], Topology], without: str
+) -> None:
+    rules = Changing(make_topology, without)
+    rules.sinks.fails = True  # only `other`
+    rules.give(candidate())
+    rules.change(rule=False)
+    [said] = rules.give(candidate(status="rejected"))
+    assert (said.klass, said.reason) == ("withdrawn", "rejected")  # for who reads the topic
+    assert rules.react.pending == 0
+    rules.sinks.fails = False
+    rules.change()
+    assert rules.heard("one") == ["new", "withdrawn"]
+    assert rules.heard("other") == []
+    assert rules.react.pending == 0
+
+
+@pytest.mark.parametrize("then", [candidate(0.9), candidate(status="outside")])
+def test_a_rule_that_is_back_withdraws_what_it_holds_for_no_longer(
+    make_topology: Callable[[str], Topology], then: Candidate
+) -> None:
+    rules = Changing(make_topology)
+    rules.sinks.fails = True
+    rules.give(candidate())
+    rules.change(rule=False)
+    assert rules.give(then) == []
+    rules.sinks.fails = False
+    rules.change()
+    assert rules.heard("one") == ["new", "withdrawn"]
+    assert rules.heard("other") == []
+    rules.give(candidate(0.2))
+    assert rules.heard("one") == ["new", "withdrawn", "reinstated"]
+    assert rules.heard("other") == ["reinstated"]
+
+
+def test_a_rule_that_is_back_says_what_still_holds_to_who_was_not_told(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    rules = Changing(make_topology)
+    rules.sinks.fails = True
+    rules.give(candidate())
+    rules.change(rule=False)
+    rules.give(candidate(0.3))
+    rules.sinks.fails = False
+    rules.change()
+    rules.change()
+    assert rules.heard("one") == rules.heard("other") == ["new"]
+    [entry] = rules.react.entries()
+    assert entry.reaction.payload["SkyMapProbability"] == {"cumprob": 0.3}
+
+
+def test_what_was_announced_and_withdrawn_before_a_rule_went_is_not_told_when_it_is_back(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    rules = Changing(make_topology)
+    rules.sinks.fails = True
+    rules.give(candidate())
+    rules.give(candidate(status="rejected"))
+    rules.change(rule=False)
+    rules.sinks.fails = False
+    rules.change()
+    assert rules.heard("one") == ["new", "withdrawn"]
+    assert rules.heard("other") == []
+
+
+def test_a_rule_of_another_channel_withdraws_what_it_said_of_the_one_before(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    two = RULES.replace("channels: {", "channels: {b: {}, ").replace("when: ", "CHANNEL, when: ")
+    rules = Rules(make_topology(two.replace("CHANNEL", "channel: all")))
+    assert [one.klass for one in rules.see(candidate(), 0)] == ["new"]
+    rules.commit()
+    rules.topology = make_topology(
+        two.replace("CHANNEL", "channel: b").replace("SkyMapProbability.cumprob < 0.5", "rank > 1")
+    )
+    rules.reopen()
+    [said] = rules.see(candidate(), 1)
+    assert (said.klass, said.reason) == ("withdrawn", "condition")
+
+
+def test_a_sink_that_is_back_hears_how_a_matter_stands_and_not_what_is_over(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    rules = Changing(make_topology)
+    rules.give(candidate())
+    second = msgspec.structs.replace(candidate(), object_id="ZTF02")
+    rules.sinks.fails = True
+    rules.give(second)
+    rules.change(sinks=("one",))
+    for gone in (candidate(status="rejected"), second):
+        rules.give(msgspec.structs.replace(gone, status=CandidateStatus.REJECTED))
+    rules.sinks.fails = False
+    rules.change()
+    # `other` had taken the first, and never heard of the second
+    assert rules.heard("one") == ["new", "new", "withdrawn", "withdrawn"]
+    assert rules.heard("other") == ["new", "withdrawn"]
+    assert rules.sinks.took[-1][1] == rules.sinks.took[-3][1]
+    rules.change()
+    assert rules.heard("other") == ["new", "withdrawn"]
+
+
+_SEEN = st.sampled_from(
+    [("give", c, s) for c, s in ((0.1, "active"), (0.9, "active"))]
+    + [("give", 0.1, status) for status in ("outside", "retracted", "rejected")]
+)
+_CHANGED = st.tuples(
+    st.just("change"), st.booleans(), st.sampled_from([("one", "other"), ("one",)])
+)
+_FAILED = st.tuples(st.just("fails"), st.booleans(), st.just(None))
+
+
+@settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(_SEEN | _CHANGED | _FAILED, max_size=12))
+def test_whatever_comes_and_goes_each_sink_knows_at_the_end_how_it_stands(
+    make_topology: Callable[[str], Topology], story: list[tuple[str, Any, Any]]
+) -> None:
+    rules = Changing(make_topology)
+    for what, one, other in story:
+        if what == "give":
+            rules.give(candidate(one, other))
+        elif what == "change":
+            rules.change(rule=one, sinks=other)
+        else:
+            rules.sinks.fails = one
+            rules.send()
+    rules.sinks.fails = False
+    rules.change()
+    rules.send()
+    holds = rules.live is not None and rules.live == candidate(0.1)
+    assert len(set(rules.sinks.took)) == len(rules.sinks.took)
+    for name in ("one", "other"):
+        heard = [klass == "withdrawn" for klass in rules.heard(name)]
+        assert all(one is not next_ for one, next_ in itertools.pairwise(heard))
+        assert not heard or heard[-1] is not holds
+    # it is always there: nothing is withdrawn from it that it was not told, and nothing kept back
+    assert not any(klass == "withdrawn" for klass in rules.heard("one")[:1])
+    assert rules.heard("one") or not holds

@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 
+from ampelstream.cli.workflow import open_topology
+from ampelstream.errors import CatalogError
+from ampelstream.sky.catalogs.builder import build
+from ampelstream.sky.catalogs.sourcetable import SourceTable
 from ampelstream.topology import Topology, identity_of, load
 from ampelstream.topology.differences import Effect, differences, in_words
+from ampelstream.topology.identity import shown
 
 OLD = """
 name: mine
@@ -125,3 +132,120 @@ def test_a_new_unit_is_one_line_and_an_order_another(make: Callable[[str], Topol
     assert turned != OLD
     [line] = in_words(differences(last, identity_of(make(turned))))
     assert line.startswith("channels.a.units.order: ['SkyMapProbability', 'slope'] -> ['slope'")
+
+
+@pytest.mark.parametrize("name", ["a.b", "a b", "*", "Ä", "a.filters.b", '"a"."b"', "alerts", "1"])
+def test_whatever_a_channel_is_called_its_filters_ask(
+    name: str, make: Callable[[str], Topology]
+) -> None:
+    text = OLD.replace("  a:\n", f"  {json.dumps(name)}:\n")
+    first = identity_of(make(text))
+    for old, new in (("magpsf < 20", "magpsf < 19"), ('"min_rb": 0.3', '"min_rb": 0.4')):
+        [found] = differences(first, identity_of(make(text.replace(old, new))))
+        assert found.effect is ASK, found
+    path = ("channels", name, "filters", "DecentFilter")
+    other = msgspec.structs.replace(first, prints={**first.prints, shown(path): "0123"})
+    assert [one.effect for one in differences(first, other)] == [ASK]
+
+
+def test_what_goes_hides_nothing_of_what_has_a_longer_name(
+    make: Callable[[str], Topology],
+) -> None:
+    """A channel, a rule and a unit, each beside one whose name begins with its own and a dot."""
+    text = """
+name: mine
+version: "1"
+channels:
+  a.b: {units: [{unit: SkyMapProbability, name: x.y}, {unit: RiseDecline, name: x}], region: 0.8}
+  a: {}
+react:
+  - {name: near.by, when: "status == 'active'", sinks: [console]}
+  - {name: near, when: "status == 'active'", sinks: [console]}
+"""
+    first = identity_of(make(text))
+    last = text.replace("  a: {}\n", "").replace(", {unit: RiseDecline, name: x}", "")
+    last = last[: last.rindex("  - {name: near")].replace("'active'", "'outside'")
+    last = last.replace("region: 0.8", "alerts: {where: rb > 1}")
+    last = last.replace("SkyMapProbability, name", "RiseDecline, name")
+    found = {one.path: one.effect for one in differences(first, identity_of(make(last)))}
+    assert found == {
+        "channels.a": AGAIN,
+        'channels."a.b".alerts.where': ASK,
+        'channels."a.b".region': AGAIN,
+        'channels."a.b".units.x': AGAIN,
+        'channels."a.b".units."x.y".unit': AGAIN,
+        "react.near": AT_ONCE,
+        'react."near.by".when': AT_ONCE,
+    }
+
+
+def test_a_list_of_a_configuration_is_no_list_of_units(make: Callable[[str], Topology]) -> None:
+    """Whatever it is called: entries without names would hide one another."""
+    first = identity_of(make(OLD))
+    spec = json.loads(json.dumps(first.spec))
+    unit = spec["channels"]["a"]["units"][1]
+    unit["config"] = {"units": [{"depth": 1}, {"depth": 2}]}
+    one = msgspec.structs.replace(first, spec=json.loads(json.dumps(spec)))
+    unit["config"]["units"][0]["depth"] = 3
+    [found] = differences(one, msgspec.structs.replace(first, spec=spec))
+    assert (found.path, found.effect) == ("channels.a.units.slope.config.units", AGAIN)
+
+
+def test_what_differs_in_a_digest_is_never_nothing(make: Callable[[str], Topology]) -> None:
+    """Candidates name the hash: those that are known would keep the old one, and nobody be told."""
+    first, last = make(OLD), make(OLD.replace('"max_elong": 2', '"max_elong": 2.0'))
+    assert first.hash != last.hash
+    [found] = differences(identity_of(first), identity_of(last))
+    assert (found.path, found.effect) == ("the file", AGAIN)
+
+
+def test_a_fingerprint_that_an_earlier_version_noted_under_another_path_asks(
+    make: Callable[[str], Topology],
+) -> None:
+    last = identity_of(make(OLD.replace("  a:\n", "  a.b:\n")))
+    prints = {path.replace('"', ""): one for path, one in last.prints.items()}
+    assert prints != last.prints
+    found = differences(msgspec.structs.replace(last, prints=prints), last)
+    assert found[0].effect is ASK
+    assert {one.old for one in found} == {"fingerprint unknown"}
+
+
+def test_a_catalogue_that_is_there_no_longer_asks_for_a_word(tmp_path: Path) -> None:
+    """Candidates would lose what it says: a volume is empty, or it is another machine."""
+    file = tmp_path / "mine.yml"
+    file.write_text(CATALOGUE)
+    table = SourceTable(Path("t.csv"), pa.table({"ra": [1.0], "dec": [2.0], "name": ["a"]}))
+    build(tmp_path / "full", "stars", table)
+
+    def opened(directory: str, *, evaluates: bool = True) -> Topology:
+        return open_topology(str(file), tmp_path / directory, evaluates=evaluates)[1]
+
+    full, empty = identity_of(opened("full")), identity_of(opened("none"))
+    [gone] = differences(full, empty)
+    path = "channels.a.units.CatalogMatch.catalogs.near"
+    assert (gone.path, gone.new, gone.effect) == (path, None, Effect.NOW_ON)
+    assert "see --catalogs" in gone.remark
+    [come] = differences(empty, full)
+    assert come.effect is AGAIN
+    # who evaluates no candidates reads none, and has the same file
+    reads_none = opened("none", evaluates=False)
+    assert not identity_of(reads_none).reads
+    assert not identity_of(reads_none).prints
+    assert reads_none.file == opened("full").file == opened("full", evaluates=False).file
+    assert identity_of(opened("full")) == full
+    # also where the catalogue must be there
+    file.write_text(CATALOGUE.replace(", optional: true", ""))
+    assert opened("none", evaluates=False).file != reads_none.file
+    with pytest.raises(CatalogError):
+        opened("none")
+
+
+CATALOGUE = """
+name: mine
+version: "1"
+channels:
+  a:
+    units:
+      - unit: CatalogMatch
+        config: {catalogs: {near: {catalog: stars, radius_arcsec: 3, optional: true}}}
+"""

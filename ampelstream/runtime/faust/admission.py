@@ -205,46 +205,34 @@ class Admission:
         roll_back: str,
     ) -> bool:
         """Add the record; whether it counts."""
+        content = self._content
         lines: list[str] = []
         if current is not None:
             if self._was_replaced(current) and not (
                 roll_back and current.content.digest.startswith(roll_back)
             ):
                 raise self._replaced()
-            found = check_word(current.content, self._content, word)
-            lines = list(in_words(found, word))
-            alike = current.content.filters == self._content.filters
-            if word is not None and alike and not asks(found):
-                text = f"--{word} changes nothing: no difference asks for a word"
-                _say_unused(word, text)
-                word = None
+            if not self._evaluates:  # what it has not opened may be unchanged
+                content = with_units_of(current.content, content)
+            lines, word = _choose(current.content, content, word)
         elif await self._worked_before():
             if word is None:
                 raise ConfigError(
-                    f"topology {self._content.name} has worked here before, and the topology log "
+                    f"topology {content.name} has worked here before, and the topology log "
                     "does not say with which file: its topic was made anew, or an earlier version "
                     "of ampelstream worked. Start with --from-now-on (also where the file is the "
                     "same) or, if filters or channels may be others, with --backfill"
                 )
             lines = ["not known: the topology log was empty"]
         plan = await self._plan(current, word)
-        content = self._content
-        if not self._evaluates and current is not None:  # what it has not opened may be unchanged
-            content = with_units_of(current.content, content)
         place = self._log.offset, self._now(), self._by
         record = Accepted(content, *place, word, plan, whole=self._evaluates)
         if not await self._log.add(record):
             return False
-        incident(
-            _LOG,
-            logging.INFO,
-            "topology_accepted",
-            f"topology {content.name} {content.version} is in force",
-            digest=content.digest,
-            replaces=None if current is None else current.content.digest,
-            word=word,
-            changes=lines,
-        )
+        text = f"topology {content.name} {content.version} is in force"
+        replaced = None if current is None else current.content.digest
+        facts = {"digest": content.digest, "replaces": replaced, "word": word, "changes": lines}
+        incident(_LOG, logging.INFO, "topology_accepted", text, **facts)
         return True
 
     def _until_all_show(self) -> float:
@@ -361,6 +349,23 @@ def open_admission(topology: Topology, context: WorkerContext) -> Admission:
         by=by,
         evaluates=topology.evaluates,
     )
+
+
+def _choose(old: Identity, new: Identity, word: Word | None) -> tuple[list[str], Word | None]:
+    """The differences, in words; and the word, as far as it is asked for.
+
+    Raises
+    ------
+    ConfigError
+        One is asked for, and was not given.
+    """
+    found = check_word(old, new, word)
+    lines = list(in_words(found, word))
+    # a channel that goes asks for no word, and yet it has other filters
+    if word is not None and old.filters == new.filters and not asks(found):
+        _say_unused(word, f"--{word} changes nothing: no difference asks for a word")
+        return lines, None
+    return lines, word
 
 
 def _say_unused(word: Word | None, text: str) -> None:

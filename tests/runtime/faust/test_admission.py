@@ -52,10 +52,15 @@ ALERTS = Input("ingest-alerts", "group", "alerts", HERE, ("alerts",), True, None
 
 
 def admission(
-    log: Log, of: Identity, now: float = NOW, alerts: Sequence[Input] | None = (ALERTS,)
+    log: Log,
+    of: Identity,
+    now: float = NOW,
+    alerts: Sequence[Input] | None = (ALERTS,),
+    *,
+    evaluates: bool = True,
 ) -> Admission:
     own = Connection(bootstrap=("nowhere:1",))
-    return Admission(log, of, own, (), alerts, now=lambda: now)
+    return Admission(log, of, own, (), alerts, evaluates=evaluates, now=lambda: now)
 
 
 @pytest.fixture
@@ -165,6 +170,72 @@ def test_going_back_is_done_once() -> None:
     with pytest.raises(ConfigError, match="--roll-back digest-of-third to go back"):
         asyncio.run(admission(log, OLD).accept(None, roll_back="digest-of-same"))
     asyncio.run(admission(log, OLD).accept(None, roll_back="digest-of-t"))
+
+
+UNIT = "channels.a.units.CatalogMatch"
+
+
+def with_catalog(digest: str, file: str, version: str | None) -> Identity:
+    """What a worker knows that opens catalogues."""
+    spec = {
+        "name": "mine",
+        "description": file,
+        "channels": {"a": {"units": [{"unit": "CatalogMatch"}]}},
+        "react": [],
+    }
+    prints, reads = {UNIT: f"print {version}"}, {UNIT: {"GLADE+": version}}
+    return Identity("mine", "1", digest, digest, "f", spec, prints, reads, file)
+
+
+def without_catalogs(digest: str, file: str) -> Identity:
+    """What one knows that does not."""
+    return msgspec.structs.replace(with_catalog(digest, file, None), prints={}, reads={})
+
+
+def test_who_evaluates_nothing_goes_on_whatever_the_catalogues() -> None:
+    first, second = (with_catalog(f"c{n}", "x", str(n)) for n in (1, 2))
+    log = Log(Accepted(first, -1, 0.0))
+    ingest = admission(log, without_catalogs("i", "x"), evaluates=False)
+
+    async def play() -> None:
+        await ingest.accept(None)
+        assert len(log.records) == 1
+        await ingest.alone()
+        await admission(log, second).accept(None)
+        assert not await ingest.is_superseded()
+        assert (await ingest.alone()).content == second
+
+    asyncio.run(play())
+
+
+def test_who_evaluates_nothing_brings_a_changed_file_and_leaves_the_catalogues() -> None:
+    log = Log(Accepted(with_catalog("c", "x", "1"), -1, 0.0))
+    old = admission(log, with_catalog("c", "x", "1"))
+    ingest = admission(log, without_catalogs("i", "y"), evaluates=False)
+    asyncio.run(old.alone())
+    asyncio.run(ingest.accept(None))
+    assert log.current is not None
+    assert not log.current.whole
+    assert log.current.content.reads == {UNIT: {"GLADE+": "1"}}
+    assert old.superseded
+    # a new pod whose volume is empty
+    with pytest.raises(ConfigError, match="candidates lose what it says; see --catalogs"):
+        asyncio.run(admission(log, with_catalog("d", "y", None)).accept(None))
+    asyncio.run(admission(log, with_catalog("c2", "y", "1")).accept(None))
+    assert log.current.content.digest == "c2"
+    assert not ingest.superseded
+    # and back, the one behind the other
+    back = admission(log, without_catalogs("i0", "x"), evaluates=False)
+    asyncio.run(back.accept(None, roll_back="c2"))
+    asyncio.run(old.accept(None))
+    assert log.current.content.digest == "c"
+
+
+def test_an_earlier_catalogue_does_not_come_back_by_itself() -> None:
+    first, second = (with_catalog(f"c{n}", "x", str(n)) for n in (1, 2))
+    log = Log(Accepted(first, -1, 0.0), Accepted(second, 0, 1.0))
+    with pytest.raises(ConfigError, match=r"(?s)From that to this:.*print 2 -> .*print 1"):
+        asyncio.run(admission(log, first).accept(None))
 
 
 @pytest.mark.usefixtures("worked")

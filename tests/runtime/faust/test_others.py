@@ -42,15 +42,29 @@ def others(monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, Answer]) -> se
             yield Client()
 
     monkeypatch.setattr(admission_module, "open_admin", open_admin)
-    content: Any = SimpleNamespace(digest="new")
+    content: Any = SimpleNamespace(digest="evaluates", file="new")
     log: Any = None
-    admission = Admission(log, content, OWN, [("ours", OWN), ("theirs", OTHERS)], None)
+    groups = [
+        ("ours", OWN),
+        ("theirs", OTHERS),
+        *([("objects", OWN)] if "objects" in answers else []),
+    ]
+    admission = Admission(log, content, OWN, groups, None, objects=("objects", OWN))
     return asyncio.run(admission._others())
 
 
 def test_members_with_another_topology_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"ours": (0, (OURS, OLD)), "theirs": (0, (OURS,))}
     assert others(monkeypatch, answers) == {"ours at host-2"}
+
+
+def test_where_candidates_are_evaluated_catalogues_count_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    same = ("id", client_id("evaluates"), "host-1")
+    other = ("id", client_id("evaluates with another catalogue"), "host-2")
+    known = {"ours": (0, ()), "theirs": (0, ())}
+    assert others(monkeypatch, known | {"objects": (0, (same, other))}) == {"objects at host-2"}
 
 
 @pytest.mark.parametrize(
