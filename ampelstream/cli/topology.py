@@ -146,6 +146,9 @@ def diff(
             typer.echo(line)
     if not found:
         typer.echo("no difference", err=True)
+    elif other is None:
+        text = f"in force is version {first.version} with content {first.digest}"
+        typer.echo(text, err=True)
 
 
 def _running(name: str, state: Path | None, broker: str | None) -> "Identity":

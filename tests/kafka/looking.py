@@ -15,6 +15,7 @@ from ampelstream.model.deadletter import DeadLetter
 from ampelstream.runtime.kafka.clients import open_producer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.topologylog import TopologyLog
 
 from .soak.fold import Fold, letters, objects
 from .workers import Running, wait_until
@@ -102,3 +103,11 @@ def alerts_in_state(address: str, names: TopicNames, partitions: int) -> Counter
 def dead(address: str, names: TopicNames) -> list[DeadLetter]:
     """Dead letters, one for each record."""
     return list(letters(_folded(address, names.dead_letters, 1)))
+
+
+def in_force(address: str, topology: str) -> str:
+    """Digest of the content of the topology that is in force."""
+    log = TopologyLog(Connection(bootstrap=(address,)), TopicNames(topology).topology_log)
+    current = asyncio.run(log.read())
+    assert current is not None
+    return current.content.digest

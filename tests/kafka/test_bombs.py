@@ -177,7 +177,7 @@ def test_a_map_of_three_million_tiles_is_taken_in_parts(small: Small) -> None:
     candidates = small.export("first.ndjson")
     assert candidates.count(b"\n") >= IN_REGION
     # the map comes back from the changelog, part by part
-    shutil.rmtree(small.state / "worker-0")
+    shutil.rmtree(small.state / small.names.topology / "worker-0")
     with at_work(small, "second") as worker:
         small.feed(range(21, 41))
         wait_for_work(small.address, small.names.topology)

@@ -17,7 +17,7 @@ from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.retained import extent
 from ampelstream.simulate import Night
 
-from .looking import answer, incidents, metrics, where
+from .looking import answer, in_force, incidents, metrics, where
 from .workers import Running, ampelstream, lags, wait_for_work, wait_until
 
 FIRST = """
@@ -249,7 +249,8 @@ def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps:
     assert refused.process.wait(60) == 78
     assert "was replaced" in refused.log.read_text()
     assert second.process.poll() is None
-    back = change.worker(0, "--roll-back", "--from-now-on", file=old)
+    content = in_force(change.address, change.name)
+    back = change.worker(0, "--roll-back", content, "--from-now-on", file=old)
     assert second.process.wait(60) == 77
     change.settle(back)
     assert back.stop() == 0

@@ -11,6 +11,7 @@ import pytest
 from ampelstream.simulate import Night
 from ampelstream.topology import load
 
+from .looking import in_force
 from .test_change import FILTER, FIRST, RULE
 from .workers import Running, ampelstream, wait_for_work, wait_until
 
@@ -75,7 +76,7 @@ def taken_over(desk: Desk) -> Iterator[None]:
 @pytest.mark.timeout(300)
 def test_every_command_of_the_runbook(desk: Desk, make_night: Callable[..., Night]) -> None:
     night = make_night(seed=7, alerts=400)
-    check, diff, plain, backfill, back, create, again = runbook()
+    check, diff, plain, backfill, content, back, create, again = runbook()
     broker: list[str | Path] = ["--broker", desk.address]
     old = desk.directory / "old.yml"
     ampelstream("topics", "create", old, *broker, "--yes")
@@ -92,12 +93,14 @@ def test_every_command_of_the_runbook(desk: Desk, make_night: Callable[..., Nigh
         desk.run(plain.replace("new.yml", "rule.yml"))
     with taken_over(desk):
         desk.run(backfill)
+    said = ampelstream(*desk.words(content)).stderr
+    assert said.startswith("in force is version 1 with content ")
     with taken_over(desk):  # its filters are the earlier ones: that asks for a word, too
-        desk.run(f"{back} --from-now-on")
+        desk.run(f"{back.replace('CONTENT', said.split()[-1])} --from-now-on")
     assert desk.running[-1].stop() == 0
     plan = ampelstream(*desk.words(create))
     assert "nothing to do" in plan.stdout + plan.stderr
     assert load(desk.directory / "new.yml").name == desk.name
-    desk.run(f"{again} --roll-back --from-now-on")
+    desk.run(f"{again} --roll-back {in_force(desk.address, desk.name)} --from-now-on")
     wait_for_work(desk.address, desk.name)
     assert desk.running[-1].stop() == 0

@@ -16,7 +16,7 @@ from ampelstream.runtime.kafka.clients import open_admin, open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 
 from .foreign import PASSWORD, TOKEN_SECRET, scram_cluster, token_cluster, tokens
-from .looking import produce, state, where
+from .looking import incidents, produce, state, where
 from .small import Small
 from .workers import Running, wait_for_work, wait_until
 
@@ -159,11 +159,12 @@ def test_a_wrong_password_is_said_and_not_shown(
         }
         with Away(small, cluster).worker("wrong") as worker:
             # the other inputs and steps go on, so it does not end; it says what is wrong
-            wait_until(lambda: worker.said("SaslAuthenticationFailed"), 60, "it says so")
+            wait_until(lambda: worker.said("no broker answers at"), 90, "it says so")
             assert worker.process.poll() is None
             said = worker.log.read_text()
-    assert "ingest-alerts-survey: cannot connect" in said
-    assert "check the address, security and credentials" in said
+    [away] = incidents(worker, "broker_away")
+    assert away["fields"]["steps"] == ["ingest-alerts-survey"]
+    assert "Are address, security and credentials right?" in away["message"]
     assert "SaslAuthenticationFailed" in said
     assert broker.listener_address("LOGIN") in said
     assert wrong not in said

@@ -17,6 +17,7 @@ from ampelstream.runtime.kafka.admin import inspect
 from ampelstream.runtime.kafka.clients import open_admin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
+from ampelstream.runtime.kafka.topologylog import TopologyLog
 from ampelstream.testing.broker.broker import Broker
 from tests.kafka.soak.cluster import Workers, run_command
 
@@ -215,7 +216,9 @@ async def _rollout(scene: Scene) -> None:
         text = text.replace(old, new)
     other.write_text(text)
     for file in (other, scene.topology):
-        options = ("--roll-back", "--backfill")
+        current = await TopologyLog(scene.connection, scene.names.topology_log).read()
+        assert current is not None
+        options = ("--roll-back", current.content.digest, "--backfill")
         command = run_command(file, scene.broker.address, scene.state, scene.count, *options)
         started = scene.workers.started()
         before = scene.workers.roll(command)
