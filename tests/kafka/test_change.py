@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from aiokafka.admin import RecordsToDelete
 
@@ -16,6 +17,8 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.retained import extent
 from ampelstream.simulate import Night
+from ampelstream.sky.catalogs.builder import build
+from ampelstream.sky.catalogs.sourcetable import SourceTable
 
 from .looking import answer, in_force, incidents, metrics, where
 from .workers import Running, ampelstream, lags, wait_for_work, wait_until
@@ -40,6 +43,8 @@ NEW_RULE = (
     "react:\n",
     "react:\n  - {name: any, when: status == 'active', sinks: [{file: any.ndjson}]}\n",
 )
+_NEAR = "catalogs: {near: {catalog: stars, radius_arcsec: 3, optional: true}}"
+CATALOG = ("RiseDecline}]", f"RiseDecline}}, {{unit: CatalogMatch, config: {{{_NEAR}}}}}]")
 FILTER = ("magpsf < 19.5", "magpsf < 21")
 CHANNEL = (
     "react:\n",
@@ -213,6 +218,35 @@ def test_a_backfill_leaves_what_the_topic_holds_no_longer(change: Change) -> Non
     # nothing is withdrawn, and nothing told again
     assert Counter(one["id"] for one in change.messages() if one["channel"] == "sky") == sent
     assert second.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_only_who_evaluates_candidates_needs_catalogues(change: Change) -> None:
+    """As the shipped manifests have it: ingest beside the other steps, which have the volume."""
+    change.edit(CATALOG)
+    made = change.directory / "catalogs"
+    table = {"ra": [1.0], "dec": [2.0], "name": ["a star"]}
+    build(made, "stars", SourceTable(Path("stars.csv"), pa.table(table)))
+    others = ("--steps", "objects,react", "--catalogs")
+    ingest = change.worker(0, "--steps", "ingest", "--catalogs", str(change.directory / "none"))
+    where(ingest)
+    objects = change.worker(1, *others, str(made))
+    ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
+    where(objects)
+    wait_for_work(change.address, change.name)
+    # a new pod with an empty volume
+    wrong = change.worker(2, *others, str(change.directory / "none"))
+    assert wrong.process.wait(60) == 78
+    assert "see --catalogs" in wrong.log.read_text()
+    # a new version of the catalogue: nothing but the candidates is evaluated again
+    build(made, "stars", SourceTable(Path("s.csv"), pa.table(table | {"dec": [3.0]})), replace=True)
+    again = change.worker(2, *others, str(made))
+    assert objects.process.wait(60) == 77
+    where(again)
+    assert ingest.process.poll() is None
+    assert again.stop() == 0
+    assert ingest.stop() == 0
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ __all__ = ["RunningApp"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 15
+_START_SECONDS = 5.0
+"""How long a stop waits for a start [s]."""
 
 
 class RunningApp:
@@ -44,6 +46,9 @@ class RunningApp:
         self.connection = connection
         self._observer = observer
         self._started = False
+        self._stopping = False
+        self._running: asyncio.Task[None] | None = None
+        self._starting: asyncio.Future[None] | None = None
 
     @property
     def table(self) -> StateTable | None:
@@ -97,12 +102,15 @@ class RunningApp:
 
         A cluster that cannot be reached is tried again: the others, and the other steps, go on.
         """
+        if self._stopping:
+            return
+        self._running = asyncio.current_task()
         while not await self._reached():
             for _ in range(_RETRY_SECONDS):
                 self._observer.progress(self.name)  # it waits on purpose
                 await asyncio.sleep(1.0)
         self._started = True
-        starting = asyncio.ensure_future(self.app.start())
+        self._starting = starting = asyncio.ensure_future(self.app.start())
         crashed = asyncio.ensure_future(self.app._crashed.wait())  # noqa: SLF001  (mode has no public way to wait for it)
         await asyncio.wait({starting, crashed}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done() and not starting.cancelled():  # Faust cancels it where a part crashes
@@ -125,9 +133,17 @@ class RunningApp:
         return True
 
     async def stop(self) -> None:
-        """Finish what is in hand, commit, leave the group."""
-        if self._started:
+        """Finish what is in hand, commit, leave the group.
+
+        One that is about to start does not. One that is starting has started first: what Faust
+        starts behind its own stop nobody would stop.
+        """
+        self._stopping = True
+        if self._started and self._starting is not None:
+            await asyncio.wait({self._starting}, timeout=_START_SECONDS)
             await self.app.stop()
+        elif self._running is not None:
+            self._running.cancel()
 
     @property
     def _consumer(self) -> Consumer:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -51,6 +52,8 @@ __all__ = ["Worker"]
 
 _LOG = logging.getLogger(__name__)
 _MINUTE_SECONDS = 60.0
+_LAST_SECONDS = 10.0
+"""How long a process may take to end when all is committed, before it is ended [s]."""
 
 
 class Worker:
@@ -137,11 +140,18 @@ class Worker:
             self._exit(code)
             return code
         incident(_LOG, logging.INFO, "stopping", "what is in hand is finished first")
+        for task, what in self._tasks.items():
+            if what in {"start", "backfill"}:  # which would start what nobody stops
+                task.cancel()
         code = await self._end(outbox, server)
         if code:  # what hangs would keep the interpreter from ending, too
             logging.shutdown()
             self._exit(code)
-        return ExitCode.SUPERSEDED if self._superseded else code
+        code = ExitCode.SUPERSEDED if self._superseded else code
+        last = threading.Timer(_LAST_SECONDS, self._exit, (code,))
+        last.daemon = True
+        last.start()
+        return code
 
     async def _start(self, outbox: Outbox, url: str) -> None:
         """Wait until the topology is in force, and start the applications of the steps."""
@@ -213,14 +223,16 @@ class Worker:
             self._begin(app.name, _until(done, app.run()), may_end=True)
             watch = _until(done, self._lag_of(app).run())
             self._begin(f"{app.name}-lag", watch, may_end=True)
-        await all_read(shared, parts, plan, partial(self._admission.goes_on, plan.id))
-        await self._admission.note_backfilled(plan.id)
-        done.set()
-        for app in apps:
-            self._apps.remove(app)
-            await app.stop()
-            self._watching.forget(app.name)
-        await pace.close()
+        try:
+            await all_read(shared, parts, plan, partial(self._admission.goes_on, plan.id))
+            await self._admission.note_backfilled(plan.id)
+            done.set()
+            for app in apps:
+                self._apps.remove(app)
+                await app.stop()
+                self._watching.forget(app.name)
+        finally:
+            await pace.close()
 
     async def _topics(self) -> None:
         """Watch whether the topics stay what they are."""
