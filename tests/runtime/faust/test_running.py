@@ -1,6 +1,7 @@
 """An application that is stopped, whenever that is."""
 
 import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +30,7 @@ class App:
         self.said.append("stopped")
 
 
-def make(app: App, *reached: bool) -> RunningApp:
+def make(app: App, reached: Sequence[bool]) -> RunningApp:
     connection: Any = None
     observer: Any = SimpleNamespace(progress=lambda _name: None)
     made = RunningApp("objects", app, connection, observer)
@@ -42,9 +43,9 @@ def make(app: App, *reached: bool) -> RunningApp:
     return made
 
 
-def stopped_after(app: App, seconds: float, *reached: bool) -> list[str]:
+def stopped_after(app: App, seconds: float, *, away: int = 0) -> list[str]:
     async def main() -> None:
-        one = make(app, *reached)
+        one = make(app, [False] * away + [True])
         task = asyncio.create_task(one.run())
         if seconds >= 0:
             await asyncio.sleep(seconds)
@@ -59,19 +60,19 @@ def stopped_after(app: App, seconds: float, *reached: bool) -> list[str]:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     real = asyncio.sleep
-    monkeypatch.setattr(running.asyncio, "sleep", lambda seconds: real(min(seconds, 0.05)))
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: real(min(seconds, 0.05)))
     monkeypatch.setattr(running, "_RETRY_SECONDS", 1)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 0.02])
 def test_what_has_not_started_does_not_start_afterwards(seconds: float) -> None:
     """Its cluster may come back: it would join its group, and nobody would stop it."""
-    assert stopped_after(App(), seconds, False, True) == []
+    assert stopped_after(App(), seconds, away=1) == []
 
 
 def test_what_is_starting_starts_first() -> None:
-    assert stopped_after(App(0.04), 0.01, True) == ["starts", "started", "stopped"]
+    assert stopped_after(App(0.04), 0.01) == ["starts", "started", "stopped"]
 
 
 def test_what_works_is_stopped() -> None:
-    assert stopped_after(App(), 0.03, True) == ["starts", "started", "stopped"]
+    assert stopped_after(App(), 0.03) == ["starts", "started", "stopped"]
