@@ -123,6 +123,10 @@ class Journal:
                 lambda deaths: [deaths.pop(what, None) for what in passed]
             )
 
+    def abandoned(self) -> None:
+        """What was handled since the last commit is not to be durable: it will come again."""
+        self._passed.clear()
+
     # what the process says, from any thread
 
     def blame(self, how: str) -> None:

@@ -141,6 +141,27 @@ def test_what_is_left_to_others_does_not_count(
     assert shared.accounting.counts() == {}
 
 
+def test_what_was_set_aside_and_left_to_others_is_set_aside_again(
+    shared: Shared, names: TopicNames, brokers: Brokers, night: Night
+) -> None:
+    """The dead letter is not durable; what is committed next says nothing of it."""
+    alerts = inputs_of(names, shared.context)[0]
+    bad = night["alerts"][0]
+    where = Coordinates(bad.topic, bad.partition, bad.offset)
+    kill(shared, alerts.name, where)
+    here = SimpleNamespace(consumer_generation_id=1)
+
+    def taken() -> None:
+        here.consumer_generation_id += 1
+        brokers.on_send = lambda: None
+
+    brokers.on_send = taken
+    first = [bad] * 500  # as many as a batch has
+    feed(ingest_app(shared, alerts), [*first, *night["alerts"][1:101]], here)
+    assert shared.accounting.total("received") == 100
+    assert shared.journals._open[alerts.name]._deaths.keys() == {where}
+
+
 def test_what_takes_long_is_committed_in_portions(
     shared: Shared,
     names: TopicNames,
@@ -161,15 +182,20 @@ def test_what_takes_long_is_committed_in_portions(
     assert commits == list(range(100, 200))
 
 
+def kill(shared: Shared, step: str, where: Coordinates) -> None:
+    """Three times in hand at a death."""
+    for _ in range(DEATHS):
+        journal = shared.journals.open(step)
+        journal.begin(where)
+        journal._page = bytearray()
+
+
 def test_a_record_that_killed_is_set_aside_and_what_lies_behind_it_is_handled(
     shared: Shared, names: TopicNames, brokers: Brokers, night: Night
 ) -> None:
     alerts = inputs_of(names, shared.context)[0]
     bad = night["alerts"][50]
-    for _ in range(DEATHS):
-        journal = shared.journals.open(alerts.name)
-        journal.begin(Coordinates(bad.topic, bad.partition, bad.offset))
-        journal._page = bytearray()  # as by a death
+    kill(shared, alerts.name, Coordinates(bad.topic, bad.partition, bad.offset))
     feed(ingest_app(shared, alerts), night["alerts"][:100])
     [letter] = [one for one in brokers.sent if one.topic == names.dead_letters]
     assert letter.value is not None

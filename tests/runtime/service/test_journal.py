@@ -68,6 +68,22 @@ def test_what_was_handled_after_a_death_is_forgotten_when_it_is_durable(tmp_path
         die(journal)
 
 
+def test_what_was_set_aside_in_a_batch_that_was_dropped_is_not_forgotten(tmp_path: Path) -> None:
+    """Its partition went elsewhere before the commit; the next commit is that of another batch."""
+    for _ in range(DEATHS):
+        journal = Journal(tmp_path, "objects")
+        journal.begin(BAD)
+        die(journal)
+    journal = Journal(tmp_path, "objects")
+    said = journal.begin(BAD)
+    journal.end(BAD)
+    journal.abandoned()
+    journal.begin(at(3))
+    journal.end(at(3))
+    journal.committed()
+    assert journal.begin(BAD) == Journal(tmp_path, "objects").begin(BAD) == said != ""
+
+
 def test_each_of_several_things_in_hand_is_doubtful(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "objects")
     for offset in range(4):
