@@ -200,6 +200,6 @@ def test_a_failure_does_not_stand_before_the_result_of_the_same_input(
         ("UnitErrorOfMine: UnitError: ", True),
     ],
 )
-def test_failures_are_told_apart_by_their_kind(error: str, passes: bool) -> None:
+def test_failures_are_told_apart_by_their_kind(error: str, *, passes: bool) -> None:
     body = None if error else {"z": 0.1}
     assert may_pass(UnitResult("one", "One", "1", "c", "i", body, error)) is passes

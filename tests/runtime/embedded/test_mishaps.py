@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ampelstream.core.state import keys
-from ampelstream.model.coordinates import Coordinates
 from ampelstream.errors import StorageError
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import Engine

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ampelstream.errors import StateError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.runtime.service.journal import DEATHS, Journal, Journals
+from ampelstream.runtime.service.journal import _SLOTS, DEATHS, Journal, Journals
+from ampelstream.runtime.settings import WorkerSettings
 
 BAD = Coordinates("ampel.kilonova.detections", 3, 17)
 OBJECT = ("S230518h", "ZTF23aaaaaaa")
@@ -226,6 +227,42 @@ def test_what_has_no_room_is_not_noted_and_handled_all_the_same(tmp_path: Path) 
         die(journal)
         journal = Journal(tmp_path, "objects")
     assert len(journal._deaths) == 100
+
+
+PATH = "archive/" * 500
+
+
+@pytest.mark.parametrize(
+    ("bad", "other"),
+    [
+        (Coordinates(f"{PATH}a.avro", 0, 1), Coordinates(f"{PATH}b.avro", 0, 1)),
+        (Coordinates(f"{PATH}a.avro", 0, 1), Coordinates(f"{PATH}a.avro", 0, 2)),
+        (("\U0001f52d" * 256, "\U0001f4a5" * 256), ("\U0001f52d" * 256, "\U0001f4a5" * 255)),
+    ],
+)
+def test_a_name_that_is_longer_than_a_slot_is_found_out_too(
+    bad: Any, other: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(DEATHS):
+        journal = Journal(tmp_path, "objects")
+        assert journal.doubtful(bad) is (number > 0)
+        assert journal.begin(bad) == ""
+        die(journal)
+    journal = Journal(tmp_path, "objects")
+    assert not journal.doubtful(other)
+    assert journal.begin(other) == ""
+    journal.end(other)
+    assert journal.begin(bad).startswith("it was in hand at 3 deaths")
+    journal.end(bad)
+    journal.committed()
+    assert not Journal(tmp_path, "objects").doubtful(bad)
+    assert all(len(one.text) < 400 for one in incidents(caplog))
+
+
+def test_there_is_room_for_all_that_may_be_in_hand_at_once() -> None:
+    """As many objects as the pool has processes (`tests/core/test_inhand.py`)."""
+    bounds = WorkerSettings.model_fields["pool_processes"].metadata
+    assert [one.le for one in bounds if hasattr(one, "le")] == [_SLOTS]
 
 
 def test_a_directory_that_cannot_be_used_is_a_state_error(tmp_path: Path) -> None:
