@@ -9,6 +9,7 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "DecodeError",
+    "PoolError",
     "SkyMapError",
     "SourceError",
     "StateError",
@@ -61,6 +62,10 @@ class CatalogError(AmpelstreamError, LookupError):
 
 class UnitError(AmpelstreamError):
     """A unit cannot give a result for this input."""
+
+
+class PoolError(UnitError):
+    """A unit's computation was lost on the way, which says nothing of its input."""
 
 
 class StateError(AmpelstreamError):

@@ -26,6 +26,9 @@ __all__ = ["run"]
 
 WORKER_INDEX = "AMPELSTREAM_WORKER_INDEX"
 """Environment variable by which the supervisor numbers its workers."""
+_TO_SAY_SO = 5.0
+"""How long after its grace a worker is ended that did not stop [s]: by then it has said so, and
+that what it had in hand is not to blame."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -220,8 +223,7 @@ def _supervise(settings: WorkerSettings) -> int:
         python = [sys.executable, "-P", "-c", start]
         return ["env", f"{WORKER_INDEX}={index}", *python, *sys.argv[1:]]
 
-    # a worker that is killed for not stopping is given some seconds to say so first
-    return Supervisor(command, settings.workers, grace=settings.grace + 5.0).run()
+    return Supervisor(command, settings.workers, grace=settings.grace + _TO_SAY_SO).run()
 
 
 def _work(settings: WorkerSettings, index: int) -> int:
@@ -231,7 +233,7 @@ def _work(settings: WorkerSettings, index: int) -> int:
     from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.service.endings import say_why
 
-    end_with_parent(settings.grace)
+    end_with_parent(settings.grace + _TO_SAY_SO)
 
     async def work() -> "asyncio.Task[int]":
         task = asyncio.create_task(_worker(settings, index))

@@ -9,7 +9,8 @@ generator, which stops while a heavy unit computes (``evaluation.py``).
 
 A unit's result is named by (unit, configuration, input). Where the object's state already holds a
 result of that name, whichever channel or event it was made for, it is taken, and nothing is
-computed.
+computed. That holds for what a unit says of its input, also where it says that there is no result
+(UnitError), and not for failures that have another cause (`may_pass`): a sweep tries these again.
 """
 
 import math
@@ -22,6 +23,7 @@ from ampelstream.core.boundary import Failure, attempt
 from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import Event
 from ampelstream.core.state import AcceptedAlert, EventState, ObjectState
+from ampelstream.errors import UnitError
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
@@ -32,6 +34,7 @@ __all__ = [
     "ResultCache",
     "evaluate",
     "inside",
+    "may_pass",
     "plain",
     "rejection",
     "results_of",
@@ -184,13 +187,33 @@ def with_evidence(
 # --- running the units --------------------------------------------------------------------------
 
 
-def results_of(candidates: Iterable[Candidate]) -> ResultCache:
-    """Results that an object's candidates already hold."""
-    return {
-        (one.unit, one.config_hash, one.input_digest): one
-        for candidate in candidates
-        for one in candidate.results
-    }
+def may_pass(result: UnitResult) -> bool:
+    """Whether the unit failed for another reason than its input.
+
+    What a unit says of its input is a UnitError (``units/contract.py``). All else may be different
+    the next time: the pool lost the computation, memory or a disk failed, the unit has a defect.
+    """
+    return result.error != "" and not result.error.startswith(f"{UnitError.__name__}: ")
+
+
+def results_of(candidates: Iterable[Candidate], *, again: bool) -> ResultCache:
+    """Results that an object's candidates already hold.
+
+    Parameters
+    ----------
+    candidates
+        All of the object.
+    again
+        Whether failures that may pass are left out, so that they are computed again. A sweep does
+        so. An alert does not: it asks for all events around the object, most of them with unchanged
+        input, and a unit that always takes too long would take that long for each of them.
+    """
+    results: ResultCache = {}
+    for one in (one for candidate in candidates for one in candidate.results):
+        key = (one.unit, one.config_hash, one.input_digest)
+        if not may_pass(one) or not (again or key in results):
+            results[key] = one
+    return results
 
 
 def _hook(value: Any) -> Any:
@@ -244,6 +267,15 @@ def _wanted(
     return [(kind, one) for kind, one in done if kind in kinds]
 
 
+def _as_input(one: UnitResult) -> tuple[str, ...]:
+    """How an earlier result is named in the input of a later unit.
+
+    That it failed follows from its own name, unless that may pass.
+    """
+    name = (one.name, one.config_hash, one.input_digest)
+    return (*name, "failed") if may_pass(one) else name
+
+
 def _failed_need(unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]) -> str:
     """Why the unit cannot run: an earlier unit that it needs gave no result."""
     for need in unit.needs:
@@ -275,7 +307,7 @@ def run_units(
         event_digest = digest([event.current.content_digest, event.current_localisation[1]])
     for bound in channel.units:
         wanted = _wanted(bound.unit, done)
-        named = [(one.name, one.config_hash, one.input_digest) for _, one in wanted]
+        named = [_as_input(one) for _, one in wanted]
         input_digest = digest([curve.digest, event_digest if bound.unit.needs_event else "", named])
         key = (type(bound.unit).__name__, bound.config_hash, input_digest)
         known = cache.get(key)
@@ -299,7 +331,7 @@ def _run(
 ) -> Evaluation[UnitResult]:
     """Run one unit; whatever it raises becomes the result's error."""
     if hindrance:
-        return failed_result(bound, input_digest, Failure("UnitError", hindrance))
+        return failed_result(bound, input_digest, Failure(UnitError.__name__, hindrance))
     inputs = Inputs(
         lightcurve=curve,
         event=event.current,

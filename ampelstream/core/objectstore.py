@@ -174,7 +174,7 @@ class ObjectStore(Lookup):
         times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
         near = self._events.around(min(times), max(times))
         moved = _moved(known, state)
-        state, matched = yield from self._match(known, state, near, moved=moved)
+        state, matched = yield from self._match(known, state, near, moved=moved, again=False)
         self._index(known, state)
         return Merged(had, matched)
 
@@ -232,14 +232,16 @@ class ObjectStore(Lookup):
         events: list[Event],
         *,
         moved: bool = False,
+        again: bool = True,
     ) -> Evaluation[tuple[ObjectState, Matched]]:
         """Evaluate the object for these events in all channels, and keep it.
 
-        One candidate that cannot be evaluated stays as it was, and keeps no other back.
+        One candidate that cannot be evaluated stays as it was, and keeps no other back. ``again``
+        as in `results_of`.
         """
         matched = Matched([], [])
         curve = light_curve(state.object_id, state.datapoints)
-        cache = results_of(state.candidates)
+        cache = results_of(state.candidates, again=again)
         candidates = {candidate.key: candidate for candidate in state.candidates}
         for event in events:
             for channel in self._topology.channels:

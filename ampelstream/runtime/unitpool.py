@@ -9,16 +9,22 @@ import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
 import msgspec
 
-from ampelstream.errors import ConfigError, UnitError
+from ampelstream.errors import ConfigError, PoolError
 from ampelstream.runtime.service.child import end_with_parent
 from ampelstream.topology import BoundUnit, Channel, Topology
 from ampelstream.units import Inputs, ObjectUnit
@@ -77,7 +83,7 @@ class UnitPool:
         Returns
         -------
         concurrent.futures.Future
-            Its result. It raises what the unit raised, and UnitError where the computation took too
+            Its result. It raises what the unit raised, and PoolError where the computation took too
             long or its process died; others that compute meanwhile are not concerned.
         """
         # here and now: what the inputs share with others is not touched by another thread
@@ -91,10 +97,10 @@ class UnitPool:
     def _compute(self, work: bytes, ended: Callable[[float], object]) -> Result:
         seat = self._free.pop()  # there is one for each thread
         try:
-            seat.prepare()
+            computation = seat.begin(work)
             began = time.monotonic()
             try:
-                return seat.compute(work, self._timeout)
+                return seat.result(computation, self._timeout)
             finally:
                 ended(time.monotonic() - began)
         finally:
@@ -115,39 +121,53 @@ class _Seat:
         self._process: ProcessPoolExecutor | None = None
         self._closed = False
 
-    def prepare(self) -> None:
-        """Have a process that is ready to compute."""
+    def prepare(self) -> ProcessPoolExecutor:
+        """Have a process that is ready to compute; PoolError where none can be started."""
         if self._process is not None:
-            return
-        self._process = process = ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=_begin
-        )
+            return self._process
         if self._closed:
-            self.end()
+            raise PoolError("the pool of processes is closed")
         try:
+            self._process = process = ProcessPoolExecutor(
+                1, mp_context=get_context("spawn"), initializer=_begin
+            )
+            if self._closed:
+                self.end()
             ready = process.submit(os.getpid)
             self._await(ready, _START_SECONDS)
             ready.result()
-        except (TimeoutError, RuntimeError) as error:  # (it died; it is closed)
+        except (CancelledError, RuntimeError, OSError) as error:
+            # it takes too long, died or is closed, or the system gives no processes and files
             self.end()
-            raise UnitError("no process could be started for it (out of memory?)") from error
+            raise PoolError("no process could be started for it (out of memory?)") from error
+        return process
 
-    def compute(self, work: bytes, timeout: float) -> Result:
-        """Compute; UnitError where it takes too long, or the process dies."""
-        process = self._process
-        if process is None:
-            raise UnitError("the pool of processes is closed")
-        computation = process.submit(_run, work)
+    def begin(self, work: bytes) -> Future[Result]:
+        """Have a process compute; PoolError where none can be started.
+
+        One that died while it was idle is noticed here. Another takes its place: the work was not
+        begun, so that it is not to blame.
+        """
+        with suppress(BrokenProcessPool):
+            return self.prepare().submit(_run, work)
+        self.end()
+        try:
+            return self.prepare().submit(_run, work)
+        except BrokenProcessPool as error:
+            raise PoolError("its process died before it began (out of memory?)") from error
+
+    def result(self, computation: Future[Result], timeout: float) -> Result:
+        """Wait for what was begun; PoolError where it takes too long, or the process dies."""
         try:
             self._await(computation, timeout)
         except TimeoutError as error:
             self.end()
-            raise UnitError(f"took longer than {timeout:g} s, and was ended") from error
+            raise PoolError(f"took longer than {timeout:g} s, and was ended") from error
         try:
             return computation.result()
         except BrokenProcessPool as error:
             self.end()
-            raise UnitError("the process that computed it died (out of memory?)") from error
+            raise PoolError("the process that computed it died (out of memory?)") from error
 
     def _await(self, computation: Future[Any], seconds: float) -> None:
         until = time.monotonic() + seconds

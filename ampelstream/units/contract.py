@@ -201,6 +201,7 @@ class ObjectUnit(Unit):
         Raises
         ------
         UnitError
-            No result for this input; the candidate then carries the reason.
+            No result for this input; the candidate then carries the reason. It stays for as long
+            as the input does; what else a unit raises may have passed when it is asked again.
         """
         raise NotImplementedError

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ampelstream.cli.main import app
+from ampelstream.cli.run import _work
 from ampelstream.runtime.settings import WorkerSettings
 
 RUN = ("run", "kilonova", "--state", "s")
@@ -107,6 +108,22 @@ def test_a_worker_waits_for_brokers_and_stops_when_it_is_asked_to(tmp_path: Path
     told += map(json.loads, err.splitlines())
     assert {one["level"] for one in told if one["event"] != "broker_away"} == {"info"}
     assert "no broker answers at 127.0.0.1:1" in json.dumps(told)
+
+
+def test_a_worker_without_its_supervisor_has_time_to_say_who_is_not_to_blame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has in hand when its grace is over is acquitted; an earlier end would blame it."""
+    given: list[float] = []
+    monkeypatch.setattr("ampelstream.runtime.service.child.end_with_parent", given.append)
+
+    async def worker(*_: object) -> int:
+        return 0
+
+    monkeypatch.setattr("ampelstream.cli.run._worker", worker)
+    settings = WorkerSettings(topology="skymap-only", state=tmp_path, broker="nowhere:1", grace=7)
+    assert _work(settings, 0) == 0
+    assert given == [12.0]
 
 
 def test_workers_of_json_say_nothing_else(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ampelstream.codecs import notices
 from ampelstream.core.accounting import Accounting
-from ampelstream.errors import ConfigError, UnitError
+from ampelstream.errors import ConfigError, PoolError, UnitError
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.unitpool import UnitPool, in_production, with_pool
@@ -142,6 +142,41 @@ def test_process_that_hangs_or_dies_is_replaced(heavy: Any, what: str, text: str
     assert first["process"] != second["process"]
     with pytest.raises(ProcessLookupError):
         os.kill(first["process"], 0)
+
+
+def test_an_idle_process_that_dies_is_replaced(heavy: Any, pool: UnitPool) -> None:
+    """Nothing was in it (the system was short of memory): nothing fails."""
+    first = cast("Any", pool.compute(heavy(what="work"), INPUTS))["process"]
+    [seat] = pool._seats
+    manager = cast("Any", seat._process)._executor_manager_thread
+    os.kill(first, signal.SIGKILL)
+    manager.join(20)  # it has noticed
+    results = [cast("Any", pool.compute(heavy(what="work"), INPUTS)) for _ in range(2)]
+    assert results[0]["process"] == results[1]["process"] != first
+
+
+def test_what_the_system_refuses_is_said_and_tried_again(
+    heavy: Any, pool: UnitPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process more, or no file: the seat is not left half made."""
+
+    def refuse(*_: Any) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("multiprocessing.context.SpawnProcess._Popen", refuse)
+        with pytest.raises(PoolError, match="no process could be started"):
+            pool.compute(heavy(what="work"), INPUTS)
+    assert pool.compute(heavy(what="work"), INPUTS)
+
+
+def test_what_is_lost_is_told_from_what_a_unit_says(heavy: Any, pool: UnitPool) -> None:
+    """The first says nothing of the input, so that it is computed again (`core/matching.py`)."""
+    with pytest.raises(PoolError, match="died"):
+        pool.compute(heavy(what="die"), INPUTS)
+    with pytest.raises(UnitError) as refused:
+        pool.compute(heavy(what="refuse"), INPUTS)
+    assert type(refused.value) is not PoolError
 
 
 def test_an_error_of_the_unit_about_time_is_not_ours(heavy: Any, pool: UnitPool) -> None:

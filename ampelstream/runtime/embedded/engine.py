@@ -118,15 +118,17 @@ class Engine:
         self.tables = Transaction(backend)
         self.progress = Progress(self.tables)
         self.accounting = Accounting(self.progress.counts())
-        tally = self.accounting.tally
+        again = self.accounting.backfill_tally()
+        self._tallies = [again, *(self.accounting.tally() for _ in STEPS)]
+        ingest_tally, objects_tally, react_tally = self._tallies[1:]
         ingest, objects, react = (journals.open(step) if journals else None for step in STEPS)
         self.ingest = Ingest(
-            topology, tally(), now, ticks=forget, tables=self.tables, in_hand=ingest
+            topology, ingest_tally, now, ticks=forget, tables=self.tables, in_hand=ingest
         )
         self.objects = Objects(
             topology,
             self.tables,
-            tally(),
+            objects_tally,
             clock,
             inputs=inputs,
             word=word,
@@ -136,9 +138,8 @@ class Engine:
         if self.objects.changes:
             self.progress.forget_again()  # a backfill, if there is to be one, begins anew
         self.react = React(
-            topology, self.tables, tally(), clock, deliverer, inputs=inputs, in_hand=react
+            topology, self.tables, react_tally, clock, deliverer, inputs=inputs, in_hand=react
         )
-        again = self.accounting.backfill_tally()
         self._refilter = Ingest(topology, again, now, backfill=True, in_hand=ingest)
         self._eager = eager
         self.on_commit: Callable[[], None] = _nothing
@@ -287,10 +288,12 @@ class Engine:
 
     def commit(self) -> None:
         """Write everything since the last commit as one batch, then send what was decided."""
-        for processor in (self.ingest, self._refilter, self.objects, self.react):
-            processor.committed()
+        for tally in self._tallies:
+            tally.commit()  # before the rest is durable: the counts are a part of it
         self.progress.save_counts(self.accounting.counts())
         self.tables.commit()
+        for processor in (self.ingest, self._refilter, self.objects, self.react):
+            processor.committed()
         self._since_commit = self._bytes_since = 0
         self._uncommitted_since = None
         if self.letters is not None:

@@ -196,6 +196,7 @@ def ingest_app(
                 # the new owner of the partition does this batch again, and counts it: what this
                 # processor has counted of it is dropped with the processor
                 processing = processor()
+                journal.abandoned()
 
     return app
 
@@ -247,6 +248,8 @@ def objects_app(shared: Shared) -> faust.App:
             if await batch.commit(outgoing, handled):
                 batch.processor.committed()
                 shared.observer.sweeping(batch.partition, batch.processor.pending)
+            else:
+                journal.abandoned()
 
     return app
 
@@ -278,6 +281,8 @@ def react_app(shared: Shared) -> faust.App:
             outgoing, handled = await batch.run(_work, shared, batch)
             if await batch.commit(outgoing, handled):
                 batch.processor.committed()
+            else:
+                journal.abandoned()
 
     return app
 

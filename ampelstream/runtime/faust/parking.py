@@ -102,6 +102,8 @@ def parked_app(shared: Shared, source: Input) -> faust.App:
                     outgoing = await batch.run(resume, batch, notes, found)
                 if await batch.commit(outgoing, handled):
                     batch.processor.committed()
+                else:
+                    journal.abandoned()
 
     return app
 

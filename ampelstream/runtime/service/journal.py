@@ -9,7 +9,7 @@ what lies behind it is handled. Deaths are counted together for all processes th
 (``suspects.py``).
 
 Nobody is blamed who is known to be innocent: whoever ends the process for another reason clears the
-page.
+page. A SIGKILL by a person, or by a system that is short of memory, cannot: it counts as a death.
 """
 
 import fcntl
@@ -27,6 +27,7 @@ import msgspec
 
 from ampelstream.errors import AmpelstreamError, StateError
 from ampelstream.model.coordinates import Coordinates
+from ampelstream.model.digest import digest
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.suspects import Deaths, Suspects, What, what_of
 
@@ -37,6 +38,9 @@ DEATHS = 3
 
 _LOG = logging.getLogger(__name__)
 _SLOT, _SLOTS = 1024, 64
+"""Bytes for each thing in hand, and how many there are: as many as ``--pool-processes`` allows."""
+_LONG = 300
+"""Bytes of a name; a slot has room for two, and for what else names a record."""
 _NOTE = _SLOT * _SLOTS
 _SIZE = _NOTE + _SLOT
 _PROCESSES = 100
@@ -88,19 +92,19 @@ class Journal:
 
     def doubtful(self, what: What) -> bool:
         """Whether it was in hand at a death."""
-        return bool(self._deaths) and what in self._deaths
+        return bool(self._deaths) and _noted(what) in self._deaths
 
     def begin(self, what: What) -> str:
         """Note it; gives why it must not be handled, or nothing."""
         self._moved()
-        data = _encode(what)
+        data = _encode(_noted(what))
         size = len(data)
-        if what not in self._slots and self._free and size <= _SLOT - 2:
+        if what not in self._slots and self._free:
             at = self._slots[what] = self._free.pop()
             self._page[at : at + 2 + size] = size.to_bytes(2, "little") + data
         if not self._deaths:
             return ""
-        deaths, how = self._deaths.get(what, (0, ""))
+        deaths, how = self._deaths.get(_noted(what), (0, ""))
         if deaths < DEATHS:
             return ""
         return f"it was in hand at {deaths} deaths of the process that handled it (the last: {how})"
@@ -111,8 +115,8 @@ class Journal:
         if at is not None:
             self._page[at : at + 2] = b"\0\0"
             self._free.append(at)
-        if self._deaths and what in self._deaths:
-            self._passed.append(what)
+        if self.doubtful(what):
+            self._passed.append(_noted(what))
 
     def committed(self) -> None:
         """What was handled is durable: it is no longer suspected of anything."""
@@ -122,6 +126,10 @@ class Journal:
             self._deaths = self._suspects.change(
                 lambda deaths: [deaths.pop(what, None) for what in passed]
             )
+
+    def abandoned(self) -> None:
+        """What was handled since the last commit is not to be durable: it will come again."""
+        self._passed.clear()
 
     # what the process says, from any thread
 
@@ -224,6 +232,21 @@ class Journals:
             self.ending({})
         else:
             self.ending(dict.fromkeys(self._open, repr(error)))
+
+
+def _noted(what: What) -> What:
+    """Under which name it is noted: a path or an id may be longer than a slot."""
+    if isinstance(what, Coordinates):
+        short = _cut(what.source)
+        return what if short is what.source else Coordinates(short, what.partition, what.offset)
+    return _cut(what[0]), _cut(what[1])
+
+
+def _cut(name: str) -> str:
+    """Of a long name the beginning, and a digest of all of it."""
+    if len(name) * 4 <= _LONG or len(name.encode()) <= _LONG:
+        return name
+    return f"{name[:60]}...{digest(name)}"
 
 
 def _open_page(directory: Path, step: str) -> mmap.mmap:

@@ -2,14 +2,20 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ampelstream.core.state import keys
+from ampelstream.errors import StorageError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
+from ampelstream.model.record import SourceRecord
+from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.service.journal import Journals
 from ampelstream.simulate import simulate_notice
+from ampelstream.state.memory import MemoryBackend
 from ampelstream.units.context.skymapprobability import SkyMapProbability
 
 T0 = 2460000.0
@@ -51,6 +57,35 @@ def test_a_day_entry_that_was_left_behind_does_not_take_the_object_with_it(
     assert [one.object_id for one in driver.engine.objects.store] == ["ZTF01", "ZTF02", "ZTF99"]
     stale = keys.day(math.floor(T0), "ZTF01")
     assert driver.engine.tables.get(stale) is None
+
+
+def test_what_a_disk_did_not_take_stays_a_suspect(
+    make_topology: Callable[[str], Any],
+    make_row: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was handled, but that is not durable: it comes again, and may kill again."""
+    row = make_row("ZTF01", 1, T0, 40.0, 0.0)
+    record = SourceRecord(Coordinates("night.avro", 0, 0), "alerts", row)
+    journal = Journals(tmp_path).open("ingest")
+    journal.begin(record.where)
+    journal._page = bytearray()  # it dies
+    backend, journals = MemoryBackend(), Journals(tmp_path)
+    engine = Engine(make_topology(TOPOLOGY), backend, journals=journals)
+
+    def full(_batch: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "write", full)
+        engine.process([record])
+        with pytest.raises(StorageError):
+            engine.commit()
+    assert journals._open["ingest"].doubtful(record.where)
+    engine.commit()
+    assert not journals._open["ingest"].doubtful(record.where)
+    assert Engine(make_topology(TOPOLOGY), backend).accounting.total("received") == 1
 
 
 def test_a_notice_from_the_future_makes_nothing_forgotten(

@@ -24,8 +24,10 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.sources import default_sources
 from ampelstream.runtime.portion import Portion
+from ampelstream.runtime.safefaust import table as table_module
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
 from ampelstream.runtime.safefaust.outbox import Outgoing
+from ampelstream.runtime.safefaust.topicids import Topics
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.journal import DEATHS, Journals
 from ampelstream.runtime.service.metrics import Metrics
@@ -90,11 +92,16 @@ def test_each_agent_has_an_application_of_its_own(shared: Shared, names: TopicNa
         assert table.changelog_topic_name == names.changelog(app.conf.id.rpartition(".")[2])
 
 
+async def no_ends(*_places: TP) -> dict[TP, int]:
+    return {}
+
+
 def feed(app: Any, records: Sequence[Any], here: Any = None) -> None:
     """Let the agent of an application work on records, without a broker."""
     inbox = Inbox()
     here = here or SimpleNamespace(consumer_generation_id=1)
-    here.consumer = SimpleNamespace(inbox=inbox, work=None, late=False)
+    here.consumer = SimpleNamespace(inbox=inbox, work=None, late=False, highwaters=no_ends)
+    here.consumer._committed_offset = Counter()
     (agent,) = app.agents.values()
     for record in records:
         inbox.put(Chunk(TP(record.topic, record.partition), [record]))
@@ -141,6 +148,71 @@ def test_what_is_left_to_others_does_not_count(
     assert shared.accounting.counts() == {}
 
 
+def test_what_was_set_aside_and_left_to_others_is_set_aside_again(
+    shared: Shared, names: TopicNames, brokers: Brokers, night: Night
+) -> None:
+    """The dead letter is not durable; what is committed next says nothing of it."""
+    alerts = inputs_of(names, shared.context)[0]
+    bad = night["alerts"][0]
+    where = Coordinates(bad.topic, bad.partition, bad.offset)
+    kill(shared, alerts.name, where)
+    here = SimpleNamespace(consumer_generation_id=1)
+
+    def taken() -> None:
+        here.consumer_generation_id += 1
+        brokers.on_send = lambda: None
+
+    brokers.on_send = taken
+    first = [bad] * 500  # as many as a batch has
+    feed(ingest_app(shared, alerts), [*first, *night["alerts"][1:101]], here)
+    assert shared.accounting.total("received") == 100
+    assert shared.journals._open[alerts.name]._deaths.keys() == {where}
+
+
+@pytest.mark.parametrize("step", ["objects", "react"])
+def test_steps_with_state_do_so_too(
+    step: str,
+    shared: Shared,
+    names: TopicNames,
+    brokers: Brokers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def topic_ids(_options: Any, topics: Sequence[str]) -> Topics:
+        return Topics("cluster", dict.fromkeys(topics, "id"))
+
+    monkeypatch.setattr(table_module, "topic_ids", topic_ids)
+    make, topic = {
+        "objects": (objects_app, names.detections),
+        "react": (react_app, names.candidates),
+    }[step]
+    kill(shared, step, Coordinates(topic, 0, 0))
+    app: Any = make(shared)
+    (table,) = app.tables.values()
+    changelogs = {TP(table.changelog_topic_name, number) for number in range(2)}
+    recovery = SimpleNamespace(actives_for_table={table: changelogs})
+    here: Any = SimpleNamespace(consumer_generation_id=1, rebalancing=False)
+    here.tables = SimpleNamespace(recovery=recovery)
+    here.add_future = lambda coroutine: coroutine.close()
+
+    def taken() -> None:
+        here.consumer_generation_id += 1
+        brokers.on_send = lambda: None
+
+    brokers.on_send = taken
+    bad, other = (
+        SimpleNamespace(topic=topic, partition=n, offset=0, key=b"k", value=b"junk", headers=())
+        for n in range(2)
+    )
+    asyncio.run(table.identify())
+    feed(app, [bad, other], here)
+    table.partitions_store.close()
+    letters = [one.value for one in brokers.sent if one.topic == names.dead_letters]
+    assert [decode_dead_letter(one or b"").error for one in letters][:1] == ["WorkerDied"]
+    assert len(letters) == 2
+    assert shared.accounting.total("dead_letters") == 1  # that of the other partition
+    assert shared.journals._open[step]._deaths.keys() == {Coordinates(topic, 0, 0)}
+
+
 def test_what_takes_long_is_committed_in_portions(
     shared: Shared,
     names: TopicNames,
@@ -161,15 +233,20 @@ def test_what_takes_long_is_committed_in_portions(
     assert commits == list(range(100, 200))
 
 
+def kill(shared: Shared, step: str, where: Coordinates) -> None:
+    """Three times in hand at a death."""
+    for _ in range(DEATHS):
+        journal = shared.journals.open(step)
+        journal.begin(where)
+        journal._page = bytearray()
+
+
 def test_a_record_that_killed_is_set_aside_and_what_lies_behind_it_is_handled(
     shared: Shared, names: TopicNames, brokers: Brokers, night: Night
 ) -> None:
     alerts = inputs_of(names, shared.context)[0]
     bad = night["alerts"][50]
-    for _ in range(DEATHS):
-        journal = shared.journals.open(alerts.name)
-        journal.begin(Coordinates(bad.topic, bad.partition, bad.offset))
-        journal._page = bytearray()  # as by a death
+    kill(shared, alerts.name, Coordinates(bad.topic, bad.partition, bad.offset))
     feed(ingest_app(shared, alerts), night["alerts"][:100])
     [letter] = [one for one in brokers.sent if one.topic == names.dead_letters]
     assert letter.value is not None

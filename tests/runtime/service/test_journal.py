@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ampelstream.errors import StateError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.runtime.service.journal import DEATHS, Journal, Journals
+from ampelstream.runtime.service.journal import _SLOTS, DEATHS, Journal, Journals
+from ampelstream.runtime.settings import WorkerSettings
 
 BAD = Coordinates("ampel.kilonova.detections", 3, 17)
 OBJECT = ("S230518h", "ZTF23aaaaaaa")
@@ -66,6 +67,22 @@ def test_what_was_handled_after_a_death_is_forgotten_when_it_is_durable(tmp_path
         assert not journal.doubtful(BAD)
         journal.begin(BAD)
         die(journal)
+
+
+def test_what_was_set_aside_in_a_batch_that_was_dropped_is_not_forgotten(tmp_path: Path) -> None:
+    """Its partition went elsewhere before the commit; the next commit is that of another batch."""
+    for _ in range(DEATHS):
+        journal = Journal(tmp_path, "objects")
+        journal.begin(BAD)
+        die(journal)
+    journal = Journal(tmp_path, "objects")
+    said = journal.begin(BAD)
+    journal.end(BAD)
+    journal.abandoned()
+    journal.begin(at(3))
+    journal.end(at(3))
+    journal.committed()
+    assert journal.begin(BAD) == Journal(tmp_path, "objects").begin(BAD) == said != ""
 
 
 def test_each_of_several_things_in_hand_is_doubtful(tmp_path: Path) -> None:
@@ -210,6 +227,42 @@ def test_what_has_no_room_is_not_noted_and_handled_all_the_same(tmp_path: Path) 
         die(journal)
         journal = Journal(tmp_path, "objects")
     assert len(journal._deaths) == 100
+
+
+PATH = "archive/" * 500
+
+
+@pytest.mark.parametrize(
+    ("bad", "other"),
+    [
+        (Coordinates(f"{PATH}a.avro", 0, 1), Coordinates(f"{PATH}b.avro", 0, 1)),
+        (Coordinates(f"{PATH}a.avro", 0, 1), Coordinates(f"{PATH}a.avro", 0, 2)),
+        (("\U0001f52d" * 256, "\U0001f4a5" * 256), ("\U0001f52d" * 256, "\U0001f4a5" * 255)),
+    ],
+)
+def test_a_name_that_is_longer_than_a_slot_is_found_out_too(
+    bad: Any, other: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(DEATHS):
+        journal = Journal(tmp_path, "objects")
+        assert journal.doubtful(bad) is (number > 0)
+        assert journal.begin(bad) == ""
+        die(journal)
+    journal = Journal(tmp_path, "objects")
+    assert not journal.doubtful(other)
+    assert journal.begin(other) == ""
+    journal.end(other)
+    assert journal.begin(bad).startswith("it was in hand at 3 deaths")
+    journal.end(bad)
+    journal.committed()
+    assert not Journal(tmp_path, "objects").doubtful(bad)
+    assert all(len(one.text) < 400 for one in incidents(caplog))
+
+
+def test_there_is_room_for_all_that_may_be_in_hand_at_once() -> None:
+    """As many objects as the pool has processes (`tests/core/test_inhand.py`)."""
+    bounds = WorkerSettings.model_fields["pool_processes"].metadata
+    assert [one.le for one in bounds if hasattr(one, "le")] == [_SLOTS]
 
 
 def test_a_directory_that_cannot_be_used_is_a_state_error(tmp_path: Path) -> None:
