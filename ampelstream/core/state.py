@@ -251,7 +251,7 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     """Day of event time when the retention was applied last: a restart must not forget at other
     times than an undisturbed run."""
     WATERMARK = b"y"
-    """Source and partition -> event time that it has reached, and when it said so."""
+    """Source and partition -> event time that it has reached, and when it was heard."""
     TIMES = b"k"
     """Source and partition -> times of its last alerts; only where ingest has a state."""
     LEDGER = b"r"

@@ -9,10 +9,16 @@ day.
 
 *Of a topology* it is, first, that of the slowest partition of each source, and of the sources the
 lower middle one: of one that one, of two the slower, of three the middle one. A source with a clock
-of its own moves it only where it is alone; one that nothing was heard of for three days does not
-count, until it is heard again. "Heard" is by the clock of ingest, which each tick carries, since
-the objects step has none. `Watermark`, in the objects step, keeps what each source has said last,
-in the state, so that it does not matter which of several workers read which partition.
+of its own moves it only where it is alone; one that nothing was heard of for three days on which
+others were does not count, until it is heard again. `Watermark`, in the objects step, keeps what
+each source has said last, in the state, so that it does not matter which of several workers read
+which partition.
+
+*Days on which others were heard* are told by the clock of ingest, which each tick carries, since
+the objects step has none. No single clock is trusted with it: from one tick to the next there
+passes a day at the most, whatever the clock says, and ticks are compared with those of about the
+same clock. So neither a machine whose clock is days ahead nor a week in which nobody listened makes
+all others silent at once: each source that is alive is heard again within a day.
 """
 
 import math
@@ -38,12 +44,15 @@ TOLERANCE_DAYS = 1.0 / 24.0
 """So much may an alert be younger than our clock: clocks of machines differ by seconds, times that
 are no UTC by an hour or more [d]."""
 SILENT_DAYS = 3.0
-"""A source that was not heard for longer does not count: a bad night or a broken link must not, the
-topic of a night that is over must be let go [d of the wall clock]."""
+"""A source that was not heard for longer, while others were, does not count: a bad night or a
+broken link must not, the topic of a night that is over must be let go. Clocks that differ by more
+are not compared [d]."""
 _TICK_DAYS = 1.0
-"""A source whose event time stands still gives a tick as often all the same [d, wall clock]."""
+"""A source whose event time stands still gives a tick as often all the same; so between two ticks
+no more counts as time in which somebody listened [d, wall clock]."""
 _FORGET_DAYS = 365.0
-"""What a source said is dropped after so long: topics of single nights would add up [d]."""
+"""What a source said is dropped after so long: topics of single nights would add up [d on which
+others were heard]."""
 
 
 class _Window(msgspec.Struct, array_like=True):
@@ -68,11 +77,27 @@ class _Window(msgspec.Struct, array_like=True):
     heard: float = 0.0
 
 
+class _Mark(msgspec.Struct, array_like=True, frozen=True):
+    """What a source said last.
+
+    Attributes
+    ----------
+    jd, at
+        Event time that it has reached, and when it said so by the clock of ingest [JD].
+    heard
+        The same in days on which anything was heard, from the first tick of all on.
+    """
+
+    jd: float
+    at: float
+    heard: float = 0.0
+
+
 _Source = tuple[str, int]
 """Topic and partition; or directory, and 0."""
 _source = msgspec.msgpack.Decoder(tuple[str, int])
 _window = msgspec.msgpack.Decoder(_Window)
-_mark = msgspec.msgpack.Decoder(tuple[float, float])
+_mark = msgspec.msgpack.Decoder(_Mark)
 
 
 def _entries(tables: KeyValue, table: bytes) -> Iterator[tuple[_Source, bytes]]:
@@ -173,7 +198,8 @@ class Watermark:
         self._marks = {
             source: _mark.decode(value) for source, value in _entries(tables, keys.WATERMARK)
         }
-        last = max((at for _, at in self._marks.values()), default=None)
+        self._heard = max((mark.heard for mark in self._marks.values()), default=0.0)
+        last = max((mark.at for mark in self._marks.values()), default=None)
         self.jd: float | None = None if last is None else self._reached(last)
 
     def take(self, tick: Tick) -> float:
@@ -186,32 +212,39 @@ class Watermark:
         """
         if not -math.inf < tick.jd <= tick.at < math.inf:
             raise ValueError(f"a tick of {tick.jd!r} at {tick.at!r}: event time is never ahead")
+        self._heard = max(self._heard, self._heard_by(tick.at))
         source = (tick.source, tick.partition)
-        jd, at = self._marks.get(source, (tick.jd, tick.at))
-        if not self._believed(jd, at, tick.at):  # of a worker whose clock was ahead, once
-            jd, at = tick.jd, tick.at
-        self._put(source, (max(jd, tick.jd), max(at, tick.at)))
-        for other, (_, heard) in list(self._marks.items()):
-            if heard < tick.at - _FORGET_DAYS:
+        known = self._marks.get(source)
+        jd, at = tick.jd, tick.at
+        # else of a worker whose clock was ahead, once
+        if known is not None and known.jd <= at + TOLERANCE_DAYS and known.at <= at + SILENT_DAYS:
+            jd, at = max(known.jd, jd), max(known.at, at)
+        self._put(source, _Mark(jd, at, self._heard))
+        for other, mark in list(self._marks.items()):
+            if mark.heard < self._heard - _FORGET_DAYS:
                 del self._marks[other]
                 self._tables.delete(keys.mark(other))
         reached = self._reached(tick.at)
         self.jd = reached
         return reached
 
-    @staticmethod
-    def _believed(jd: float, at: float, now: float) -> bool:
-        """Whether what a source said can be true now; if not, a clock was wrong."""
-        return jd <= now + TOLERANCE_DAYS and at <= now + SILENT_DAYS
+    def _heard_by(self, now: float) -> float:
+        """Days on which anything was heard, by a clock that says it is now [d]."""
+        alike = [mark for mark in self._marks.values() if mark.at <= now + SILENT_DAYS]
+        last = max(alike, key=lambda mark: (mark.at, mark.heard), default=None)
+        if last is None:
+            return 0.0
+        return last.heard + min(max(now - last.at, 0.0), _TICK_DAYS)
 
-    def _put(self, source: _Source, mark: tuple[float, float]) -> None:
+    def _put(self, source: _Source, mark: _Mark) -> None:
         if self._marks.get(source) != mark:
             self._marks[source] = mark
             self._tables.put(keys.mark(source), encode(mark))
 
     def _reached(self, now: float) -> float:
         slowest: dict[str, float] = {}
-        for (name, _), (jd, at) in self._marks.items():
-            if at >= now - SILENT_DAYS and self._believed(jd, at, now):
-                slowest[name] = min(slowest.get(name, math.inf), jd)
+        for (name, _), mark in self._marks.items():
+            # what says more than the clock is of a worker whose clock was ahead
+            if mark.heard >= self._heard - SILENT_DAYS and mark.jd <= now + TOLERANCE_DAYS:
+                slowest[name] = min(slowest.get(name, math.inf), mark.jd)
         return median_low(slowest.values())

@@ -21,7 +21,7 @@ from ampelstream.model.reaction import Reaction
 if TYPE_CHECKING:
     from ampelstream.topology import Topology  # stands above this package
 
-__all__ = ["ConsoleSink", "FileSink", "Sink", "headline", "open_sinks"]
+__all__ = ["ConsoleSink", "FileSink", "Sink", "check_sinks", "headline", "open_sinks"]
 
 _LOG = logging.getLogger(__name__)
 _LOCK_SECONDS = 10.0
@@ -304,6 +304,14 @@ def open_sinks(topology: "Topology", directory: Path) -> Mapping[str, list[Sink]
             opened[rule.name] = list(sinks.values())
         undo.pop_all()  # all are open: the caller has them now
     return opened
+
+
+def check_sinks(topology: "Topology", directory: Path) -> None:
+    """See that the sinks of all rules can be opened, as `open_sinks`; none is left open."""
+    for sinks in open_sinks(topology, directory).values():
+        for sink in sinks:
+            if isinstance(sink, FileSink):
+                sink.close()
 
 
 def _name(path: Path, root: str, *, absolute: bool) -> str:

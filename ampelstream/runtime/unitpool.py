@@ -29,7 +29,7 @@ from ampelstream.runtime.service.child import end_with_parent
 from ampelstream.topology import BoundUnit, Channel, Topology
 from ampelstream.units import Inputs, ObjectUnit
 
-__all__ = ["UnitPool", "has_heavy", "in_production", "with_pool"]
+__all__ = ["UnitPool", "check_heavy", "has_heavy", "in_production", "with_pool"]
 
 Result = Mapping[str, Any] | msgspec.Struct
 Timed = Callable[[str, float], object]
@@ -208,6 +208,20 @@ def _run(work: bytes) -> Result:
 def has_heavy(topology: Topology) -> bool:
     """Whether a unit of the topology is heavy."""
     return any(bound.unit.heavy for channel in topology.channels for bound in channel.units)
+
+
+def check_heavy(topology: Topology) -> None:
+    """See that heavy units can be sent to another process.
+
+    Raises
+    ------
+    ConfigError
+        One cannot.
+    """
+    for channel in topology.channels:
+        for bound in channel.units:
+            if bound.unit.heavy:
+                _check(bound)
 
 
 def in_production(

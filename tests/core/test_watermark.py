@@ -145,9 +145,58 @@ def test_a_source_that_is_not_heard_of_does_not_hold_the_others() -> None:
     old, one = Tick(T0, "old", 0, NOW), Tick(T0 + 5, "a", 0, NOW)
     other = Tick(T0 + 6, "b", 0, NOW)
     assert reached(old, one) == T0
+    days = [Tick(T0 + 9, "a", 0, NOW + 1 + day) for day in range(int(SILENT_DAYS) + 1)]
+    assert reached(old, one, other, *days[:-1]) == T0 + 6
+    assert reached(old, one, other, *days) == T0 + 9
     later = NOW + SILENT_DAYS + 1
-    assert reached(old, one, other, Tick(T0 + 9, "a", 0, later)) == T0 + 9
-    assert reached(old, other, Tick(T0 + 9, "a", 0, later), Tick(T0 + 1, "old", 0, later)) == T0 + 1
+    assert reached(old, other, *days, Tick(T0 + 1, "old", 0, later)) == T0 + 1
+
+
+def test_topics_of_single_nights_are_let_go() -> None:
+    """None of them is heard a second time: what passes is told by those of later nights."""
+    nights = [Tick(T0 + night, f"ztf_{night}", 0, NOW + 1.02 * night) for night in range(20)]
+    assert reached(*nights) == T0 + 17  # of the last four the lower middle one
+
+
+ARCHIVE, LIVE = "archive", "live"
+
+
+def taken(*said: Tick) -> list[float]:
+    watermark = Watermark(Transaction(MemoryBackend()))
+    return [watermark.take(tick) - T0 for tick in said]
+
+
+@pytest.mark.parametrize("ahead", [0.1, 2.0, 3.5, 10.0, 400.0, 9000.0, -10.0])
+@pytest.mark.parametrize("wrong", [ARCHIVE, LIVE])
+def test_a_machine_with_a_wrong_clock_moves_event_time_for_nobody(ahead: float, wrong: str) -> None:
+    """An archive is loaded beside the stream; either is read by that machine, from some day on."""
+    said = []
+    for day in range(20):
+        for source, jd in ((ARCHIVE, T0 + day), (LIVE, NOW - 20 + day)):
+            off = ahead if source == wrong and day >= 5 else 0.0
+            said.append(Tick(jd, source, 0, NOW + day + off))
+    assert taken(*said) == [float(at // 2) for at in range(40)]
+
+
+def test_a_week_in_which_nobody_listened_makes_nobody_silent() -> None:
+    before = Tick(T0, ARCHIVE, 0, NOW), Tick(NOW - 1, LIVE, 0, NOW)
+    after = Tick(NOW - 1, LIVE, 0, NOW + 7), Tick(T0 + 1, ARCHIVE, 0, NOW + 7.01)
+    assert taken(*before, *after) == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_ticks_that_come_again_make_no_day_pass() -> None:
+    first, last = Tick(T0, "a", 0, NOW), Tick(T0 + 9, "b", 0, NOW + 1)
+    assert reached(first, *[last, Tick(T0 + 8, "b", 0, NOW)] * 20, last) == T0
+
+
+def test_marks_of_an_earlier_version_are_read() -> None:
+    backend = MemoryBackend()
+    state = Transaction(backend)
+    state.put(keys.mark(("a", 0)), msgspec.msgpack.encode((T0 + 4, NOW)))
+    state.commit()
+    watermark = Watermark(Transaction(backend))
+    assert watermark.jd == T0 + 4
+    assert watermark.take(Tick(T0 + 9, "b", 0, NOW + 9000)) == T0 + 4
 
 
 @settings(deadline=None)
@@ -201,7 +250,8 @@ def test_what_a_source_said_is_dropped_after_a_year() -> None:
     state = Transaction(MemoryBackend())
     watermark = Watermark(state)
     watermark.take(Tick(T0, "a", 0, NOW))
-    watermark.take(Tick(T0, "b", 0, NOW + 400))
+    for day in range(400):
+        watermark.take(Tick(T0, "b", 0, NOW + day))
     assert len(list(state.scan(keys.WATERMARK, keys.stop(keys.WATERMARK)))) == 1
 
 

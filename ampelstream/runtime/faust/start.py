@@ -12,12 +12,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from ampelstream.core.accounting import Accounting
+from ampelstream.reactions.sinks import check_sinks
 from ampelstream.runtime.context import WorkerContext, port_of
 from ampelstream.runtime.faust.admission import Admission, open_admission
 from ampelstream.runtime.kafka.clients import UnreachableError
+from ampelstream.runtime.kafka.names import REACT
 from ampelstream.runtime.service.directorylock import hold_directory
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.log import incident
@@ -25,6 +28,7 @@ from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.server import Server
 from ampelstream.runtime.settings import WorkerSettings
 from ampelstream.runtime.statedirectory import worker_directory
+from ampelstream.runtime.unitpool import check_heavy
 from ampelstream.topology import Topology
 
 __all__ = ["begin"]
@@ -67,14 +71,17 @@ async def begin(
     Raises
     ------
     ConfigError
-        Another worker keeps the directory; the file was replaced, or needs a word (see
-        `Admission.accept`); or as `open_context`.
+        A unit or a sink of the file cannot be used here; another worker keeps the directory; the
+        file was replaced, or needs a word (see `Admission.accept`); or as `open_context`.
+    OSError
+        The directory cannot be made.
     SourceError
         The cluster refuses.
     """
+    directory = worker_directory(settings.state, topology.name, index)
+    _check(topology, settings, directory)
     facts = {"name": topology.name, "version": topology.version, "hash": topology.hash}
     incident(_LOG, logging.INFO, "topology", "its file is valid", **facts)
-    directory = worker_directory(settings.state, topology.name, index)
     hold = partial(hold_directory, directory, patience=settings.grace + _MORE_PATIENCE)
     with _Stopped() as stop:
         held = None
@@ -100,6 +107,18 @@ async def begin(
         if stop.is_set() or (held is None and await hold(stop=stop) is None):
             return None
         return None if stop.is_set() else (context, admission)
+
+
+def _check(topology: Topology, settings: WorkerSettings, directory: Path) -> None:
+    """See that nothing but others can keep the worker from working.
+
+    Once the file is in force all workers with another one stop: if this one could not start then,
+    nobody would work. Its port is not tried, since a predecessor may have it until it stops.
+    """
+    check_heavy(topology)
+    directory.mkdir(parents=True, exist_ok=True)
+    if REACT in settings.steps:
+        check_sinks(topology, settings.state)
 
 
 class _Stopped:

@@ -48,6 +48,7 @@ react:
 """
 CHANGES = {
     "rule": ("cumprob < 0.6", "cumprob < 0.3"),
+    "channel of a rule": ("{name: near, when", "{name: near, channel: fresh, when"),
     "new rule": (
         "react:\n",
         "react:\n  - {name: any, when: \"status == 'active'\", sinks: [console]}\n",
@@ -197,6 +198,32 @@ def test_a_change_gives_what_a_fresh_run_gives(
     assert running.outcome() == (candidates, active)
     sent = [one.id for one in running.sinks.took]
     assert len(sent) == len(set(sent))
+
+
+@pytest.mark.parametrize("meanwhile", ["window", "narrower region", "match"])
+def test_a_rule_that_was_away_is_at_the_end_what_it_is_in_a_fresh_run(
+    meanwhile: str, make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    old, new = CHANGES[meanwhile]
+    without = OLD[: OLD.index("react:")].replace(old, new)
+    topology, third = make_topology(OLD), len(records) // 3
+    candidates, active = fresh(topology, records).outcome()
+    running = fresh(topology, records[:third])
+    running.outcome()
+    running.change(make_topology(without))
+    running.take(records[third : 2 * third])
+    running.outcome()
+    sent = len(running.sinks.took)
+    running.change(topology)
+    running.take(records[2 * third :])
+    assert running.outcome() == (candidates, active)
+    assert len(running.sinks.took) > sent
+    told: dict[Any, list[bool]] = {}
+    for one in running.sinks.took:
+        told.setdefault((one.rule, one.about), []).append(one.klass != "withdrawn")
+    for said in told.values():  # never the same twice, and nothing is withdrawn that was not told
+        assert said == [number % 2 == 0 for number in range(len(said))]
+    assert {matter for matter, said in told.items() if said[-1]} == set(active)
 
 
 @pytest.mark.parametrize("name", REFILTERED)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +20,11 @@ from ampelstream.runtime.faust import start as start_module
 from ampelstream.runtime.faust.start import begin
 from ampelstream.runtime.kafka.clients import UnreachableError
 from ampelstream.runtime.service.server import PortError
-from ampelstream.runtime.settings import WorkerSettings
+from ampelstream.runtime.settings import INGEST, WorkerSettings
 from ampelstream.testing.broker.ports import free_port
+from ampelstream.topology import SinkSpec
 
-TOPOLOGY: Any = SimpleNamespace(name="mine", version="3", hash="abc")
+TOPOLOGY: Any = SimpleNamespace(name="mine", version="3", hash="abc", channels=(), reactions=())
 
 
 class Brokers:
@@ -52,15 +54,21 @@ async def start(tmp_path: Path, brokers: Brokers, port: int = 0, index: int = 0)
 
 
 class Admission:
-    """Lets everybody in."""
+    """Lets everybody in, and notes that the file is in force."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
 
     async def accept(self, _word: object, *, roll_back: str) -> None:
         assert not roll_back
+        self.accepted += 1
 
 
 @pytest.fixture(autouse=True)
-def admission(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_module, "open_admission", lambda *_: Admission())
+def admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
+    made = Admission()
+    monkeypatch.setattr(start_module, "open_admission", lambda *_: made)
+    return made
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -171,3 +179,62 @@ def test_a_port_in_use_is_found_while_waiting(tmp_path: Path) -> None:
         taken.listen()
         with pytest.raises(PortError, match="another port"):
             asyncio.run(start(tmp_path, Brokers(10**6), taken.getsockname()[1]))
+
+
+class Opened:
+    """A heavy unit that has opened what cannot be sent to another process."""
+
+    heavy = True
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def with_sink(file: str) -> dict[str, Any]:
+    return {"reactions": [SimpleNamespace(name="r", sinks=[SinkSpec(file=file)])]}
+
+
+def with_unit(unit: object) -> dict[str, Any]:
+    return {"channels": [SimpleNamespace(units=[SimpleNamespace(name="u", unit=unit)])]}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (with_unit(Opened()), "unit u is heavy.*cannot be pickled"),
+        (with_sink("other.txt"), "other.txt:1 is not a reaction"),
+        (with_sink("other.txt/reactions"), "reactions cannot be written to"),
+        (with_sink("null\0"), "reactions cannot be written to"),
+    ],
+)
+def test_a_file_with_which_no_worker_could_start_does_not_come_into_force(
+    tmp_path: Path, admission: Admission, given: dict[str, Any], why: str
+) -> None:
+    """Else all others would stop for it, and nobody work."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "other.txt").write_text("something else\n")
+    topology: Any = SimpleNamespace(**{**vars(TOPOLOGY), **given})
+    brokers = Brokers(0)
+    with pytest.raises(ConfigError, match=why):
+        asyncio.run(begin(topology, settings(tmp_path), 0, brokers))
+    assert (admission.accepted, brokers.tries) == (0, 0)
+
+
+def test_a_sink_is_no_concern_of_a_worker_that_does_not_react(
+    tmp_path: Path, admission: Admission
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "other.txt").write_text("something else\n")
+    topology: Any = SimpleNamespace(**{**vars(TOPOLOGY), **with_sink("other.txt")})
+    chosen = settings(tmp_path).model_copy(update={"steps": (INGEST,)})
+    assert asyncio.run(begin(topology, chosen, 0, Brokers(0))) is not None
+    assert admission.accepted == 1
+
+
+def test_a_directory_that_cannot_be_made_is_met_before_the_file_comes_into_force(
+    tmp_path: Path, admission: Admission
+) -> None:
+    (tmp_path / "state").write_text("no directory")
+    with pytest.raises(OSError, match="state"):
+        asyncio.run(start(tmp_path, Brokers(0)))
+    assert admission.accepted == 0
