@@ -153,6 +153,10 @@ def _show_run(found: "RunStatus", *, running: bool, now: float) -> None:
         ("events known", found.events),
     ]
     rows += [
+        ("" if number else f"not read: {found.skipped}", f"{one.name}: {one.reason}")
+        for number, one in enumerate(found.first_skipped)
+    ]
+    rows += [
         (
             "dead letters" if not number else "",
             f"{one.count} by {one.step}: {one.error}: {one.reason}",
