@@ -19,6 +19,8 @@ from ampelstream.topology.differences import Difference, Effect, differences, in
 
 __all__ = ["Claim", "Word", "check_word", "claim", "finish", "owner_of"]
 
+_REPLAYS = ". With the state of a replay only that `replay` goes on, of the same file and inputs"
+
 
 class Word(StrEnum):
     """From when on changed filters and new channels count."""
@@ -137,7 +139,7 @@ def claim(
         raise ConfigError(
             f"this state belongs to {_named(known)}, not to {_named(wanted)}: give the state of "
             "this topology, or another directory (or, on Kafka, another name), and let it read "
-            "the alerts and notices again"
+            f"the alerts and notices again{_REPLAYS if known.of_replay else ''}"
         )
     changes = () if same else check_word(known.content, content, word)
     if known != wanted:
@@ -162,4 +164,6 @@ def _named(owner: Owner) -> str:
     text = f"topology {owner.topology} with content {digest}"
     if owner.format != FORMAT:
         text += f", in the layout of version {owner.format}"
-    return text + (", and is a finished replay" if owner.finished else "")
+    if owner.of_replay:
+        text += f", in a replay that has {'' if owner.finished else 'not '}come to its end"
+    return text
