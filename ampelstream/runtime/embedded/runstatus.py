@@ -217,23 +217,24 @@ def status_line(status: RunStatus) -> str:
 def _received(status: RunStatus) -> str:
     total, new = status.total, status.new
     text = f"{total.alerts} alerts (+{new.alerts}) and {total.notices} notices (+{new.notices})"
-    if total.alerts or total.notices:
+    if total.alerts:
         return f"{text} in"
+    none = "no alert" if total.notices else "nothing"
     if not status.waiting or any(n != 0 for n in status.waiting.values()):
-        why = "nothing has been handled yet"
+        why = f"{none} has been handled yet"
     elif status.skipped:
-        why = "nothing that can be read has come yet"
+        why = f"{none} that can be read has come yet"
     else:
-        why = "nothing has come yet"
+        why = f"{none} has come yet"
     return f"{text} in: {why}"
 
 
 def _skipped(status: RunStatus) -> Iterator[str]:
     """That there are files which nobody reads; the inputs may hold nothing else."""
     if status.skipped:
-        text = f"{status.skipped} files or archive members are not read"
-        first = status.first_skipped[:1]
-        yield text + "".join(f", such as {printable(one.name)}: {one.reason}" for one in first)
+        text = f"{status.skipped} files or archive members cannot be read"
+        such = "".join(f" as {printable(one.name)}," for one in status.first_skipped[:1])
+        yield f"{text}, such{such} which `ampelstream status` explains" if such else text
 
 
 def _refused(status: RunStatus) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -281,22 +281,30 @@ async def look_at(
         since = now() - max_age
         of_all = await steps(cluster, [one for one in readers if one.cluster is None], since)
         topics, event_time = await _topics(cluster, names, now(), clock)
-        missing = tuple(sorted(derived - cluster.topics.keys()))
+        missing = sorted((derived | _named(readers, None)) - cluster.topics.keys())
     waits = names.changelog(PARKED_STEP) not in missing
     parked = await count_waiting(connection, names, create="") if waits else 0
     for name, other in (sources.clusters if sources is not None else {}).items():
         of = [one for one in readers if one.cluster == name]
         async with viewed(other) as cluster:
             of_all = [*await steps(cluster, of, since), *of_all]
+            away = sorted(_named(readers, name) - cluster.topics.keys())
+            missing += [f"{topic} of {name}" for topic in away]
     return TopologyStatus(
         *(names.topology, connection.describe(), now()),
         steps=tuple(of_all),
         topics=topics,
-        missing=missing,
+        missing=tuple(missing),
         event_time_jd=event_time,
         parked=parked,
         in_force=in_force,
     )
+
+
+def _named(readers: Iterable[Reader], cluster: str | None) -> set[str]:
+    """Topics of a cluster that are known for certain to be read."""
+    of = [one for one in readers if one.cluster == cluster and not one.others]
+    return {topic for one in of for spec in one.inputs for topic in spec.topics}
 
 
 async def _topics(

@@ -76,11 +76,15 @@ def test_the_whole_line() -> None:
         ),
         (
             {"total": Counts(), "new": Counts(), "skipped": 2, "first_skipped": ODD},
-            "in: nothing that can be read has come yet; 2 files or archive members are not read",
+            "in: nothing that can be read has come yet; 2 files or archive members cannot be read",
         ),
         (
             {"skipped": 2, "first_skipped": ODD},
-            "(+0) in; 2 files or archive members are not read, such as a.avro.zst: its name is odd",
+            "(+0) in; 2 files or archive members cannot be read, such as a.avro.zst, which `",
+        ),
+        (
+            {"total": Counts(notices=2), "new": Counts()},
+            "0 alerts (+0) and 2 notices (+0) in: no alert has come yet; ",
         ),
         # before the first look, or while there is something, it is not that nothing has come
         (

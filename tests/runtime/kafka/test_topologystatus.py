@@ -376,3 +376,15 @@ def test_how_far_a_backfill_is(cluster: Cluster) -> None:
     assert wrong(look()) == ["backfill alerts: 7 records wait, and no worker reads them"]
     cluster.committed[again] = dict(cluster.committed[group])  # read, but not yet noted
     assert wrong(look()) == []
+
+
+def test_a_named_input_that_is_not_there_is_missing(clusters: dict[str, Cluster]) -> None:
+    clusters["far:9092"] = Cluster({"ztf_1": {0: (0, [])}})
+    spec = SourcesSpec.model_validate(
+        {
+            "clusters": {"ztf": {"bootstrap": "far:9092"}},
+            "alerts": [{"topics": [NAMES.alerts, "alrets"]}, {"cluster": "ztf", "pattern": "no_"}],
+            "notices": [{"cluster": "ztf", "topics": ["ztf_1", "gcn"]}],
+        }
+    )
+    assert look(sources=spec).missing == ("alrets", "gcn of ztf")
