@@ -19,8 +19,6 @@ from ampelstream.topology.differences import Difference, Effect, differences, in
 
 __all__ = ["Claim", "Word", "check_word", "claim", "finish", "owner_of"]
 
-_REPLAYS = ". With the state of a replay only that `replay` goes on, of the same file and inputs"
-
 
 class Word(StrEnum):
     """From when on changed filters and new channels count."""
@@ -136,10 +134,12 @@ def claim(
     alike = (known.topology, known.format, known.finished) == (topology.name, FORMAT, False)
     same = known.content is not None and known.content.digest == content.digest
     if not alike or known.content is None or known.inputs != inputs or (inputs and not same):
+        other = "another directory (or, on Kafka, another name)"
+        # that of a replay serves no other work, also of the same topology
+        give = other if known.of_replay else f"the state of this topology, or {other}"
         raise ConfigError(
-            f"this state belongs to {_named(known)}, not to {_named(wanted)}: give the state of "
-            "this topology, or another directory (or, on Kafka, another name), and let it read "
-            f"the alerts and notices again{_REPLAYS if known.of_replay else ''}"
+            f"this state belongs to {_named(known)}, not to {_named(wanted)}: give {give}, and let "
+            "it read the alerts and notices again"
         )
     changes = () if same else check_word(known.content, content, word)
     if known != wanted:
@@ -162,8 +162,8 @@ def finish(state: KeyValue) -> None:
 def _named(owner: Owner) -> str:
     digest = "unknown" if owner.content is None else owner.content.digest
     text = f"topology {owner.topology} with content {digest}"
+    if owner.of_replay:
+        text = f"a {'finished ' if owner.finished else ''}replay of {text}"
     if owner.format != FORMAT:
         text += f", in the layout of version {owner.format}"
-    if owner.of_replay:
-        text += f", in a replay that has {'' if owner.finished else 'not '}come to its end"
     return text

@@ -24,9 +24,10 @@ def test_the_state_of_a_replay_is_called_so(
     with pytest.raises(ConfigError) as caught:
         claim(state, topology)
     said = str(caught.value)
-    end = "has come to its end" if finished else "has not come to its end"
-    assert f", in a replay that {end}, not to topology mine with content" in said
-    assert "With the state of a replay only that `replay` goes on" in said
+    whose = "a finished replay of topology mine" if finished else "a replay of topology mine"
+    assert f"belongs to {whose} with content " in said
+    assert ", not to topology mine with content " in said
+    assert ": give another directory (" in said
 
 
 def test_what_is_no_replay_is_not_called_one(make_topology: Callable[[str], Topology]) -> None:
@@ -34,4 +35,5 @@ def test_what_is_no_replay_is_not_called_one(make_topology: Callable[[str], Topo
     claim(state, topology)
     with pytest.raises(ConfigError) as caught:
         claim(state, topology, "inputs")
-    assert "that `replay` goes on" not in str(caught.value)
+    assert "belongs to topology mine with" in str(caught.value)
+    assert ", not to a replay of topology mine with" in str(caught.value)
