@@ -109,7 +109,10 @@ def _follow(settings: WorkerSettings) -> None:
         before, read_again = map(embedded.accounting.total, ("dead_letters", "refiltered"))
         _tell(settings, f"following {len(inputs)} inputs; Ctrl-C stops")
         reporter = Reporter(
-            embedded, files, partial(_say, settings), every=settings.report, once=settings.once
+            *(embedded, files, partial(_say, settings)),
+            every=settings.report,
+            once=settings.once,
+            sources=inputs,
         )
         beat = open_things.enter_context(reporter).beat
         unsent = follow(
@@ -166,7 +169,7 @@ def _inputs(
     from ampelstream.cli.workflow import open_inputs
 
     if settings.alerts:
-        if settings.broker:
+        if settings.broker and settings.broker != os.environ.get("AMPELSTREAM_BROKER"):
             _tell(settings, "following directories: --broker is not used beside --alerts")
         if settings.sources:
             _tell(settings, "following directories: --sources is not used beside --alerts")

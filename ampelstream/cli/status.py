@@ -43,7 +43,10 @@ def status(
     max_age: Annotated[
         float,
         typer.Option(
-            min=0, metavar="SECONDS", help="With --state: longest time since the last heartbeat."
+            min=0,
+            metavar="SECONDS",
+            help="Longest time since the last heartbeat; with --broker, without a commit of a step "
+            "for which records wait.",
         ),
     ] = 120.0,
     as_json: Annotated[
@@ -56,7 +59,7 @@ def status(
     group is joined.
 
     Exit code 1 where something is wrong, and standard error says what: no heartbeat for --max-age
-    seconds, a process that is gone, records that wait and no worker that reads them.
+    seconds, a process that is gone, a step without a worker, records that wait and are not read.
 
     Example of each:
     ampelstream status --state state/
@@ -68,7 +71,8 @@ def status(
     if state is not None:
         wrong = _embedded(topology, state, max_age, as_json=as_json or not sys.stdout.isatty())
     elif broker:
-        wrong = _on_kafka(topology, broker, sources, as_json=as_json or not sys.stdout.isatty())
+        as_json = as_json or not sys.stdout.isatty()
+        wrong = _on_kafka(topology, broker, sources, max_age, as_json=as_json)
     else:
         raise typer.BadParameter("say where it runs: --state, or --broker")
     sys.stdout.flush()
@@ -153,6 +157,10 @@ def _show_run(found: "RunStatus", *, running: bool, now: float) -> None:
         ("events known", found.events),
     ]
     rows += [
+        ("" if number else f"not read: {found.skipped}", f"{one.name}: {one.reason}")
+        for number, one in enumerate(found.first_skipped)
+    ]
+    rows += [
         (
             "dead letters" if not number else "",
             f"{one.count} by {one.step}: {one.error}: {one.reason}",
@@ -166,7 +174,7 @@ def _show_run(found: "RunStatus", *, running: bool, now: float) -> None:
 
 
 def _on_kafka(
-    topology: str | None, broker: str, sources: Path | None, *, as_json: bool
+    topology: str | None, broker: str, sources: Path | None, max_age: float, *, as_json: bool
 ) -> list[str]:
     """Show topologies of a cluster; gives what is wrong."""
     import asyncio
@@ -193,8 +201,8 @@ def _on_kafka(
             raise ConfigError(f"{connection.describe()} has no topics of any topology")
     wrong: list[str] = []
     for name in names:
-        found = asyncio.run(look_at(connection, TopicNames(name), spec))
-        faulty = list(broker_faults(found))
+        found = asyncio.run(look_at(connection, TopicNames(name), spec, max_age=max_age))
+        faulty = list(broker_faults(found, max_age))
         if as_json:
             _write([topology_row(found) | {"wrong": faulty}])
         else:
@@ -208,16 +216,19 @@ def _show_topology(found: "TopologyStatus") -> None:
     from ampelstream.model.times import iso_from_unix
     from ampelstream.runtime.kafka.topologystatus import topology_line
 
+    def when(time: float | None) -> str:
+        return iso_from_unix(time) if time else "-"
+
     sys.stdout.write(topology_line(found) + "\n")
     _table(
-        [(_step(one), one.members, one.state, one.partitions, one.lag) for one in found.steps],
-        ("step", "workers", "group", "partitions", "waiting"),
+        [
+            (_step(one), one.members, one.state, one.partitions, one.lag, when(one.last_commit))
+            for one in found.steps
+        ],
+        ("step", "workers", "group", "partitions", "waiting", "last commit"),
     )
     _table(
-        [
-            (one.topic, one.partitions, one.records, iso_from_unix(one.last) if one.last else "-")
-            for one in found.topics.values()
-        ],
+        [(one.topic, one.partitions, one.records, when(one.last)) for one in found.topics.values()],
         ("topic", "partitions", "records", "last"),
     )
 

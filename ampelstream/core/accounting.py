@@ -15,6 +15,7 @@ again is counted once.
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 __all__ = ["COUNTS", "OTHER", "Accounting", "CountKey", "Tally"]
 
@@ -61,16 +62,21 @@ class Tally:
     def __init__(self, accounting: "Accounting") -> None:
         self._accounting = accounting
         self._pending: Counter[CountKey] = Counter()
+        self._examples: dict[str, str] = {}
 
     def count(self, name: str, *labels: str, n: int = 1) -> None:
         """Count ``n`` more of what the name and its labels mean."""
         self._pending[(name, *labels)] += n
 
+    def example(self, name: str, text: str) -> None:
+        """Name one of what is counted, for people; the first of a batch is kept."""
+        self._examples.setdefault(name, text)
+
     def commit(self) -> None:
         """What was counted is durable: it joins the accounts."""
         if self._pending:
-            self._accounting.add(self._pending)
-            self._pending = Counter()
+            self._accounting.add(self._pending, self._examples)
+            self._pending, self._examples = Counter(), {}
 
 
 class BackfillTally(Tally):
@@ -101,6 +107,7 @@ class Accounting:
 
     def __init__(self, counts: Mapping[CountKey, int] | None = None) -> None:
         self._counts: Counter[CountKey] = Counter()
+        self._examples: dict[str, str] = {}
         self._reasons: dict[CountKey, set[str]] = {}
         self._lock = threading.Lock()
         self.add(counts or {})
@@ -113,9 +120,12 @@ class Accounting:
         """Counts for one that filters earlier alerts anew."""
         return BackfillTally(self)
 
-    def add(self, counts: Mapping[CountKey, int]) -> None:
-        """Add counts; those of one call become visible together."""
+    def add(
+        self, counts: Mapping[CountKey, int], examples: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Add counts, and what they are of by name; those of one call become visible together."""
         with self._lock:
+            self._examples.update(examples)
             for key, n in counts.items():
                 self._counts[self._bounded(key)] += n
 
@@ -135,6 +145,11 @@ class Accounting:
         """Everything counted so far, by name and labels, as of one moment."""
         with self._lock:
             return dict(self._counts)
+
+    def example(self, name: str) -> str:
+        """One of what is counted: the first of the last batch that had any, in this process."""
+        with self._lock:
+            return self._examples.get(name, "")
 
     def total(self, name: str, *labels: str) -> int:
         """Sum of a count over the labels that are not given."""

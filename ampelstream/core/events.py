@@ -138,6 +138,8 @@ class Event:
         trigger time [JD] and the region of each credible level that a channel asks for.
     current_localisation
         That of ``current``; None where the topology does not select it or it never had a map.
+    rejected
+        Whether there are revisions, and the topology selects none of them.
     """
 
     def __init__(self, state: EventState, topology: Topology, store: "EventStore") -> None:
@@ -149,12 +151,15 @@ class Event:
         self.current: EventRevision | None = standing[-1].revision if standing else None
         self.localisations: dict[tuple[float, str], dict[float, Region]] = {}
         self.current_localisation: tuple[float, str] | None = None
+        self.rejected = bool(standing)
         digest = ""
         for known in standing:
             revision = known.revision
+            accepted = topology.events.accepts(revision)
+            self.rejected = self.rejected and not accepted
             digest = revision.skymap_digest or digest  # a notice without a map leaves the last one
             self.current_localisation = None
-            if revision.t0_jd is None or not digest or not topology.events.accepts(revision):
+            if revision.t0_jd is None or not digest or not accepted:
                 continue
             localisation = (revision.t0_jd, digest)
             if localisation not in self.localisations:

@@ -22,11 +22,10 @@ from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
 from ampelstream.model.announcement import Announcement
-from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.model.streams import MAP_PART_BYTES, MAX_RECORD_BYTES, Output, Parked
-from ampelstream.model.times import jd_from_unix
+from ampelstream.model.times import iso_from_jd, jd_from_unix
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Channel, Topology
 
@@ -60,11 +59,6 @@ class Ingest:
         Where the times of the last alerts are kept between two runs; None: nowhere.
     in_hand
         Is told which record is about to be handled.
-
-    Attributes
-    ----------
-    first_refused
-        Record and time [JD] of the first alert that was younger than the clock, for people.
     """
 
     def __init__(
@@ -87,7 +81,6 @@ class Ingest:
         self._parks = parks
         self._backfill = backfill
         self._ticker = Ticker(tables) if ticks else None
-        self.first_refused: tuple[Coordinates, float] | None = None
         self._in_hand = in_hand or Unwatched()
 
     def committed(self) -> None:
@@ -209,7 +202,7 @@ class Ingest:
         now = jd_from_unix(self._now())
         if jd > now + TOLERANCE_DAYS:
             self._tally.count("watermark_refused")
-            self.first_refused = self.first_refused or (record.where, jd)
+            self._tally.example("watermark_refused", f"{record.where} of {iso_from_jd(jd)}")
         elif self._ticker is not None and not record.since:
             tick = self._ticker.add(record.source, jd, now)
             if tick is not None:

@@ -140,10 +140,12 @@ def claim(
     alike = (known.topology, known.format, known.finished) == (topology.name, FORMAT, False)
     same = known.content is not None and known.content.digest == content.digest
     if not alike or known.content is None or known.inputs != inputs or (inputs and not same):
+        other = "another directory (or, on Kafka, another name)"
+        # that of a replay serves no other work, also of the same topology
+        give = other if known.of_replay else f"the state of this topology, or {other}"
         raise ConfigError(
-            f"this state belongs to {_named(known)}, not to {_named(wanted)}: give the state of "
-            "this topology, or another directory (or, on Kafka, another name), and let it read "
-            "the alerts and notices again"
+            f"this state belongs to {_named(known)}, not to {_named(wanted)}: give {give}, and let "
+            "it read the alerts and notices again"
         )
     changes = () if same else check_word(known.content, content, word)
     if known != wanted:
@@ -166,6 +168,8 @@ def finish(state: KeyValue) -> None:
 def _named(owner: Owner) -> str:
     digest = "unknown" if owner.content is None else owner.content.digest
     text = f"topology {owner.topology} with content {digest}"
+    if owner.of_replay:
+        text = f"a {'finished ' if owner.finished else ''}replay of {text}"
     if owner.format != FORMAT:
         text += f", in the layout of version {owner.format}"
-    return text + (", and is a finished replay" if owner.finished else "")
+    return text

@@ -174,6 +174,11 @@ class Owner(msgspec.Struct):
     finished: bool = False
     backfill: str = ""
 
+    @property
+    def of_replay(self) -> bool:
+        """Whether a replay made it."""
+        return bool(self.inputs) or self.finished
+
 
 class Backfill(msgspec.Struct, frozen=True):
     """Earlier alerts are being filtered anew (see ``core/backfill.py``).

@@ -44,12 +44,12 @@ def embedded_database(state: Path, topology: str) -> Path:
     """Directory of the embedded engine's database.
 
     One in the layout of earlier versions, ``STATE/rocks``, is moved there where it is the
-    topology's: it is the only copy.
+    topology's: it is the only copy. That of a replay lies there, too, and stays.
 
     Raises
     ------
     ConfigError
-        It is another's, or does not say whose it is; or it cannot be moved there.
+        It is another's, or a replay's, or does not say whose it is; or it cannot be moved there.
     StateError
         It is in use.
     """
@@ -59,6 +59,11 @@ def embedded_database(state: Path, topology: str) -> Path:
     backend = RocksBackend(old)
     known = owner_of(backend)
     backend.close()
+    if known is not None and known.of_replay:
+        raise ConfigError(
+            f"{state} holds a replay of topology {known.topology}, and stays as it is: only "
+            "`ampelstream replay` goes on with it. Give `run` another --state"
+        )
     found = "" if known is None else known.topology
     where = f"{old}, where earlier versions kept it, is the state of"
     if not found:

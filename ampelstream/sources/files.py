@@ -82,11 +82,16 @@ class FileSource:
             self._skip(Skipped(self._named(path), reason))
         added: dict[str, Path] = {}
         for path in changes.added:
+            name = self._named(path)
             if suffix_of(path, self._stream):
-                added[self._named(path)] = Path(path)
+                added[name] = Path(path)
+                self._skipped.pop(name, None)  # a link that has led to nothing
             else:
-                self._skip(Skipped(self._named(path), why_not(self._stream)))
-        return Changed(added, {self._named(path) for path in changes.removed})
+                self._skip(Skipped(name, why_not(self._stream)))
+        removed = {self._named(path) for path in changes.removed}
+        for name in removed & self._skipped.keys():
+            del self._skipped[name]  # perhaps it has got another name, by which it is read
+        return Changed(added, removed)
 
     def _named(self, path: str) -> str:
         inner = Path(path).relative_to(self._path).as_posix()

@@ -58,8 +58,13 @@ class Follower:
         return self._source.estimate()
 
     def waiting(self, after: After) -> Waiting:
-        """How many files the last pass found that were not read to their end yet."""
+        """How many files the last pass found that were not read to their end yet.
+
+        Not known before the first pass.
+        """
         del after  # a file is read once its end was met, whatever became of its records
+        if not self._passes:
+            return Waiting("files", None)
         return Waiting("files", len(self._unread))
 
     def following(self) -> "Follower":

@@ -29,7 +29,7 @@ __all__ = ["ONE_RECORD", "known_suffixes", "plain_name", "read_file", "suffix_of
 
 Reader = Callable[[Window, str], Iterator[Piece]]
 
-ONE_RECORD = (".json", ".json.gz", ".fits", ".fit", ".fits.gz", ".fit.gz", ".xml")
+ONE_RECORD = (".json", ".json.gz", ".fits", ".fit", ".fits.gz", ".fit.gz", ".xml", ".xml.gz")
 """Files of these names hold one record each."""
 _TAR = (".tar", ".tar.gz", ".tgz")
 _PARQUET = ".parquet"
@@ -105,7 +105,7 @@ def _rows(window: Window, name: str) -> Iterator[Piece]:
         yield piece._replace(value=row) if isinstance(row, dict) else piece
 
 
-_LINES = (".ndjson", ".jsonl", ".ndjson.gz")
+_LINES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _READERS: Mapping[Stream, Mapping[str, Reader]] = {
     "alerts": dict.fromkeys((".avro", ".avro.gz"), split_container) | dict.fromkeys(_LINES, _rows),
     "notices": {one: _map if ".fit" in one else _whole for one in ONE_RECORD}

@@ -23,6 +23,29 @@ MAX_LENGTH = 5_000_000
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What PyYAML raises on a value that looks like a date or a number and is none."""
+_VALUE = "this value cannot be read"
+_STRANGE = (
+    "this does not follow from what is above it; look at indentation, quotes and brackets, here "
+    "and in the line before"
+)
+_MISTAKES = {
+    "mapping values are not allowed": "a key cannot stand here: indent the line as those beside "
+    "it, or put text that holds a colon and a space into quotes",
+    "could not find expected ':'": "there is no colon and space behind a key; or a quote or "
+    "bracket is not closed",
+    "expected <block end>": "this does not fit to what is above it: indent it as the lines that it "
+    "belongs to, and close quotes and brackets",
+    "expected ','": "a comma is missing, or a bracket is not closed",
+    "found unexpected end of stream": "a quote is not closed",
+    "cannot start any token": "no value begins with this character: indent with spaces, not with "
+    "tabs, and put such text into quotes",
+    "undefined alias": "*name stands for &name, which is nowhere above",
+    "single document": "a second document begins here (---), and a file is one",
+    "unhashable key": "a key is a text or a number, no list and no mapping",
+    "special characters are not allowed": "this control character may not be in YAML",
+    "could not determine a constructor": "this tag (!name) is not known; leave it out",
+}
+"""What PyYAML says, in part, and what we say."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -83,7 +106,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except _UNREADABLE as error:
             raise yaml.constructor.ConstructorError(
-                None, None, f"this value cannot be read: {error}", node.start_mark
+                None, None, f"{_VALUE}: {error}", node.start_mark
             ) from error
 
 
@@ -123,8 +146,30 @@ def read_yaml(text: str, file: Path, *, quote: bool = True) -> tuple[yaml.Node |
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
+        line, column = _place(error, text)
         if quote:
-            raise ConfigError(f"{file} is not valid YAML: {error}") from error
-        mark = getattr(error, "problem_mark", None)
-        position = f"{file}:{mark.line + 1}" if mark is not None else str(file)
-        raise ConfigError(f"{position}: not valid YAML") from None
+            said = f"{file}:{line}:{column}: not valid YAML: {_in_words(error)}"
+            raise ConfigError(said) from error
+        raise ConfigError(f"{file}:{line}: not valid YAML") from None
+
+
+def _place(error: yaml.YAMLError, text: str) -> tuple[int, int]:
+    """Line and column at which reading failed, counted from 1."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return mark.line + 1, mark.column + 1
+    before = text[: getattr(error, "position", 0)]  # of a character that may not be in YAML
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _in_words(error: yaml.YAMLError) -> str:
+    """What is wrong, and what to do; where the part begins that is wrong, if that is above."""
+    problem = str(getattr(error, "problem", None) or error)
+    if problem.startswith(_VALUE):
+        return problem
+    said = f"{getattr(error, 'context', None)} {problem}"
+    words = next((ours for theirs, ours in _MISTAKES.items() if theirs in said), _STRANGE)
+    mark, context = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    if mark is None or context is None or context.line == mark.line:
+        return words
+    return f"{words} (it belongs to what begins in line {context.line + 1})"

@@ -279,3 +279,35 @@ def test_a_warning_of_a_command_is_one_line(tmp_path: Path) -> None:
     [line] = done.stderr.splitlines()
     assert line.startswith("WARNING  no catalogue GLADE+ in ")
     assert line.endswith("no object will match it")
+
+
+def test_what_nobody_typed_is_not_called_unused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMPELSTREAM_BROKER", "b:1")
+    assert "--broker" not in desk.once().stderr
+    done = subprocess.run(
+        desk.command("--once", "--broker", "c:1"), capture_output=True, text=True, check=False
+    )
+    assert "--broker is not used beside --alerts" in done.stderr
+
+
+def test_files_that_nobody_reads_and_times_that_cannot_be_are_said_while_it_runs(
+    desk: Desk,
+) -> None:
+    (desk.incoming / "night.avro.zst").write_bytes(b"packed")
+    row = {"objectId": "ZTF1", "candid": 1, "candidate": {"jd": 2469807.5, "fid": 1, "pid": 1}}
+    row["candidate"] |= {"candid": 1, "ra": 1.0, "dec": 2.0, "magpsf": 19.0}  # type: ignore[operator]  # (a dict)
+    (desk.incoming / "future.ndjson").write_text(json.dumps(row))
+    with desk.running():
+        said = desk.lines()[0]
+        code, [shown], errors = desk.status()
+    assert (code, errors) == (0, "")
+    assert "1 files or archive members cannot be read, such as incoming/night.avro.zst, " in said
+    assert shown["skipped"]["count"] == 1
+    [first] = shown["skipped"]["first"]
+    assert first["name"] == "incoming/night.avro.zst"
+    assert first["reason"].startswith("its name ends in none of ")
+    named = "incoming/future.ndjson[0]@0 of 2050-01-01T00:00:00.000Z"
+    assert f"1 alerts (+1) younger than the clock, such as {named}, did not move " in said
+    assert (shown["refused"], shown["refused_such_as"]) == (1, named)

@@ -73,3 +73,19 @@ def test_reasons_are_bounded_and_nothing_is_uncounted() -> None:
     assert found[("rejected", "bright", "magnitude 3")] == 2
     assert max(len(key[-1]) for key in found) == 120
     assert Accounting(dict(sorted(found.items(), reverse=True))).counts() == found
+
+
+def test_one_of_what_was_counted_last_is_named() -> None:
+    accounting = Accounting()
+    tally = accounting.tally()
+    for batch in ("first", "second"):
+        for number in range(3):
+            tally.count("watermark_refused")
+            tally.example("watermark_refused", f"{number} of the {batch} batch")
+        tally.commit()
+        assert accounting.example("watermark_refused") == f"0 of the {batch} batch"
+    accounting.tally().example("watermark_refused", "of a batch that is done again")
+    tally.count("passed")
+    tally.commit()
+    assert accounting.example("watermark_refused") == "0 of the second batch"
+    assert accounting.example("passed") == ""

@@ -16,6 +16,7 @@ from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Parked
+from ampelstream.model.times import iso_from_jd
 from ampelstream.topology import Topology
 from ampelstream.units import ACCEPT, AlertFilter, Verdict
 
@@ -192,12 +193,16 @@ def test_an_alert_from_the_future_is_refused_counted_and_named_once(wide: Topolo
     assert said(outputs) == said(ingest(wide, *honest)[0])
     assert (accounting.total("watermark_refused"), accounting.total("passed")) == (100, 200)
     assert adds_up(accounting)
-    processor = Ingest(wide, Accounting().tally(), lambda: NOW, ticks=False)
+    accounting = Accounting()
+    processor = Ingest(wide, accounting.tally(), lambda: NOW, ticks=False)
     records = [SourceRecord(Coordinates("a", 0, n), "alerts", one) for n, one in enumerate(mixed)]
     processor.process(records[:1])
-    assert processor.first_refused is None
+    processor.committed()
+    assert accounting.example("watermark_refused") == ""
     processor.process(records[1:])
-    assert processor.first_refused == (Coordinates("a", 0, 1), T0 + 9000)
+    assert accounting.example("watermark_refused") == ""  # it is not durable yet
+    processor.committed()
+    assert accounting.example("watermark_refused") == f"a[0]@1 of {iso_from_jd(T0 + 9000)}"
 
 
 def test_sources_have_their_own_event_time_and_parked_alerts_none(wide: Topology) -> None:

@@ -288,3 +288,32 @@ def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps:
     assert second.process.wait(60) == 77
     change.settle(back)
     assert back.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_backfill_is_seen_from_outside(change: Change) -> None:
+    def seen() -> tuple[dict[str, tuple[int, int]], str]:
+        """Workers, and what is left to read, of each step; what is wrong."""
+        done = ampelstream("status", change.name, *change.broker, check=False)
+        row = json.loads(done.stdout)
+        return {one["step"]: (one["members"], one["lag"]) for one in row["steps"]}, done.stderr
+
+    first = change.worker(0)
+    ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
+    change.settle(first)
+    assert first.stop() == 0
+    change.edit(FILTER)
+    second = change.worker(0, "--backfill")
+    wait_until(lambda: bool(incidents(second, "topology_accepted")), 60, "it is in force")
+    second.process.kill()
+    wait_until(lambda: "backfill alerts: " in seen()[1], 30, "nobody goes on with it")
+    members, left = seen()[0]["backfill alerts"]
+    assert members == 0
+    assert 0 < left <= 400
+    third = change.worker(0)
+    change.backfilled(third)
+    steps, wrong = seen()
+    assert "backfill alerts" not in steps
+    assert wrong == ""
+    assert third.stop() == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from ampelstream.runtime.kafka.connection import Connection
 
 from .looking import produce
 from .small import Small
-from .workers import ampelstream, wait_for_work
+from .workers import ampelstream, wait_for_work, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 POISON = b"\x00neither JSON nor Avro"
 
 
@@ -75,6 +77,10 @@ def test_workers_seen_from_outside(broker_address: str, unique: str, tmp_path: P
     finally:
         worker.process.kill()
         worker.process.wait()
+    code, row, errors = status(*small.broker)
+    assert (code, set(steps(row).values())) == (1, {(0, 0)})
+    alone = "ingest alerts, ingest notices, objects, react"
+    assert errors == f"{unique}: no worker runs {alone}\n"
     small.feed([61])
     code, row, errors = status(*small.broker)
     assert (code, steps(row)["ingest alerts"]) == (1, (0, 1))
@@ -87,6 +93,35 @@ def test_workers_seen_from_outside(broker_address: str, unique: str, tmp_path: P
     assert (code, errors) == (0, "")
     assert (row["alerts"], row["dead_letters"], row["waiting"]) == (62, 1, {"records": 0})
     assert len((embedded / unique / "dead-letters.ndjson").read_text().splitlines()) == 1
+
+
+def test_a_worker_that_hangs_is_seen_from_outside(
+    broker_address: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # where the worker finds our unit
+    marker = tmp_path / "marker"
+    unit = {"unit": "tests.kafka.units:Sleeper", "config": {"marker": str(marker)}}
+    small = Small(broker_address, unique, tmp_path, units=[unit], partitions=1)
+    small.announce()
+    small.feed(range(1, 11))
+    worker = small.worker()
+    try:
+        wait_for_work(broker_address, unique)
+        asked: list[str | Path] = [*small.broker, "--max-age", "5"]
+        time.sleep(6.0)
+        assert status(*asked)[::2] == (0, "")  # nothing waits, and nothing is to be committed
+        marker.touch()
+        small.feed(range(11, 21))
+        wait_until(lambda: status(*asked)[0] == 1, 40, "it shows")
+        code, row, errors = status(*asked)
+        assert code == 1
+        assert f"{unique}: objects: " in errors
+        assert "records wait for longer than 5 s, and its 1 workers committed last " in errors
+        assert steps(row)["objects"][0] == 1
+        assert errors.count("\n") == 1  # the other steps do their work
+    finally:
+        worker.process.kill()
+        worker.process.wait()
 
 
 def test_what_is_not_there_is_said(broker_address: str, unique: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ampelstream.core.ownership import claim
+from ampelstream.core.ownership import claim, finish
 from ampelstream.errors import ConfigError, StateError
 from ampelstream.runtime.statedirectory import (
     embedded_database,
@@ -39,14 +39,16 @@ def test_directories_of_earlier_versions_are_known(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def old_state(tmp_path: Path, small: Topology) -> Callable[[str], Path]:
+def old_state(tmp_path: Path, small: Topology) -> Callable[..., Path]:
     """Make the state of a topology where earlier versions had it."""
 
-    def make(name: str) -> Path:
+    def make(name: str, inputs: str = "", *, finished: bool = False) -> Path:
         backend = RocksBackend(tmp_path / "rocks")
         state = Transaction(backend)
         if name:
-            claim(state, replace(small, name=name))
+            claim(state, replace(small, name=name), inputs)
+        if finished:
+            finish(state)
         state.put(b"oZTF", b"1")
         state.commit()
         backend.close()
@@ -56,7 +58,7 @@ def old_state(tmp_path: Path, small: Topology) -> Callable[[str], Path]:
 
 
 def test_ours_is_moved_to_its_new_place(
-    old_state: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+    old_state: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is the only copy."""
     state = old_state("mine")
@@ -72,7 +74,7 @@ def test_ours_is_moved_to_its_new_place(
 
 @pytest.mark.parametrize(("owner", "said"), [("other", "state of other"), ("", "state of nobody")])
 def test_that_of_another_is_refused_and_stays(
-    old_state: Callable[[str], Path], owner: str, said: str
+    old_state: Callable[..., Path], owner: str, said: str
 ) -> None:
     state = old_state(owner)
     with pytest.raises(ConfigError, match=said):
@@ -81,23 +83,36 @@ def test_that_of_another_is_refused_and_stays(
     assert not (state / "mine").exists()
 
 
-def test_two_are_not_chosen_between(old_state: Callable[[str], Path]) -> None:
+def test_two_are_not_chosen_between(old_state: Callable[..., Path]) -> None:
     state = old_state("mine")
     (state / "mine" / "rocks").mkdir(parents=True)
     with pytest.raises(ConfigError, match="move one of them away"):
         embedded_database(state, "mine")
 
 
-def test_a_topology_of_that_very_name(old_state: Callable[[str], Path]) -> None:
+def test_a_topology_of_that_very_name(old_state: Callable[..., Path]) -> None:
     state = old_state("rocks")
     with pytest.raises(ConfigError, match="cannot be moved"):
         embedded_database(state, "rocks")
     assert (state / "rocks" / "CURRENT").is_file()
 
 
-def test_one_that_is_in_use_is_not_moved(old_state: Callable[[str], Path]) -> None:
+def test_one_that_is_in_use_is_not_moved(old_state: Callable[..., Path]) -> None:
     state = old_state("mine")
     backend = RocksBackend(state / "rocks")
     with pytest.raises(StateError, match="another ampelstream process"):
         embedded_database(state, "mine")
     backend.close()
+
+
+@pytest.mark.parametrize("owner", ["mine", "other"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_that_of_a_replay_is_refused_and_stays(
+    old_state: Callable[..., Path], owner: str, *, finished: bool
+) -> None:
+    """It lies where earlier versions of `run` had theirs."""
+    state = old_state(owner, "night and notices", finished=finished)
+    with pytest.raises(ConfigError, match=f"holds a replay of topology {owner}.* another --state"):
+        embedded_database(state, "mine")
+    assert (state / "rocks" / "CURRENT").is_file()
+    assert not (state / "mine").exists()

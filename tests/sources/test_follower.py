@@ -238,3 +238,20 @@ def test_a_directory_that_goes_away_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "night").rmdir()
     with pytest.raises(SourceError, match="night cannot be listed"):
         reader.read()
+
+
+def test_what_was_skipped_and_is_gone_or_readable_now_is_not_named_any_more(
+    tmp_path: Path,
+) -> None:
+    [packet] = simulate_packets(1, seed=1)
+    source = open_source(tmp_path, "alerts")
+    followed = source.following()
+    (tmp_path / "a.avro.zst").write_bytes(packet)
+    (tmp_path / "b.avro").symlink_to(tmp_path / "behind")
+    assert list(followed.read({})) == []
+    assert len(source.skipped) == 2
+    (tmp_path / "a.avro.zst").rename(tmp_path / "a.avro")
+    (tmp_path / "b.avro").unlink()
+    (tmp_path / "b.avro").write_bytes(packet)
+    assert len(list(followed.read({}))) == 2
+    assert source.skipped == []

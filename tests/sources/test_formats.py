@@ -138,3 +138,11 @@ def test_what_is_not_read_is_named_once(tmp_path: Path) -> None:
     ]
     assert ".fits.gz" in source.skipped[0].reason
     assert source.estimate() == 2
+
+
+def test_every_format_may_be_packed(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"\n".join(LINES)))
+    assert len(read(tmp_path / "a.jsonl.gz")) == len(LINES)
+    (tmp_path / "n.xml.gz").write_bytes(gzip.compress(b"<VOEvent/>"))
+    [record] = open_source(tmp_path / "n.xml.gz", "notices").read({})
+    assert record.value == b"<VOEvent/>"

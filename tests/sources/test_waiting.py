@@ -11,6 +11,8 @@ def test_files_that_wait(tmp_path: Path) -> None:
     source = open_source(tmp_path, "alerts")
     assert source.waiting({}) == ("files", None)
     followed = source.following()
+    assert followed.waiting({}) == ("files", None)  # nobody has looked yet
+    assert list(followed.read({})) == []
     assert followed.waiting({}) == ("files", 0)
     for number, packet in enumerate(packets):
         (tmp_path / f"{number}.avro").write_bytes(packet)

@@ -48,6 +48,35 @@ def test_what_is_too_much_is_refused_at_once(case: str) -> None:
     assert time.perf_counter() - began < 30  # parsing 100,000 values takes some seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\n  a: 1\n", "2:4: not valid YAML: a key cannot stand here: indent"),
+        ("a: b: c\n", "1:5: not valid YAML: a key cannot stand here: indent"),
+        ("a:\n  - x\n y: 1\n", "3:2: not valid YAML: this does not fit to what is above it"),
+        ("a:\n  b: 1\n c: 2\n", "(it belongs to what begins in line 1)"),
+        ("a: [1, 2\nb: 3\n", "2:2: not valid YAML: a comma is missing, or a bracket"),
+        ("a: 'x\nb: 3\n", "3:1: not valid YAML: a quote is not closed (it belongs to what begins"),
+        ("a: 1\n\tb: 2\n", "2:1: not valid YAML: no value begins with this character"),
+        ("name\na: 1\n", "2:2: not valid YAML: "),
+        ("a: *x\n", "1:4: not valid YAML: *name stands for &name"),
+        ("a: 1\n---\nb: 2\n", "2:1: not valid YAML: a second document begins here"),
+        ("? [a]\n: b", "1:3: not valid YAML: a key is a text or a number"),
+        ("a: 1\nb: \x00", "2:4: not valid YAML: this control character"),
+        ("a: !mine x", "1:4: not valid YAML: this tag"),
+        ("a: %x", "1:4: not valid YAML: no value begins with this character"),
+    ],
+)
+def test_a_mistake_has_our_words_and_its_place(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(text, FILE)
+    said = str(caught.value)
+    assert message in said, said
+    assert said.startswith("mine.yml:")
+    assert "\n" not in said
+    assert "<" not in said
+
+
 def test_the_line_is_named_where_values_may_be_secrets() -> None:
     with pytest.raises(ConfigError) as caught:
         read_yaml("a: 1\nsecret: 2001-99-99", FILE, quote=False)

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -13,11 +13,13 @@ from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import Left
 from ampelstream.runtime.embedded.runstatus import Counts, RunStatus
 from ampelstream.runtime.embedded.statefiles import StateFiles
+from ampelstream.sources import Skipped, Source
 
 __all__ = ["BEAT_SECONDS", "Reporter", "counts_of"]
 
 BEAT_SECONDS = 5.0
 """Time between two heartbeats [s]."""
+_NAMED_SKIPPED = 5
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,12 +31,14 @@ def counts_of(accounting: Accounting) -> Counts:
         alerts=total("received", "alerts"),
         notices=total("received", "notices"),
         failed=total("failed", "alerts"),
+        failed_later=total("failed", "detections"),
         passed=total("passed"),
         rejected=dict(accounting.by("rejected_by_all")),
         accepted=total("accepted"),
         candidates=total("candidates"),
         sent=sum(total("reactions", rule, "sent") for rule in rules),
         dead_letters=total("dead_letters"),
+        refused=total("watermark_refused"),
         refiltered=total("refiltered"),
         backfilled=total("backfilled"),
     )
@@ -58,6 +62,8 @@ class Reporter:
         Time between two lines [s]; the first comes when the first pass is done.
     once
         Whether the process ends by itself when nothing new is there.
+    sources
+        Inputs that know of files which nobody reads.
     now
         Unix time [s].
     clock
@@ -77,6 +83,7 @@ class Reporter:
         *,
         every: float = 60.0,
         once: bool = False,
+        sources: Sequence[Source] = (),
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,11 +92,13 @@ class Reporter:
         self._say = say
         self._every = every
         self._once = once
+        self._sources = sources
         self._now = now
         self._clock = clock
         self._started = self._since = now()
         self._before = counts_of(engine.accounting)
         self._waiting: Mapping[str, int | None] = {}
+        self._skipped: list[Skipped] = []
         self._left: Left = dict
         self._first = True
         self._line_at = clock() + every
@@ -128,13 +137,20 @@ class Reporter:
         if at >= self._line_at or (self._first and pass_done):
             self._first = False
             self._line_at = at + self._every
-            self._waiting = left()
+            self._look()
             status = self.status()
             self._say(status)
             self._write(status)
             self._before, self._since = status.total, status.heartbeat
         elif at >= self._beat_at:
+            if self._first:  # until the first line nothing is known of what there is to do
+                self._look()
             self._write(self.status())
+
+    def _look(self) -> None:
+        """See what the inputs still have, and what nobody reads; too costly for each heartbeat."""
+        self._waiting = self._left()
+        self._skipped = [one for source in self._sources for one in source.skipped]
 
     def _committed(self) -> None:
         """A commit is a sign of life, too: a pass may take hours."""
@@ -143,6 +159,7 @@ class Reporter:
     def status(self, *, ended: bool = False, error: str = "") -> RunStatus:
         """What there is to say at this moment."""
         engine, now = self._engine, self._now()
+        events = engine.objects.events
         total = counts_of(engine.accounting)
         return RunStatus(
             topology=engine.topology.name,
@@ -157,11 +174,16 @@ class Reporter:
             total=total,
             new=total.since(self._before),
             since=self._since,
-            events=len(engine.objects.events),
+            refused=engine.accounting.example("watermark_refused"),
+            events=len(events),
+            rejected_events=sum(one.rejected for one in events),
+            unplaced_events=sum(not one.localisations and not one.rejected for one in events),
             rules=len(engine.topology.reactions),
             unsent=engine.react.pending,
             event_time_jd=engine.event_time,
             waiting=self._waiting,
+            skipped=len(self._skipped),
+            first_skipped=tuple(self._skipped[:_NAMED_SKIPPED]),
             sweeps=engine.objects.pending,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
         )

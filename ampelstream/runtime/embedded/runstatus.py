@@ -15,6 +15,7 @@ from ampelstream.model.display import printable
 from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, span, unix_from_jd
 from ampelstream.runtime.embedded.letterfile import LetterKind
 from ampelstream.runtime.outputs import write_json
+from ampelstream.sources import Skipped
 
 __all__ = ["Counts", "RunStatus", "faults", "read_status", "status_line", "status_row"]
 
@@ -32,10 +33,14 @@ class Counts(msgspec.Struct, frozen=True):
         Received.
     failed
         Alerts that could not be handled.
+    failed_later
+        Of those that passed.
     rejected
         By all channels, by reason.
     sent
         Reactions that all sinks of their rule have.
+    refused
+        Alerts younger than the clock, which did not move event time.
     refiltered, backfilled
         Earlier alerts that were read again for changed filters; and those that these accepted.
     """
@@ -43,12 +48,14 @@ class Counts(msgspec.Struct, frozen=True):
     alerts: int = 0
     notices: int = 0
     failed: int = 0
+    failed_later: int = 0
     passed: int = 0
     rejected: Mapping[str, int] = {}
     accepted: int = 0
     candidates: int = 0
     sent: int = 0
     dead_letters: int = 0
+    refused: int = 0
     refiltered: int = 0
     backfilled: int = 0
 
@@ -82,8 +89,13 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         Counts in the whole life of the state.
     new, since
         Counts since the last line that the process said, and when that was.
+    refused
+        One of the alerts that are counted as such: its coordinates and time.
     events
         How many are known.
+    rejected_events, unplaced_events
+        Of these, those of which the topology selects no revision; and those that it would select,
+        but that have no trigger time or no sky map.
     rules
         How many the topology has for reactions.
     unsent
@@ -92,7 +104,9 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         How far event time has come [JD, UTC]; None where no alert has said it.
     waiting
         What the inputs have that is not handled yet, ``files`` and ``records``; None where it
-        cannot be known. As of ``since``.
+        cannot be known. Empty before the first look, then as of ``since``.
+    skipped, first_skipped
+        How many files and archive members hold no records of a known kind, and the first of them.
     sweeps
         Revisions of events whose objects have yet to be matched.
     kinds
@@ -111,11 +125,16 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     total: Counts = Counts()
     new: Counts = Counts()
     since: float
+    refused: str = ""
     events: int = 0
+    rejected_events: int = 0
+    unplaced_events: int = 0
     rules: int = 0
     unsent: int = 0
     event_time_jd: float | None = None
     waiting: Mapping[str, int | None] = {}
+    skipped: int = 0
+    first_skipped: tuple[Skipped, ...] = ()
     sweeps: int = 0
     kinds: tuple[LetterKind, ...] = ()
 
@@ -141,8 +160,8 @@ def read_status(path: Path) -> RunStatus:
         raise StateError(f"{path} cannot be read: {error.strerror or error}") from error
     except msgspec.DecodeError as error:
         raise StateError(
-            f"{path} is not what this version writes: {error}. Start `ampelstream run` with this "
-            "version once"
+            f"{path} is not what this version writes: it is damaged, or of another version. Start "
+            "`ampelstream run` with this state once: it writes it anew"
         ) from error
 
 
@@ -181,6 +200,8 @@ def status_line(status: RunStatus) -> str:
     """All of it in one line; a zero says why where that is known."""
     parts = (
         _received(status),
+        *_skipped(status),
+        *_refused(status),
         _passed(status),
         *_backfill(status),
         _candidates(status),
@@ -196,7 +217,32 @@ def status_line(status: RunStatus) -> str:
 def _received(status: RunStatus) -> str:
     total, new = status.total, status.new
     text = f"{total.alerts} alerts (+{new.alerts}) and {total.notices} notices (+{new.notices})"
-    return f"{text} in" + ("" if total.alerts or total.notices else ": nothing has come yet")
+    if total.alerts:
+        return f"{text} in"
+    none = "no alert" if total.notices else "nothing"
+    if not status.waiting or any(n != 0 for n in status.waiting.values()):
+        why = f"{none} has been handled yet"
+    elif status.skipped:
+        why = f"{none} that can be read has come yet"
+    else:
+        why = f"{none} has come yet"
+    return f"{text} in: {why}"
+
+
+def _skipped(status: RunStatus) -> Iterator[str]:
+    """That there are files which nobody reads; the inputs may hold nothing else."""
+    if status.skipped:
+        text = f"{status.skipped} files or archive members cannot be read"
+        such = "".join(f" as {printable(one.name)}," for one in status.first_skipped[:1])
+        yield f"{text}, such{such} which `ampelstream status` explains" if such else text
+
+
+def _refused(status: RunStatus) -> Iterator[str]:
+    total, new = status.total, status.new
+    if total.refused:
+        text = f"{total.refused} alerts (+{new.refused}) younger than the clock"
+        such = f", such as {printable(status.refused)}," if status.refused else ""
+        yield f"{text}{such} did not move event time"
 
 
 def _reasons(rejected: Mapping[str, int]) -> str:
@@ -237,23 +283,39 @@ def _candidates(status: RunStatus) -> str:
     of = new if new.passed else total
     if of.candidates or not of.passed:
         return text
-    if not of.accepted:
+    if of.failed_later and not of.accepted:
+        why = f"{of.failed_later} of the alerts that passed could not be handled"
+    elif not of.accepted:
         why = "the alerts that passed were all known"
-    elif not status.events:
-        why = "no event is known"
     else:
-        why = (
-            f"no object fits one of the {status.events} events known: region, window and match "
-            "filters"
-        )
+        why = _why_no_fit(status)
     return f"{text}: {why}"
+
+
+def _why_no_fit(status: RunStatus) -> str:
+    """Why no object that is known is a candidate."""
+    known, rejected = status.events, status.rejected_events
+    left = known - rejected - status.unplaced_events
+    if not known:
+        return "no event is known"
+    if known == rejected:
+        where = "see its events.where and events.kinds"
+        return f"the topology follows none of the {known} events known: {where}"
+    of = f"{left} of {known}" if left < known else f"{known}"
+    if not left:
+        rest = f", and the topology rejects {rejected}" if rejected else ""
+        return f"{status.unplaced_events} events have no sky map or trigger time yet{rest}"
+    return f"no object fits one of the {of} events known: region, window and match filters"
 
 
 def _reactions(status: RunStatus) -> str:
     if not status.rules:
         return "no reactions: the topology has no rules"
     text = f"{status.total.sent} reactions sent (+{status.new.sent}), {status.unsent} unsent"
-    return text + (": a sink does not take them" if status.unsent else "")
+    if status.unsent:
+        return f"{text}: a sink does not take them"
+    none = status.total.candidates and not status.total.sent
+    return text + (": no candidate fulfils the condition of a rule" if none else "")
 
 
 def _letters(status: RunStatus) -> str:
@@ -276,6 +338,8 @@ def _waiting(status: RunStatus) -> str:
     if status.sweeps:
         known.append(f"{status.sweeps} sweeps of events")
     unknown = [what for what, n in sorted(status.waiting.items()) if n is None]
+    if not status.waiting:  # nobody has looked
+        unknown = ["files or records"]
     if unknown:
         known.append(f"an unknown number of {' and '.join(unknown)}")
     return f"{' and '.join(known) or 'nothing'} waiting"
@@ -302,9 +366,16 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
         "heartbeat_age_seconds": round(now - status.heartbeat, 3),
         "event_time": None if jd is None else iso_from_jd(jd),
         "event_time_behind_seconds": None if jd is None else round(now - unix_from_jd(jd), 3),
-        "waiting": dict(status.waiting),
+        "waiting": dict(status.waiting) or None,
+        "skipped": {
+            "count": status.skipped,
+            "first": [one._asdict() for one in status.first_skipped],
+        },
         "sweeps": status.sweeps,
         "events": status.events,
+        "rejected_events": status.rejected_events,
+        "unplaced_events": status.unplaced_events,
+        "refused_such_as": status.refused,
         "unsent": status.unsent,
         **msgspec.to_builtins(status.total),
         "dead_letter_kinds": [msgspec.to_builtins(one) for one in status.kinds[:_SHOWN_KINDS]],

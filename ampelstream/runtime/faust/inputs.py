@@ -8,7 +8,7 @@ from ampelstream.errors import ConfigError
 from ampelstream.model.record import Stream
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames
+from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames, backfill_group
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.sources.schemaregistry import SchemaRegistry
@@ -114,7 +114,7 @@ def backfill_of(source: Input, backfill: str) -> Input:
     return replace(
         source,
         name=f"{source.name}-backfill",
-        group=f"{source.group}.backfill-{backfill}",
+        group=backfill_group(source.group, backfill),
     )
 
 

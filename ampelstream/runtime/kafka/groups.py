@@ -15,6 +15,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.sources import InputSpec
+from ampelstream.runtime.safefaust.commitnotes import time_of
 
 __all__ = ["ClusterView", "Reader", "StepStatus", "steps", "viewed"]
 
@@ -41,6 +42,12 @@ class StepStatus(msgspec.Struct, frozen=True):
         Of the topics that it reads.
     lag
         Records that it has not committed.
+    overdue
+        Those of them that have waited for longer than was asked about.
+    last_commit
+        When it last committed [s, Unix time]; None where it did not say.
+    needed
+        Whether a topology that works has a worker for it.
     """
 
     step: str
@@ -50,6 +57,9 @@ class StepStatus(msgspec.Struct, frozen=True):
     members: int
     partitions: int
     lag: int
+    overdue: int = 0
+    last_commit: float | None = None
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,10 @@ class Reader:
         Name of their cluster among the sources; None for our own.
     others
         Whether it may read other topics too: those of which it has committed offsets.
+    needed
+        Whether it should have a worker; None: if it ever had one.
+    behind
+        Group that it follows: it reads again what that one has committed, and no more.
     """
 
     step: str
@@ -75,6 +89,8 @@ class Reader:
     inputs: tuple[InputSpec, ...]
     cluster: str | None = None
     others: bool = False
+    needed: bool | None = None
+    behind: str = ""
 
 
 @dataclass(slots=True)
@@ -82,6 +98,7 @@ class _Group:
     state: str = _ABSENT
     members: int = 0
     committed: dict[TopicPartition, int] = field(default_factory=dict)
+    last_commit: float | None = None
 
 
 class ClusterView:
@@ -122,6 +139,8 @@ class ClusterView:
                     found[name].state, found[name].members = state, len(members)
             offsets = await self._admin.list_consumer_group_offsets(name)
             found[name].committed = {tp: one.offset for tp, one in offsets.items()}
+            times = (time_of(one.metadata or "") for one in offsets.values())
+            found[name].last_commit = max((at for at in times if at is not None), default=None)
         return found
 
     async def ends(
@@ -133,6 +152,15 @@ class ClusterView:
         first = await self._consumer.beginning_offsets(partitions)
         last = await self._consumer.end_offsets(partitions)
         return {tp: (first[tp], last[tp]) for tp in partitions}
+
+    async def since(
+        self, ends: Mapping[TopicPartition, int], time: float
+    ) -> dict[TopicPartition, int]:
+        """First offset of each partition whose record is not older [s, Unix time]; or its end."""
+        if not ends:
+            return {}
+        found = await self._consumer.offsets_for_times(dict.fromkeys(ends, int(time * 1000)))
+        return {tp: end if found[tp] is None else found[tp].offset for tp, end in ends.items()}
 
     async def last_records(
         self, ends: Mapping[TopicPartition, tuple[int, int]], clock: Callable[[], float]
@@ -166,20 +194,41 @@ async def viewed(connection: Connection) -> AsyncIterator[ClusterView]:
         yield ClusterView(admin, consumer, {one["topic"]: len(one["partitions"]) for one in listed})
 
 
-async def steps(cluster: ClusterView, readers: Sequence[Reader]) -> list[StepStatus]:
-    """How these groups of one cluster are doing."""
-    groups = await cluster.groups([one.group for one in readers])
-    found = []
-    for one in readers:
-        group = groups[one.group]
-        topics = {name for name in cluster.topics if any(i.matches(name) for i in one.inputs)}
-        if one.others:
-            topics |= {tp.topic for tp in group.committed}
-        ends = await cluster.ends(cluster.partitions(topics))
-        lag = sum(
-            max(0, last - max(first, group.committed.get(tp, first)))
-            for tp, (first, last) in ends.items()
-        )
-        counts = group.members, len(ends), lag
-        found.append(StepStatus(one.step, one.group, one.cluster, group.state, *counts))
-    return found
+async def steps(
+    cluster: ClusterView, readers: Sequence[Reader], overdue_since: float
+) -> list[StepStatus]:
+    """How these groups of one cluster are doing.
+
+    Parameters
+    ----------
+    cluster, readers
+        Where, and which.
+    overdue_since
+        Records that are older [s, Unix time] should have been read.
+    """
+    wanted = {name for one in readers for name in (one.group, one.behind) if name}
+    groups = await cluster.groups(wanted)
+    return [await _step(cluster, one, groups, overdue_since) for one in readers]
+
+
+async def _step(
+    cluster: ClusterView, one: Reader, groups: Mapping[str, _Group], overdue_since: float
+) -> StepStatus:
+    group, goal = groups[one.group], groups[one.behind or one.group].committed
+    topics = {name for name in cluster.topics if any(i.matches(name) for i in one.inputs)}
+    if one.others:
+        topics |= {tp.topic for tp in goal}
+    ends = await cluster.ends(cluster.partitions(topics))
+    done = {tp: max(first, group.committed.get(tp, first)) for tp, (first, _) in ends.items()}
+    until = {tp: goal.get(tp, 0) if one.behind else last for tp, (_, last) in ends.items()}
+    late = {tp: last for tp, last in until.items() if last > done[tp]}
+    overdue: Mapping[TopicPartition, int] = {}
+    if group.members and not one.behind:  # what is read again is old
+        overdue = await cluster.since(late, overdue_since)
+    return StepStatus(
+        *(one.step, one.group, one.cluster, group.state, group.members, len(ends)),
+        lag=sum(last - done[tp] for tp, last in late.items()),
+        overdue=sum(max(0, offset - done[tp]) for tp, offset in overdue.items()),
+        last_commit=group.last_commit,
+        needed=group.state != _ABSENT if one.needed is None else one.needed,
+    )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["OBJECTS", "PARKED_STEP", "REACT", "STATE_TABLE", "TopicNames"]
+__all__ = ["OBJECTS", "PARKED_STEP", "REACT", "STATE_TABLE", "TopicNames", "backfill_group"]
 
 OBJECTS = "objects"
 REACT = "react"
@@ -10,6 +10,11 @@ PARKED_STEP = "ingest.parked"
 """The part of ingest that has a state: what waits for a schema."""
 STATE_TABLE = "state"
 """Name of the one table that each stateful step has."""
+
+
+def backfill_group(group: str, backfill: str) -> str:
+    """Group of what reads again what another one has read, for the backfill of that name."""
+    return f"{group}.backfill-{backfill}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,12 +11,18 @@ import msgspec
 from ampelstream.codecs import own
 from ampelstream.errors import ConfigError, DecodeError
 from ampelstream.model.display import printable
-from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, unix_from_jd
+from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, span, unix_from_jd
 from ampelstream.runtime.kafka.clients import topic_names
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.export import count_waiting
 from ampelstream.runtime.kafka.groups import ClusterView, Reader, StepStatus, steps, viewed
-from ampelstream.runtime.kafka.names import OBJECTS, PARKED_STEP, REACT, TopicNames
+from ampelstream.runtime.kafka.names import (
+    OBJECTS,
+    PARKED_STEP,
+    REACT,
+    TopicNames,
+    backfill_group,
+)
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec, default_sources
 from ampelstream.runtime.kafka.topologylog import TopologyLog
@@ -79,13 +86,34 @@ class TopologyStatus(msgspec.Struct, frozen=True):
     in_force: tuple[str, str, float] | None = None
 
 
-def broker_faults(status: TopologyStatus) -> Iterator[str]:
-    """What is wrong, each in a sentence; nothing where all is well."""
+def broker_faults(status: TopologyStatus, max_age: float) -> Iterator[str]:
+    """What is wrong, each in a sentence; nothing where all is well.
+
+    That a step has no worker is wrong also while nothing waits for it, once the topology has come
+    into force. One whose workers are there is judged by its commits, where records wait.
+
+    Parameters
+    ----------
+    status
+        What was found.
+    max_age
+        Longest time without a commit [s]; as `look_at` was given it.
+    """
     if status.missing:
         yield f"topics do not exist: {', '.join(status.missing)}"
+    alone = [one.step for one in status.steps if one.needed and not one.members and not one.lag]
+    if alone and status.in_force is not None:
+        yield f"no worker runs {', '.join(alone)}"
     for one in status.steps:
         if one.lag and not one.members:
             yield f"{one.step}: {one.lag} records wait, and no worker reads them"
+        elif one.overdue and one.last_commit is not None:
+            quiet = status.time - one.last_commit
+            if quiet > max_age:
+                yield (
+                    f"{one.step}: {one.overdue} records wait for longer than {span(max_age)}, and "
+                    f"its {one.members} workers committed last {span(quiet)} ago; see their logs"
+                )
 
 
 def topology_line(status: TopologyStatus) -> str:
@@ -134,7 +162,7 @@ def topology_row(status: TopologyStatus) -> dict[str, Any]:
         "event_time_behind_seconds": (
             None if jd is None else round(status.time - unix_from_jd(jd), 3)
         ),
-        "steps": [msgspec.to_builtins(one) for one in status.steps],
+        "steps": [_step_row(one) for one in status.steps],
         "parked": status.parked + sum(one.lag for one in status.steps if one.step == _PARKED),
         "missing": list(status.missing),
         "topics": {
@@ -145,11 +173,22 @@ def topology_row(status: TopologyStatus) -> dict[str, Any]:
     }
 
 
+def _step_row(one: StepStatus) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.to_builtins(one)
+    last = one.last_commit
+    return row | {"last_commit": None if last is None else iso_from_unix(last)}
+
+
 # --- what is looked at ----------------------------------------------------------------------------
 
 
-def _readers(names: TopicNames, ours: Connection, given: SourcesSpec | None) -> list[Reader]:
-    """Groups of the topology: what its workers read is known for certain where it is given."""
+def _readers(
+    names: TopicNames, ours: Connection, given: SourcesSpec | None, backfill: str
+) -> list[Reader]:
+    """Groups of the topology: what its workers read is known for certain where it is given.
+
+    Where it is not, a step that nobody ever ran may be one that is not meant to run.
+    """
     sources = given or default_sources(names)
     found: list[Reader] = []
     for stream, inputs in (("alerts", sources.alerts), ("notices", sources.notices)):
@@ -158,21 +197,36 @@ def _readers(names: TopicNames, ours: Connection, given: SourcesSpec | None) -> 
             group = f"{where.group_prefix}{names.ingest_group_of(stream, cluster)}"
             of = tuple(one for one in inputs if one.cluster == cluster)
             name = stream if cluster is None else f"{stream} of {cluster}"
-            found.append(Reader(f"ingest {name}", group, of, cluster, others=given is None))
-    return [
-        *found,
-        Reader(_PARKED, names.app(PARKED_STEP), (InputSpec(topics=(names.parked,)),)),
-        Reader(OBJECTS, names.app(OBJECTS), (InputSpec(topics=(names.detections, names.events)),)),
-        Reader(REACT, names.app(REACT), (InputSpec(topics=(names.candidates,)),)),
+            needed = None if given is None else True
+            reads = Reader(f"ingest {name}", group, of, cluster, given is None, needed)
+            found.append(reads)
+            if backfill and stream == "alerts":
+                again = backfill_group(group, backfill)
+                step = f"backfill {name}"
+                found.append(replace(reads, step=step, group=again, needed=False, behind=group))
+    parks = given is not None and given.registry is not None
+    derived = (
+        (_PARKED, PARKED_STEP, (names.parked,), parks),
+        (OBJECTS, OBJECTS, (names.detections, names.events), True),
+        (REACT, REACT, (names.candidates,), True),
+    )
+    return found + [
+        Reader(name, names.app(step), (InputSpec(topics=topics),), needed=needed)
+        for name, step, topics, needed in derived
     ]
 
 
-async def _in_force(connection: Connection, names: TopicNames) -> tuple[str, str, float] | None:
+async def _in_force(
+    connection: Connection, names: TopicNames
+) -> tuple[tuple[str, str, float] | None, str]:
+    """Version, content and age of what is in force; and the id of a backfill under way, if any."""
     log = TopologyLog(connection, names.topology_log)
     current = await log.read()
     if current is None:
-        return None
-    return current.content.version, current.content.digest, log.since or current.at
+        return None, ""
+    plan = current.backfill
+    under_way = "" if plan is None or plan.done else plan.id
+    return (current.content.version, current.content.digest, log.since or current.at), under_way
 
 
 _HELD = ("alerts", "notices", "detections", "events", "candidates", "reactions", "dead_letters")
@@ -185,6 +239,7 @@ async def look_at(
     names: TopicNames,
     sources: SourcesSpec | None = None,
     *,
+    max_age: float = 120.0,
     now: Callable[[], float] = time.time,
     clock: Callable[[], float] = time.monotonic,
 ) -> TopologyStatus:
@@ -199,6 +254,8 @@ async def look_at(
     sources
         What its workers read, as `ampelstream run` is given it: groups on other clusters are looked
         at too.
+    max_age
+        Records that wait for longer [s] are overdue.
     now
         Unix time [s].
     clock
@@ -211,7 +268,6 @@ async def look_at(
     SourceError
         A cluster cannot be reached.
     """
-    readers = _readers(names, connection, sources)
     derived = set(all_names(names)) - {names.alerts, names.notices}
     async with viewed(connection) as cluster:
         if not derived & cluster.topics.keys():
@@ -219,24 +275,36 @@ async def look_at(
                 f"{connection.describe()} has no topics of topology {names.topology}; look at the "
                 "name, or make them with `ampelstream topics create`"
             )
-        of_all = await steps(cluster, [one for one in readers if one.cluster is None])
+        logged = names.topology_log in cluster.topics
+        in_force, backfill = await _in_force(connection, names) if logged else (None, "")
+        readers = _readers(names, connection, sources, backfill)
+        since = now() - max_age
+        of_all = await steps(cluster, [one for one in readers if one.cluster is None], since)
         topics, event_time = await _topics(cluster, names, now(), clock)
-        missing = tuple(sorted(derived - cluster.topics.keys()))
+        missing = sorted((derived | _named(readers, None)) - cluster.topics.keys())
     waits = names.changelog(PARKED_STEP) not in missing
     parked = await count_waiting(connection, names, create="") if waits else 0
     for name, other in (sources.clusters if sources is not None else {}).items():
         of = [one for one in readers if one.cluster == name]
         async with viewed(other) as cluster:
-            of_all = [*await steps(cluster, of), *of_all]
+            of_all = [*await steps(cluster, of, since), *of_all]
+            away = sorted(_named(readers, name) - cluster.topics.keys())
+            missing += [f"{topic} of {name}" for topic in away]
     return TopologyStatus(
         *(names.topology, connection.describe(), now()),
         steps=tuple(of_all),
         topics=topics,
-        missing=missing,
+        missing=tuple(missing),
         event_time_jd=event_time,
         parked=parked,
-        in_force=None if names.topology_log in missing else await _in_force(connection, names),
+        in_force=in_force,
     )
+
+
+def _named(readers: Iterable[Reader], cluster: str | None) -> set[str]:
+    """Topics of a cluster that are known for certain to be read."""
+    of = [one for one in readers if one.cluster == cluster and not one.others]
+    return {topic for one in of for spec in one.inputs for topic in spec.topics}
 
 
 async def _topics(

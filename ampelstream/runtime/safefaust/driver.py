@@ -62,6 +62,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from faust.types.transports import ConsumerCallback
 
+from ampelstream.runtime.safefaust.commitnotes import note, topic_of
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
 from ampelstream.runtime.safefaust.topicids import ask
@@ -80,8 +81,6 @@ _PAUSED_SECONDS = 0.1
 _LOOK_SECONDS = 0.005
 _TRIES, _TRY_SECONDS = 5, 1.0
 """How often, and how long apart [s], the brokers are asked what their topics are."""
-_TOPIC_ID = "topic-id="
-"""Begins what is committed beside an offset."""
 _PASSING = (
     CommitFailedError,
     GroupCoordinatorNotAvailableError,
@@ -272,8 +271,8 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
     def _of_another(self, tp: TP, metadata: str) -> bool:
         """Whether an offset is one of a topic that had this name before."""
-        known, now = metadata.removeprefix(_TOPIC_ID), self._ids.get(tp.topic)
-        if not (metadata.startswith(_TOPIC_ID) and known and now) or known == now:
+        known, now = topic_of(metadata), self._ids.get(tp.topic)
+        if not (known and now) or known == now:
             return False
         _LOG.warning(
             "%s was made anew since partition %d of it was read last; it is read from its oldest "
@@ -291,12 +290,12 @@ class _Thread(stock.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit; False where it failed."""
-        consumer = self._ensure_consumer()
+        consumer, now = self._ensure_consumer(), time.time()
         try:
             await consumer.commit(
                 {
                     TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(
-                        offset, f"{_TOPIC_ID}{self._ids.get(tp.topic, '')}"
+                        offset, note(self._ids.get(tp.topic, ""), now)
                     )
                     for tp, offset in offsets.items()
                 }

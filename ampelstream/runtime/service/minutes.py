@@ -58,12 +58,12 @@ class Minutes:
         if facts:
             incident(_LOG, logging.INFO, "work", "done since the last such line", **facts)
 
-    @staticmethod
-    def _refused(new: dict[CountKey, int]) -> None:
+    def _refused(self, new: dict[CountKey, int]) -> None:
         refused = _total(new, "watermark_refused")
         if refused:
-            text = "records whose time cannot be right did not move event time"
-            incident(_LOG, logging.WARNING, "watermark_refused", text, records=refused)
+            text = "alerts that say that they are younger than the clock did not move event time"
+            facts = {"records": refused, "such_as": self._accounting.example("watermark_refused")}
+            incident(_LOG, logging.WARNING, "watermark_refused", text, **facts)
 
 
 def _total(new: dict[CountKey, int], *begin: str) -> int:

@@ -1,5 +1,6 @@
 """When a line is said and the status file is written, while inputs are followed."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from ampelstream.runtime.embedded.live import Left, follow
 from ampelstream.runtime.embedded.reporter import BEAT_SECONDS, Reporter
 from ampelstream.runtime.embedded.runstatus import RunStatus, read_status
 from ampelstream.runtime.embedded.statefiles import StateFiles
+from ampelstream.simulate import simulate_notice
 from ampelstream.sources import Skipped, Waiting
 from ampelstream.sources.merge import After
 from ampelstream.state.memory import MemoryBackend
@@ -221,3 +223,86 @@ def test_a_disk_that_is_full_ends_the_heartbeat_and_not_the_work(
         desk.time += 60.0
         desk.reporter.beat(dict)
         assert desk.written == desk.said[-1]
+
+
+class Odd(Inbox):
+    """A source in which there are files that nobody reads."""
+
+    skipped = (Skipped("a.avro.zst", "its name is odd"),)
+
+
+def test_what_nobody_reads_is_said_while_it_runs(desk: Desk) -> None:
+    reporter = Reporter(desk.engine, desk.files, desk.said.append, sources=[Odd(), Odd()])
+    with reporter:
+        reporter.beat(dict, pass_done=True)
+        assert (desk.said[0].skipped, desk.said[0].first_skipped) == (2, Odd.skipped * 2)
+        assert desk.written == desk.said[0]
+
+
+def test_before_the_first_line_every_heartbeat_says_what_waits(desk: Desk) -> None:
+    asked: list[float] = []
+
+    def left() -> dict[str, int | None]:
+        asked.append(desk.time)
+        return {"files": 655}
+
+    with desk.reporter:
+        desk.reporter.beat(left)
+        assert desk.written.waiting == {}
+        for _ in range(60):
+            desk.time += BEAT_SECONDS
+            desk.reporter.beat(left)
+            assert desk.written.waiting == {"files": 655}
+        assert len(desk.said) == 5
+        assert len(asked) == 16  # each heartbeat up to the first line, then with a line
+
+
+def test_an_alert_from_the_future_is_named(desk: Desk, make_row: Callable[..., Any]) -> None:
+    desk.inbox.values = [
+        make_row("ZTF1", 1, T0, 40.0, 0.0),
+        make_row("ZTF2", 2, T0 + 9800, 40.0, 0.0),
+    ]
+    with desk.reporter:
+        desk.run()
+    [first] = desk.said
+    assert (first.total.refused, first.refused) == (1, "inbox[0]@1 of 2049-12-24T12:00:00.000Z")
+
+
+WHERE = """
+name: simple
+version: "7"
+events: {where: "far < 1e-30"}
+channels: {all: {window: [0, 10]}}
+"""
+
+
+def notice(name: str, *, placed: bool = True) -> bytes:
+    """A preliminary notice, with its sky map or without."""
+    content = json.loads(
+        simulate_notice(
+            event_id=name,
+            alert_type="PRELIMINARY",
+            time_created="2023-02-25T00:05:00Z",
+            t0_jd=T0,
+            ra=40.0,
+            dec=0.0,
+            width_deg=2.0,
+            order=6,
+        )
+    )
+    if not placed:
+        content["event"]["skymap"] = None
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(("text", "rejected", "unplaced"), [(WHERE, 3, 0), (TOPOLOGY, 0, 1)])
+def test_events_that_match_nothing_are_counted(
+    make_topology: Callable[[str], Any], tmp_path: Path, text: str, rejected: int, unplaced: int
+) -> None:
+    desk = Desk(make_topology(text), tmp_path)
+    for offset, value in enumerate([notice("S1"), notice("S2"), notice("S3", placed=False)]):
+        where = Coordinates("notices", 0, offset)
+        desk.engine.process([SourceRecord(where, "notices", value)])
+    found = desk.reporter.status()
+    counts = (found.events, found.rejected_events, found.unplaced_events)
+    assert counts == (3, rejected, unplaced)

@@ -17,6 +17,7 @@ from ampelstream.runtime.embedded.runstatus import (
     status_line,
     status_row,
 )
+from ampelstream.sources import Skipped
 
 NOW = unix_from_jd(jd_from_iso("2026-03-01T12:00:00"))
 FULL = Counts(
@@ -30,6 +31,7 @@ FULL = Counts(
     sent=2,
     dead_letters=3,
 )
+ODD = (Skipped("a.avro.zst", "its name is odd"), Skipped("b.json", "so is this"))
 NEW = Counts(alerts=10, passed=4, rejected={"min_drb": 6}, accepted=4, candidates=1)
 
 
@@ -73,6 +75,39 @@ def test_the_whole_line() -> None:
             "0 alerts (+0) and 0 notices (+0) in: nothing has come yet; 0 passed (+0); 0 revisions",
         ),
         (
+            {"total": Counts(), "new": Counts(), "skipped": 2, "first_skipped": ODD},
+            "in: nothing that can be read has come yet; 2 files or archive members cannot be read",
+        ),
+        (
+            {"skipped": 2, "first_skipped": ODD},
+            "(+0) in; 2 files or archive members cannot be read, such as a.avro.zst, which `",
+        ),
+        (
+            {"total": Counts(notices=2), "new": Counts()},
+            "0 alerts (+0) and 2 notices (+0) in: no alert has come yet; ",
+        ),
+        # before the first look, or while there is something, it is not that nothing has come
+        (
+            {"total": Counts(), "new": Counts(), "waiting": {}, "sweeps": 2},
+            "in: nothing has been handled yet; ",
+        ),
+        (
+            {"total": Counts(), "new": Counts(), "waiting": {}, "sweeps": 2},
+            "; 2 sweeps of events and an unknown number of files or records waiting",
+        ),
+        (
+            {"total": Counts(), "new": Counts(), "waiting": {"files": 655}},
+            "in: nothing has been handled yet; ",
+        ),
+        (
+            {"total": Counts(alerts=9, refused=4), "new": Counts(refused=1), "refused": "a[0]@1"},
+            "; 4 alerts (+1) younger than the clock, such as a[0]@1, did not move event time; ",
+        ),
+        (
+            {"total": Counts(alerts=9, refused=4), "new": Counts()},
+            "; 4 alerts (+0) younger than the clock did not move event time; ",
+        ),
+        (
             {"new": Counts(refiltered=500, backfilled=7)},
             "; 500 earlier alerts read again, 7 of them accepted; ",
         ),
@@ -104,6 +139,34 @@ def test_the_whole_line() -> None:
         (
             {"new": Counts(alerts=5, passed=5, accepted=5)},
             "(+0): no object fits one of the 5 events known: region, window and match filters; ",
+        ),
+        (
+            {"new": Counts(alerts=5, passed=5, failed_later=5)},
+            "(+0): 5 of the alerts that passed could not be handled; ",
+        ),
+        (
+            {"new": Counts(alerts=5, passed=5, accepted=5), "rejected_events": 5},
+            "): the topology follows none of the 5 events known: see its events.where and events.",
+        ),
+        (
+            {"new": Counts(alerts=5, passed=5, accepted=5), "unplaced_events": 5},
+            "(+0): 5 events have no sky map or trigger time yet; ",
+        ),
+        (
+            {
+                "new": Counts(alerts=5, passed=5, accepted=5),
+                "rejected_events": 3,
+                "unplaced_events": 2,
+            },
+            "(+0): 2 events have no sky map or trigger time yet, and the topology rejects 3; ",
+        ),
+        (
+            {"new": Counts(alerts=5, passed=5, accepted=5), "rejected_events": 3},
+            "(+0): no object fits one of the 2 of 5 events known: region, window and match",
+        ),
+        (
+            {"total": msgspec.structs.replace(FULL, sent=0)},
+            "; 0 reactions sent (+0), 0 unsent: no candidate fulfils the condition of a rule; ",
         ),
         ({"rules": 0}, "; no reactions: the topology has no rules; "),
         ({"unsent": 3}, "; 2 reactions sent (+0), 3 unsent: a sink does not take them; "),
@@ -157,7 +220,8 @@ def test_what_is_wrong(changes: dict[str, Any], *, running: bool, words: list[st
 
 def test_the_file_says_the_same_again(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
-    one = status(kinds=(LetterKind("decode", "E", 3, "\x1b"),), waiting={"records": None})
+    kinds = (LetterKind("decode", "E", 3, "\x1b"),)
+    one = status(kinds=kinds, waiting={"records": None}, skipped=2, first_skipped=ODD)
     one.write(path)
     assert read_status(path) == one
     assert [found.name for found in tmp_path.iterdir()] == ["status.json"]
@@ -167,9 +231,12 @@ def test_a_file_that_cannot_be_understood_is_said(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     with pytest.raises(StateError, match=r"status\.json cannot be read: No such file"):
         read_status(path)
-    path.write_text("{}")
-    with pytest.raises(StateError, match="is not what this version writes"):
-        read_status(path)
+    for content in ("{}", "no JSON", '{"topology": 1}', "\xff"):
+        path.write_bytes(content.encode("latin-1"))
+        with pytest.raises(StateError, match="is not what this version writes") as caught:
+            read_status(path)
+        for theirs in ("Object", "JSON", "Expected", "codec"):
+            assert theirs not in str(caught.value)
 
 
 def test_the_row_has_what_the_line_has() -> None:
@@ -182,6 +249,14 @@ def test_the_row_has_what_the_line_has() -> None:
         "2026-03-01T11:58:30.000Z",
         92.5,
     )
+
+
+def test_the_row_says_what_nobody_reads_and_what_nobody_knows() -> None:
+    row = status_row(status(skipped=2, first_skipped=ODD, waiting={}), running=True, now=NOW)
+    first = {"name": "a.avro.zst", "reason": "its name is odd"}
+    assert (row["skipped"]["count"], row["skipped"]["first"][0]) == (2, first)
+    assert row["waiting"] is None
+    assert msgspec.json.decode(msgspec.json.encode(row)) == row
 
 
 def test_counts_since() -> None:

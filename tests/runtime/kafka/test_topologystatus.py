@@ -31,6 +31,7 @@ from ampelstream.runtime.kafka.topologystatus import (
     topology_line,
     topology_row,
 )
+from ampelstream.runtime.safefaust.commitnotes import note
 
 NAMES = TopicNames("mine")
 JD = jd_from_iso("2026-03-01T11:00:00")
@@ -49,6 +50,10 @@ class Cluster:
     topics: dict[str, dict[int, tuple[int, list[bytes]]]]
     committed: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)
     members: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    young: dict[str, int] = field(default_factory=dict)
+    backfill: str = ""
+    runs: bool = True
     asked: list[str] = field(default_factory=list)
     at: dict[TopicPartition, int] = field(default_factory=dict)
 
@@ -71,9 +76,20 @@ class Cluster:
 
     async def list_consumer_group_offsets(self, name: str) -> Mapping[TopicPartition, Any]:
         return {
-            TopicPartition(*tp): SimpleNamespace(offset=offset)
+            TopicPartition(*tp): SimpleNamespace(offset=offset, metadata=self.notes.get(name, ""))
             for tp, offset in self.committed[name].items()
         }
+
+    async def offsets_for_times(self, times: dict[TopicPartition, int]) -> dict[Any, Any]:
+        """Of each topic all records but so many of the last are old."""
+        found = {}
+        for tp, milliseconds in times.items():
+            assert milliseconds == (NOW - 120) * 1000
+            first, values = self.log(tp)
+            young = self.young.get(tp.topic, 0)
+            offset = first + max(0, len(values) - young)
+            found[tp] = SimpleNamespace(offset=offset) if young else None
+        return found
 
     def log(self, tp: TopicPartition) -> tuple[int, list[bytes]]:
         return self.topics[tp.topic][tp.partition]
@@ -146,8 +162,8 @@ def clusters(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> dict[str, Clu
     async def waiting(*_args: Any, **_options: Any) -> int:
         return 3
 
-    async def in_force(*_args: Any) -> tuple[str, str, float]:
-        return "7", "0123", 1000.0
+    async def in_force(*_args: Any) -> tuple[tuple[str, str, float] | None, str]:
+        return ("7", "0123", 1000.0) if cluster.runs else None, cluster.backfill
 
     monkeypatch.setattr(topologystatus, "count_waiting", waiting)
     monkeypatch.setattr(topologystatus, "_in_force", in_force)
@@ -159,6 +175,10 @@ OURS = Connection(bootstrap=("ours:9092",))
 
 def look(names: TopicNames = NAMES, sources: SourcesSpec | None = None) -> TopologyStatus:
     return asyncio.run(look_at(OURS, names, sources, now=lambda: NOW))
+
+
+def wrong(status: TopologyStatus) -> list[str]:
+    return list(broker_faults(status, 120.0))
 
 
 def lags(status: TopologyStatus) -> dict[str, tuple[int, int]]:
@@ -174,7 +194,7 @@ def test_all_is_well(cluster: Cluster) -> None:
         "objects": (1, 0),
         "react": (1, 0),
     }
-    assert list(broker_faults(status)) == []
+    assert wrong(status) == []
     assert sorted(cluster.asked) == sorted(set(cluster.committed) - {"somebody-else"})
     assert topology_line(status) == (
         "2026-03-01T12:00:00Z mine: version 7 in force; 6 alerts and 0 notices on their topics; 3 "
@@ -203,18 +223,24 @@ def test_the_row() -> None:
         "members": 1,
         "partitions": 2,
         "lag": 0,
+        "overdue": 0,
+        "last_commit": None,
+        "needed": True,
     }
 
 
 def test_records_that_wait_for_nobody_are_wrong(cluster: Cluster) -> None:
     cluster.committed[NAMES.app("objects")] = {(NAMES.detections, 0): 1}
     assert lags(look())["objects"] == (1, 2)
-    assert list(broker_faults(look())) == []  # a worker is at it
+    assert wrong(look()) == []  # a worker is at it
     cluster.members.clear()
-    assert list(broker_faults(look())) == ["objects: 2 records wait, and no worker reads them"]
+    assert wrong(look()) == [
+        "no worker runs ingest alerts, react",
+        "objects: 2 records wait, and no worker reads them",
+    ]
     # a group that never was has everything to read, of what is still there
     del cluster.committed[NAMES.ingest_group_of("alerts")]
-    assert "ingest alerts: 6 records wait" in next(broker_faults(look()))
+    assert "ingest alerts: 6 records wait" in wrong(look())[1]
     assert next(one.state for one in look().steps if one.step == "ingest alerts") == "absent"
 
 
@@ -252,7 +278,7 @@ def test_groups_on_other_clusters(clusters: dict[str, Cluster]) -> None:
     status = look(sources=spec)
     first = status.steps[0]
     assert (first.step, first.cluster, first.lag) == ("ingest alerts of ztf", "ztf", 1 + 4)
-    assert len(list(broker_faults(status))) == 1
+    assert len(wrong(status)) == 1
 
 
 def test_event_times_that_cannot_be_are_passed_over(cluster: Cluster) -> None:
@@ -266,9 +292,9 @@ def test_event_times_that_cannot_be_are_passed_over(cluster: Cluster) -> None:
 
 def test_topics_that_are_missing(cluster: Cluster) -> None:
     del cluster.topics[NAMES.alerts]  # its workers may read others
-    assert list(broker_faults(look())) == []
+    assert wrong(look()) == []
     del cluster.topics[NAMES.dead_letters]
-    assert list(broker_faults(look())) == ["topics do not exist: ampel.mine.dead-letters"]
+    assert wrong(look()) == ["topics do not exist: ampel.mine.dead-letters"]
     assert "; no topic of dead letters; " in topology_line(look())
     with pytest.raises(ConfigError, match="has no topics of topology other; look at the name"):
         look(names=TopicNames("other"))
@@ -279,3 +305,86 @@ def test_topologies_of_a_cluster_are_found_by_their_topics(cluster: Cluster) -> 
         cluster.topics[name] = {0: (0, [])}
     cluster.topics["ampel.half.candidates"] = {0: (0, [])}
     assert asyncio.run(found_topologies(OURS)) == ["a.b", "mine"]
+
+
+def test_a_step_without_a_worker_is_wrong_while_nothing_waits_too(cluster: Cluster) -> None:
+    del cluster.members[NAMES.app("react")]
+    assert wrong(look()) == ["no worker runs react"]
+    del cluster.committed[NAMES.app("react")]  # Kafka forgets a group that is away for long
+    cluster.topics[NAMES.candidates][1] = (10, [])
+    assert wrong(look()) == ["no worker runs react"]
+    cluster.members.clear()
+    assert wrong(look()) == ["no worker runs ingest alerts, objects, react"]
+    cluster.runs = False  # nobody ever began
+    assert wrong(look()) == []
+
+
+def test_a_step_that_is_not_meant_to_run_is_not_missed(cluster: Cluster) -> None:
+    """Without the file of sources, only a group that was once there is known to be meant."""
+    cluster.committed[NAMES.app(PARKED_STEP)] = {}
+    assert wrong(look()) == []
+    reads: dict[str, Any] = {
+        "alerts": [{"topics": [NAMES.alerts]}],
+        "notices": [{"topics": [NAMES.notices]}],
+    }
+    assert wrong(look(sources=SourcesSpec.model_validate(reads))) == [
+        "no worker runs ingest notices"
+    ]
+    reads["registry"] = {"url": "http://localhost"}
+    assert wrong(look(sources=SourcesSpec.model_validate(reads))) == [
+        "no worker runs ingest notices, ingest parked"
+    ]
+
+
+def test_a_worker_that_is_there_and_commits_nothing_is_wrong(cluster: Cluster) -> None:
+    group = NAMES.ingest_group_of("alerts")
+    cluster.committed[group] = {(NAMES.alerts, 0): 102}
+    assert wrong(look()) == []  # of an earlier version: it does not say when
+    cluster.notes[group] = note("id", NOW - 119)
+    assert wrong(look()) == []
+    cluster.notes[group] = note("id", NOW - 600)
+    [said] = wrong(look())
+    assert said == (
+        "ingest alerts: 4 records wait for longer than 2.0 min, and its 2 workers committed last "
+        "10.0 min ago; see their logs"
+    )
+    first = topology_row(look())["steps"][0]
+    assert (first["overdue"], first["last_commit"]) == (4, "2026-03-01T11:50:00Z")
+    cluster.young[NAMES.alerts] = 3  # all that waits is new
+    assert topology_row(look())["steps"][0]["overdue"] == 0
+    assert wrong(look()) == []
+    cluster.committed[group] = {(NAMES.alerts, 0): 105, (NAMES.alerts, 1): 1}
+    cluster.young.clear()
+    assert wrong(look()) == []  # with nothing to read there is nothing to commit
+
+
+def test_how_far_a_backfill_is(cluster: Cluster) -> None:
+    group = NAMES.ingest_group_of("alerts")
+    again = f"{group}.backfill-f-3"
+    cluster.topics["survey"] = {0: (0, [b"x"] * 9)}
+    cluster.committed[group] = {(NAMES.alerts, 0): 104, (NAMES.alerts, 1): 1, ("survey", 0): 6}
+    cluster.committed[again] = {(NAMES.alerts, 0): 103, ("survey", 0): 1}
+    cluster.notes[again] = note("id", NOW - 600)  # it waits for the objects step
+    assert "backfill alerts" not in lags(look())
+    cluster.backfill = "f-3"
+    cluster.members[again] = 2
+    assert lags(look())["backfill alerts"] == (2, 1 + 1 + 5)
+    assert lags(look())["ingest alerts"] == (2, 1 + 3)
+    assert "7 of backfill alerts" in topology_line(look())
+    assert wrong(look()) == []
+    cluster.members[again] = 0
+    assert wrong(look()) == ["backfill alerts: 7 records wait, and no worker reads them"]
+    cluster.committed[again] = dict(cluster.committed[group])  # read, but not yet noted
+    assert wrong(look()) == []
+
+
+def test_a_named_input_that_is_not_there_is_missing(clusters: dict[str, Cluster]) -> None:
+    clusters["far:9092"] = Cluster({"ztf_1": {0: (0, [])}})
+    spec = SourcesSpec.model_validate(
+        {
+            "clusters": {"ztf": {"bootstrap": "far:9092"}},
+            "alerts": [{"topics": [NAMES.alerts, "alrets"]}, {"cluster": "ztf", "pattern": "no_"}],
+            "notices": [{"cluster": "ztf", "topics": ["ztf_1", "gcn"]}],
+        }
+    )
+    assert look(sources=spec).missing == ("alrets", "gcn of ztf")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
 from ampelstream.runtime.safefaust import driver
+from ampelstream.runtime.safefaust.commitnotes import time_of
 from ampelstream.runtime.safefaust.driver import Consumer, Fetched, Producer, _Thread
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
@@ -520,3 +522,13 @@ def test_faust_sends_nothing(tmp_path: Path) -> None:
             app.topic("topic").send_soon(value=b"1").cancel()
 
     asyncio.run(run())
+
+
+def test_an_offset_says_when_it_was_committed() -> None:
+    client = Client()
+    client.committed_offsets = {HERE: 0}
+    began = int(time.time())
+    asyncio.run(thread_of(client)._commit({HERE: 7}))
+    said = time_of(client.commits[HERE].metadata)
+    assert said is not None
+    assert began <= said <= time.time() + 1

@@ -65,3 +65,14 @@ def test_what_went_wrong_is_said_by_reason_and_bounded(caplog: pytest.LogCapture
     ((_, _, facts),) = said(caplog)
     reasons = list(facts["reasons"])  # type: ignore[call-overload]  # (they are a list)
     assert (len(reasons), reasons[0]) == (20, "1000 x alerts step999 E")
+
+
+def test_an_alert_from_the_future_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    accounting = Accounting()
+    minutes = Minutes(accounting)
+    accounting.add({("watermark_refused",): 3}, {"watermark_refused": "a[0]@1 of 2050-01-01"})
+    minutes.say()
+    facts = {"records": 3, "such_as": "a[0]@1 of 2050-01-01"}
+    assert said(caplog) == [("WARNING", "watermark_refused", facts)]
+    minutes.say()
+    assert said(caplog) == []
