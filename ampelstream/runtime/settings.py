@@ -6,6 +6,7 @@ directories) is made in `ampelstream.runtime.context`.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,7 @@ __all__ = [
     "LogForm",
     "Option",
     "WorkerSettings",
+    "create_command",
 ]
 
 _LAST_PORT = 65_535
@@ -338,3 +340,8 @@ def _unfit_faust(settings: WorkerSettings) -> Iterator[str]:
 
 _UNFIT = {Engine.EMBEDDED: _unfit_embedded, Engine.FAUST: _unfit_faust}
 """What each engine misses, or cannot use."""
+
+
+def create_command(topology: str, broker: str) -> str:
+    """Give the command that creates the topics of a topology, for messages."""
+    return shlex.join(["ampelstream", "topics", "create", topology, "--broker", broker, "--yes"])
