@@ -9,12 +9,14 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "DecodeError",
+    "InputError",
     "SkyMapError",
     "SourceError",
     "StateError",
     "StorageError",
     "UnitError",
     "UnknownSchema",
+    "UnreachableError",
 ]
 
 
@@ -28,6 +30,24 @@ class ConfigError(AmpelstreamError, ValueError):
 
 class SourceError(AmpelstreamError, OSError):
     """An input (file, directory, archive) cannot be opened, or a part of it cannot be read."""
+
+
+class InputError(SourceError, ConfigError):
+    """An input that was named is not there, or is another one than before; somebody has to act."""
+
+
+class UnreachableError(SourceError):
+    """No broker answers now; it may later.
+
+    Attributes
+    ----------
+    cluster
+        Whose brokers, for people.
+    """
+
+    def __init__(self, message: str, cluster: str = "") -> None:
+        super().__init__(message)
+        self.cluster = cluster
 
 
 class DecodeError(AmpelstreamError, ValueError):
@@ -55,7 +75,7 @@ class SkyMapError(AmpelstreamError, ValueError):
     """A sky map lacks something or contradicts itself."""
 
 
-class CatalogError(AmpelstreamError, LookupError):
+class CatalogError(ConfigError, LookupError):
     """A catalogue is not there or is not usable."""
 
 
