@@ -8,9 +8,9 @@ from ampelstream.runtime.safefaust.topicwatch import Change
 
 NAMES = TopicNames("kilonova")
 CREATE = "ampelstream topics create kilonova --broker b:1 --yes"
-CARRYING = (NAMES.alerts, NAMES.notices, NAMES.detections, NAMES.events, NAMES.candidates)
-CARRYING += (NAMES.reactions, NAMES.dead_letters, NAMES.parked)
-STATES = tuple(NAMES.changelog(step) for step in ("objects", "react", "ingest.parked"))
+CARRYING = [NAMES.alerts, NAMES.notices, NAMES.detections, NAMES.events, NAMES.candidates]
+CARRYING += [NAMES.reactions, NAMES.dead_letters, NAMES.parked]
+STATES = [NAMES.changelog(step) for step in ("objects", "react", "ingest.parked")]
 
 
 @pytest.mark.parametrize("topic", CARRYING)
