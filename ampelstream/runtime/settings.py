@@ -342,6 +342,16 @@ _UNFIT = {Engine.EMBEDDED: _unfit_embedded, Engine.FAUST: _unfit_faust}
 """What each engine misses, or cannot use."""
 
 
-def create_command(topology: str, broker: str) -> str:
-    """Give the command that creates the topics of a topology, for messages."""
-    return shlex.join(["ampelstream", "topics", "create", topology, "--broker", broker, "--yes"])
+def create_command(topology: str, broker: str, partitions: int | None = None) -> str:
+    """Give the command that creates the topics of a topology, for messages.
+
+    Parameters
+    ----------
+    topology, broker
+        As they were given.
+    partitions
+        How many the other topics have; None where there are none, or where the file says it.
+    """
+    words = ["ampelstream", "topics", "create", topology, "--broker", broker]
+    words += [] if partitions is None else ["--partitions", str(partitions)]
+    return shlex.join([*words, "--yes"])

@@ -232,7 +232,8 @@ class Worker:
             return (await topic_ids(context.connection.client_options(), expected)).ids
 
         options = context.connection.client_options
-        create = create_command(self._settings.topology, self._settings.broker or "")
+        settings = self._settings
+        create = create_command(settings.topology, settings.broker or "", context.partitions)
         await TopicWatch(options, expected, remedies(self._names, create), ids=ids).run()
 
     async def _say_each_minute(self) -> None:
