@@ -6,6 +6,7 @@ what came of the records, and has all partitions to itself.
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -41,6 +42,8 @@ _PATIENCE_SECONDS = 30.0
 """A pass ends where nothing came for so long [s]: a topic that was deleted never reaches its end.
 The next pass asks the cluster anew, and says what is wrong."""
 
+_SETTLE_SECONDS = 30.0
+"""For how long brokers that have come back may not know all topics and their ends yet [s]."""
 _ANSWER_SECONDS = 5.0
 """For how long an answer is waited for that is only told to people [s]."""
 
@@ -66,6 +69,7 @@ class TopicSource:
         self._stream: Stream = stream
         self._ids: Mapping[str, str] = {}
         self._open = AsyncExitStack()
+        self._settled_at = -math.inf
         self._clients: tuple[AIOKafkaConsumer, Any] | None = None
         # aiokafka lives in an event loop, and sources are read without one
         self._loop = asyncio.new_event_loop()
@@ -99,6 +103,11 @@ class TopicSource:
                 yield from self._pass(after)
         except UnreachableError:
             self._disconnect()  # who comes back may do so elsewhere
+            self._settled_at = time.monotonic() + _SETTLE_SECONDS
+            raise
+        except InputError as error:
+            if time.monotonic() < self._settled_at:
+                raise UnreachableError(str(error), self._connection.describe()) from error
             raise
 
     def _pass(self, after: After) -> Iterator[SourceRecord]:
