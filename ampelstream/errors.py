@@ -9,6 +9,7 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "DecodeError",
+    "InputError",
     "PoolError",
     "SkyMapError",
     "SourceError",
@@ -16,6 +17,7 @@ __all__ = [
     "StorageError",
     "UnitError",
     "UnknownSchema",
+    "UnreachableError",
 ]
 
 
@@ -29,6 +31,24 @@ class ConfigError(AmpelstreamError, ValueError):
 
 class SourceError(AmpelstreamError, OSError):
     """An input (file, directory, archive) cannot be opened, or a part of it cannot be read."""
+
+
+class InputError(SourceError, ConfigError):
+    """An input that was named is not there, or is another one than before; somebody has to act."""
+
+
+class UnreachableError(SourceError):
+    """No broker answers now; it may later.
+
+    Attributes
+    ----------
+    cluster
+        Whose brokers, for people.
+    """
+
+    def __init__(self, message: str, cluster: str = "") -> None:
+        super().__init__(message)
+        self.cluster = cluster
 
 
 class DecodeError(AmpelstreamError, ValueError):
@@ -56,7 +76,7 @@ class SkyMapError(AmpelstreamError, ValueError):
     """A sky map lacks something or contradicts itself."""
 
 
-class CatalogError(AmpelstreamError, LookupError):
+class CatalogError(ConfigError, LookupError):
     """A catalogue is not there or is not usable."""
 
 

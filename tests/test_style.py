@@ -9,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BOUNDARIES = {
+    "ampelstream/cli/main.py",
+    "ampelstream/cli/run.py",
     "ampelstream/core/boundary.py",
     "ampelstream/reactions/dispatch.py",
     "ampelstream/state/rocks.py",

@@ -1,7 +1,8 @@
 """The command ``ampelstream``: its groups, and the process boundary.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-2 usage, 3 finished with dead letters.
+2 usage, 3 finished with dead letters, 70 a defect of ours; `run` has more
+(``runtime/service/exitcodes.py``).
 """
 
 import logging
@@ -31,6 +32,8 @@ from ampelstream.errors import AmpelstreamError
 from ampelstream.model.display import LINE, printable, printable_lines
 
 __all__ = ["app", "main"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def _reader_has_gone() -> int:
@@ -144,13 +147,17 @@ def _have_streams() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors of ours become one line and an exit code."""
+    """Run the command line; an error becomes a line and an exit code, a defect of ours another."""
     _have_streams()
     try:
         app()
     except AmpelstreamError as error:
         sys.stderr.write(f"error: {printable_lines(error, indent='  ')}\n")
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001  (the boundary of the process)
+        from ampelstream.runtime.service.endings import say_why
+
+        sys.exit(say_why(_LOG, error))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)

@@ -2,7 +2,6 @@
 
 import inspect
 import logging
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -10,7 +9,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ampelstream.runtime.settings import Option, WorkerSettings
+from ampelstream.runtime.settings import Option, WorkerSettings, create_command
 
 if TYPE_CHECKING:
     from ampelstream.runtime.kafka.connection import Connection
@@ -169,8 +168,3 @@ def only_one(context: typer.Context, **ways: str) -> None:
     ]
     if len(said) > 1:
         raise typer.BadParameter(f"give one of {' and '.join(said)}, not both")
-
-
-def create_command(topology: str, broker: str) -> str:
-    """Give the command that creates the topics of a topology, for messages."""
-    return shlex.join(["ampelstream", "topics", "create", topology, "--broker", broker, "--yes"])

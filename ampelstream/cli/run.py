@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from ampelstream.core.accounting import Accounting
     from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
 
@@ -55,18 +56,30 @@ def run(settings: WorkerSettings) -> None:
     index = os.environ.get(WORKER_INDEX)
     _set_up_logs(settings, index)
     if settings.engine is Engine.EMBEDDED:
-        _follow(settings)
-        return
-    if settings.workers > 1 and index is None:
-        raise typer.Exit(_supervise(settings))
-    raise typer.Exit(_work(settings, int(index or 0)))
+        work = partial(_follow, settings)
+    elif settings.workers > 1 and index is None:
+        work = partial(_supervise, settings)
+    else:
+        work = partial(_work, settings, int(index or 0))
+    raise typer.Exit(_ended(work))
 
 
-def _follow(settings: WorkerSettings) -> None:
-    """Run embedded: one process that follows directories or topics."""
+def _ended(work: Callable[[], int]) -> int:
+    """Do the work of this process; give its exit code, however it ends."""
+    from ampelstream.runtime.service.endings import say_why
+
+    try:
+        return work()
+    except BrokenPipeError:
+        raise  # nobody reads what we say: `main` ends it in silence
+    except Exception as error:  # noqa: BLE001  (the boundary of the process)
+        return say_why(_LOG, error)
+
+
+def _follow(settings: WorkerSettings) -> int:
+    """Run embedded: one process that follows directories or topics; gives its exit code."""
     from contextlib import ExitStack
 
-    from ampelstream.cli.replay import skipped_lines
     from ampelstream.cli.workflow import open_topology
     from ampelstream.reactions.dispatch import Dispatcher
     from ampelstream.reactions.sinks import open_sinks
@@ -74,7 +87,7 @@ def _follow(settings: WorkerSettings) -> None:
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.reporter import Reporter
     from ampelstream.runtime.embedded.statefiles import StateFiles
-    from ampelstream.runtime.embedded.summary import skipped_rows
+    from ampelstream.runtime.service.directorylock import make_directory
     from ampelstream.runtime.service.journal import Journals
     from ampelstream.runtime.statedirectory import embedded_database
     from ampelstream.runtime.unitpool import has_heavy, with_pool
@@ -88,9 +101,10 @@ def _follow(settings: WorkerSettings) -> None:
     with ExitStack() as open_things:
         inputs = _inputs(settings, topology.name, open_things)
         reopen = partial(_inputs, settings, topology.name, open_things)
-        backend = RocksBackend(embedded_database(settings.state, topology.name))
-        open_things.callback(backend.close)
         files = StateFiles(settings.state, topology.name)
+        database = embedded_database(settings.state, topology.name)
+        make_directory(files.directory)
+        backend = open_things.enter_context(RocksBackend(database))
         topology = open_things.enter_context(with_pool(topology, settings.pool_processes))
         embedded = Embedded(
             topology,
@@ -105,14 +119,16 @@ def _follow(settings: WorkerSettings) -> None:
             at_once=settings.pool_processes if has_heavy(topology) else 1,
         )
         for line in in_words(embedded.objects.changes, settings.word):
-            _tell(settings, f"changed: {line}")
+            _tell(settings, "changed", f"changed: {line}")
         before, read_again = map(embedded.accounting.total, ("dead_letters", "refiltered"))
-        _tell(settings, f"following {len(inputs)} inputs; Ctrl-C stops")
+        following = f"following {len(inputs)} inputs; Ctrl-C stops"
+        _tell(settings, "started", following, inputs=len(inputs))
         reporter = Reporter(
             *(embedded, files, partial(_say, settings)),
             every=settings.report,
             once=settings.once,
             sources=inputs,
+            check=backend.check,
         )
         beat = open_things.enter_context(reporter).beat
         unsent = follow(
@@ -122,44 +138,71 @@ def _follow(settings: WorkerSettings) -> None:
             beat=beat,
             reopen=reopen,
         )
-    count = embedded.accounting.total
+    _say_what_was_done(settings, embedded.accounting, inputs, refiltered=read_again)
+    fresh = embedded.accounting.total("dead_letters") - before
+    if unsent:
+        text = f"{unsent} reactions are still to be sent; the next start tries again"
+        _tell(settings, "unsent", text, reactions=unsent)
+        return 1
+    if fresh:
+        where = printable(files.dead_letters, LINE)
+        text = f"{fresh} dead letters are of this run; they are in {where}"
+        _tell(settings, "dead_letters", text, records=fresh, file=where)
+    return 3 if fresh else 0
+
+
+def _say_what_was_done(
+    settings: WorkerSettings,
+    accounting: "Accounting",
+    inputs: "Sequence[Source]",
+    *,
+    refiltered: int,
+) -> None:
+    """Say at the end what the state holds, what was read again in this run, and what was not."""
+    import msgspec
+
+    from ampelstream.cli.replay import skipped_lines
+    from ampelstream.runtime.embedded.reporter import counts_of
+    from ampelstream.runtime.embedded.summary import skipped_rows
+
+    count = accounting.total
     _tell(
         settings,
+        "stopped",
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
         f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
         f"{count('dead_letters')} dead letters",
+        **msgspec.to_builtins(counts_of(accounting)),
     )
-    if count("refiltered") > read_again:
-        again = count("refiltered") - read_again
-        _tell(settings, f"backfill: {again} earlier alerts were read again in this run")
-    skipped = [one for source in inputs for one in source.skipped]
-    for line in skipped_lines(skipped_rows(skipped)):
-        _tell(settings, line)
-    if unsent:
-        _tell(settings, f"{unsent} reactions are still to be sent; the next start tries again")
-        raise typer.Exit(1)
-    fresh = count("dead_letters") - before
-    if fresh:
-        where = printable(files.dead_letters, LINE)
-        _tell(settings, f"{fresh} dead letters are of this run; they are in {where}")
-        raise typer.Exit(3)
+    again = count("refiltered") - refiltered
+    if again:
+        text = f"backfill: {again} earlier alerts were read again in this run"
+        _tell(settings, "refiltered", text, alerts=again)
+    for line in skipped_lines(skipped_rows([one for source in inputs for one in source.skipped])):
+        _tell(settings, "skipped", line)
 
 
-def _tell(settings: WorkerSettings, line: str) -> None:
-    """Say something to people; in a log of JSON as any other line, since it is no warning."""
+def _tell(settings: WorkerSettings, event: str, line: str, **facts: Any) -> None:
+    """Say something to people; in a log of JSON as an incident, with its facts."""
+    from ampelstream.runtime.service.log import incident
+
     if settings.log is LogForm.JSON:
-        _LOG.info("%s", line)
+        incident(_LOG, logging.INFO, event, line, **facts)
     else:
         typer.echo(line, err=True)
 
 
 def _say(settings: WorkerSettings, status: "RunStatus") -> None:
     """Say how it goes; where nobody reads it any more, the work goes on."""
-    from ampelstream.runtime.embedded.runstatus import status_line
+    from ampelstream.runtime.embedded.runstatus import status_line, status_row, status_text
 
     with suppress(OSError):
-        _tell(settings, status_line(status))
+        if settings.log is LogForm.JSON:  # whose lines say when it was
+            facts = status_row(status, running=True, now=status.heartbeat)
+            _tell(settings, "work", status_text(status), **facts)
+        else:
+            _tell(settings, "work", status_line(status))
 
 
 def _inputs(
@@ -170,9 +213,11 @@ def _inputs(
 
     if settings.alerts:
         if settings.broker and settings.broker != os.environ.get("AMPELSTREAM_BROKER"):
-            _tell(settings, "following directories: --broker is not used beside --alerts")
+            text = "following directories: --broker is not used beside --alerts"
+            _tell(settings, "not_used", text)
         if settings.sources:
-            _tell(settings, "following directories: --sources is not used beside --alerts")
+            text = "following directories: --sources is not used beside --alerts"
+            _tell(settings, "not_used", text)
         return open_inputs(settings.alerts, settings.notices)
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.kafka.sources import default_sources, load_connection, load_sources
@@ -185,6 +230,7 @@ def _inputs(
     if sources.registry is not None:
         _tell(
             settings,
+            "not_used",
             "the embedded engine asks no schema registry: packets that only name their schema "
             "become dead letters; use --engine faust for them",
         )
@@ -241,6 +287,10 @@ def _work(settings: WorkerSettings, index: int) -> int:
     async def work() -> "asyncio.Task[int]":
         task = asyncio.create_task(_worker(settings, index))
         await asyncio.wait({task})
+        # all that is left is to end: a signal that comes now must not make a death of it
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
         return task
 
     task = asyncio.run(work())

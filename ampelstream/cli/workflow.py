@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ampelstream.errors import AmpelstreamError, SourceError
+from ampelstream.core.boundary import Failure, attempt
+from ampelstream.errors import ConfigError, InputError
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import Source, open_source
 from ampelstream.topology import Topology, TopologySpec, build, load
@@ -28,7 +29,7 @@ def open_topology(
 
     Raises
     ------
-    AmpelstreamError
+    ConfigError
         It is not valid, or asks for what is not there.
     """
     spec = load(path)
@@ -36,11 +37,21 @@ def open_topology(
     if root is None and spec.catalogs is not None:
         root = Path(path).parent / spec.catalogs
     store = CatalogStore(root if root is not None else CatalogStore.default_root())
-    try:
-        return spec, build(spec, Resources(catalogs=store), evaluates=evaluates)
-    except AmpelstreamError as error:
+    # modules of units are other people's code: whatever they raise, the next start raises it again
+    built = attempt(_build, spec, Resources(catalogs=store), evaluates)
+    if isinstance(built, Failure):
+        built = ConfigError(f"a unit cannot be opened: {built.error}: {built.reason}")
+    if isinstance(built, ConfigError):
         # the parts name their line in the file, but not the file
-        raise type(error)(f"{path}: {error}") from error
+        raise type(built)(f"{path}: {built}") from built
+    return spec, built
+
+
+def _build(spec: TopologySpec, resources: Resources, evaluates: bool) -> Topology | ConfigError:
+    try:
+        return build(spec, resources, evaluates=evaluates)
+    except ConfigError as error:
+        return error
 
 
 def open_inputs(alerts: Sequence[Path], notices: Sequence[Path]) -> list[Source]:
@@ -48,15 +59,15 @@ def open_inputs(alerts: Sequence[Path], notices: Sequence[Path]) -> list[Source]
 
     Raises
     ------
-    SourceError
-        An input is not there; or two have the same name, by which their records are known, so that
+    InputError
+        One is not there; or two have the same name, by which their records are known, so that
         those of one would be taken for those of the other.
     """
     named: dict[str, Path] = {}
     for path in (*notices, *alerts):
         name = path.resolve().name if path.is_dir() else path.name
         if name in named:
-            raise SourceError(
+            raise InputError(
                 f"{named[name]} and {path} have the same name {name!r}, and records are known by "
                 "it: give each input once, and rename one of two that differ"
             )

@@ -6,6 +6,7 @@ directories) is made in `ampelstream.runtime.context`.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,7 @@ __all__ = [
     "LogForm",
     "Option",
     "WorkerSettings",
+    "create_command",
 ]
 
 _LAST_PORT = 65_535
@@ -342,3 +344,18 @@ def _unfit_faust(settings: WorkerSettings) -> Iterator[str]:
 
 _UNFIT = {Engine.EMBEDDED: _unfit_embedded, Engine.FAUST: _unfit_faust}
 """What each engine misses, or cannot use."""
+
+
+def create_command(topology: str, broker: str, partitions: int | None = None) -> str:
+    """Give the command that creates the topics of a topology, for messages.
+
+    Parameters
+    ----------
+    topology, broker
+        As they were given.
+    partitions
+        How many the other topics have; None where there are none, or where the file says it.
+    """
+    words = ["ampelstream", "topics", "create", topology, "--broker", broker]
+    words += [] if partitions is None else ["--partitions", str(partitions)]
+    return shlex.join([*words, "--yes"])

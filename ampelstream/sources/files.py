@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ampelstream.errors import SourceError
+from ampelstream.errors import InputError, SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.sources.firsttime import first_time
@@ -198,13 +198,13 @@ def open_source(path: Path, stream: Stream) -> Source:
 
     Raises
     ------
-    SourceError
+    InputError
         It is not there, or not of a format that is known.
     """
     if not path.exists():
-        raise SourceError(f"there is no {path} to read {stream} from")
+        raise InputError(f"there is no {path} to read {stream} from")
     if not path.is_dir() and not suffix_of(path.name, stream):
-        raise SourceError(
+        raise InputError(
             f"{path} is not a file of {stream} that can be read; known are "
             f"{', '.join(known_suffixes(stream))}"
         )

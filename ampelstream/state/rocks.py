@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
 
@@ -38,8 +40,20 @@ def _why(error: Exception) -> str:
     )
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a database's directory from another at its place; None where there is none."""
+    try:
+        found = path.stat()
+        (path / "CURRENT").stat()  # every database of RocksDB has this file
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class RocksBackend:
     """One RocksDB directory; a second process on the same directory is refused.
+
+    As a context, it is closed at the end.
 
     Parameters
     ----------
@@ -80,8 +94,25 @@ class RocksBackend:
                 self._db = Rdict(str(path), options)
         except Exception as error:
             raise StateError(f"cannot open the state in {path}: {_why(error)}") from error
+        self._identity = _identity(path)
         self._write_options = WriteOptions()
         self._write_options.sync = sync
+
+    def check(self) -> None:
+        """See that the directory is the one that was opened.
+
+        RocksDB goes on in files that were removed, and what it writes there is nowhere.
+
+        Raises
+        ------
+        StorageError
+            It was removed, or is another one.
+        """
+        if _identity(self.path) != self._identity:
+            raise StorageError(
+                f"the state in {self.path} was removed while it was in use, and what was written "
+                "to it since then is nowhere; a new start goes on with what is there now"
+            )
 
     def get(self, key: bytes) -> bytes | None:
         """Value of ``key``, or None."""
@@ -134,5 +165,32 @@ class RocksBackend:
             ) from error
 
     def close(self) -> None:
-        """Flush and close; the directory is free afterwards."""
-        self._db.close()
+        """Flush and close; the directory is free afterwards.
+
+        Raises
+        ------
+        StorageError
+            The disk did not take what was in memory, or as `check`.
+        """
+        try:
+            self._db.close()
+        except Exception as error:
+            self.check()  # which has better words
+            raise StorageError(
+                f"cannot close the state in {self.path}: {error}. Is the disk full?"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        except StorageError:
+            if error is None:  # else that says more
+                raise

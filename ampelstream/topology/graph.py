@@ -212,7 +212,8 @@ def _bind(
             if resources is not None:
                 unit.open(resources)
         except AmpelstreamError as error:
-            raise type(error)(f"{entry}: {error}") from error
+            fault = type(error) if isinstance(error, ConfigError) else ConfigError
+            raise fault(f"{entry}: {error}") from error
         yield BoundUnit(spec.label, unit, unit.fingerprint())
 
 
@@ -325,9 +326,8 @@ def build(spec: TopologySpec, resources: Resources, *, evaluates: bool = True) -
     Raises
     ------
     ConfigError
-        A unit is unknown, wrongly configured, in the wrong list, or before what it needs.
-    CatalogError
-        A catalogue that a unit needs is not there.
+        A unit is unknown, wrongly configured, in the wrong list, or before what it needs; or it
+        cannot be opened (`CatalogError`: a catalogue that it needs is not there).
     """
     channels = tuple(
         _channel(name, one, resources, evaluates=evaluates) for name, one in spec.channels.items()

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,3 +136,148 @@ def test_workers_of_json_say_nothing_else(tmp_path: Path) -> None:
     assert (worker.returncode, out) == (78, "")
     told = [json.loads(line) for line in err.splitlines()]
     assert {"worker_started", "misconfigured", "worker_hopeless"} <= {one["event"] for one in told}
+
+
+def embedded(directory: Path, topology: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """One process, once, in a directory of its own."""
+    (directory / "in").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "ampelstream", "run", topology, "--once", *words]
+    command += [] if "--alerts" in words else ["--alerts", "in"]
+    command += [] if "--state" in words else ["--state", "state"]
+    environment = {**os.environ, "PYTHONPATH": f"{directory}:{os.environ.get('PYTHONPATH', '')}"}
+    return subprocess.run(
+        command,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environment,
+    )
+
+
+CHANNEL = "name: mine\nversion: 1\nchannels: {{all: {{window: [0, 1], units: [{unit}]}}}}\n"
+MINE = """
+from ampelstream.units import ObjectUnit
+class Broken(ObjectUnit):
+    provides = "broken"
+    def open(self, resources): raise OSError("no weights here")
+"""
+
+
+@pytest.mark.parametrize(
+    ("unit", "words", "said"),
+    [
+        (
+            "{unit: CatalogMatch, config: {catalogs: {X: {radius_arcsec: 3}}}}",
+            (),
+            "no catalogue X in",
+        ),
+        ("{unit: 'mine:Broken'}", (), "a unit cannot be opened: OSError: no weights here"),
+        ("{unit: 'worse:Unit'}", (), "a unit cannot be opened: ZeroDivisionError"),
+        ("{unit: SkyMapProbability}", ("--state", "file"), "file/mine cannot hold the state"),
+        ("{unit: SkyMapProbability}", ("--alerts", "nowhere"), "there is no nowhere to read"),
+        ("{unit: SkyMapProbability}", ("--alerts", "in", "--alerts", "in"), "the same name 'in'"),
+    ],
+)
+def test_a_refusal_of_the_configuration_is_one_line_and_78(
+    tmp_path: Path, unit: str, words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "mine.yml").write_text(CHANNEL.format(unit=unit))
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "worse.py").write_text("1 / 0")
+    (tmp_path / "file").touch()
+    words += ("--catalogs", "catalogs")
+    done = embedded(tmp_path, "mine.yml", *words)
+    assert done.returncode == 78, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert " ERROR   embedded - misconfigured: " in line
+    assert said in line
+    done = embedded(tmp_path, "mine.yml", *words, "--log", "json")
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["level"]) == ("misconfigured", "error")
+    assert said in told["message"]
+    assert told["fields"]["exit_code"] == 78
+
+
+def test_a_worker_of_kafka_refuses_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with live("skymap-only", tmp_path / "file") as worker:
+        _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 78
+    assert "worker-0 cannot hold the state: Not a directory" in err
+
+
+def test_what_it_says_has_an_event_and_facts_in_json(tmp_path: Path) -> None:
+    done = embedded(tmp_path, "skymap-only", "--log", "json")
+    told = {one["event"]: one for one in map(json.loads, done.stderr.splitlines())}
+    assert list(told) == ["started", "work", "stopped"]
+    assert told["started"]["fields"] == {"inputs": 1}
+    assert told["work"]["message"].startswith("skymap-only: 0 alerts")  # the line has the time
+    assert told["work"]["fields"]["waiting"] == {"files": 0}
+    assert told["stopped"]["fields"]["alerts"] == 0
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_state_that_is_removed_ends_it_in_words(tmp_path: Path, stops: bool) -> None:  # noqa: FBT001  (pytest gives it)
+    (tmp_path / "in").mkdir()
+    command = [sys.executable, "-m", "ampelstream", "run", "skymap-only", "--log", "json"]
+    command += ["--alerts", str(tmp_path / "in"), "--state", str(tmp_path / "state")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while '"work"' not in process.stderr.readline():
+            pass
+        shutil.rmtree(tmp_path / "state", ignore_errors=True)  # it may just be written to
+        if stops:
+            process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = err.splitlines()
+    told = json.loads(line)
+    assert told["event"] == "failed"
+    assert "was removed while it was in use" in told["message"]
+
+
+def test_a_defect_is_70_with_its_traceback_whatever_the_command(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "import ampelstream.cli.workflow as workflow\n"
+        "def defect(*_): raise KeyError('lost')\n"
+        "workflow.open_topology = defect\n"
+        "from ampelstream.cli.main import main\n"
+        "main()\n"
+    )
+    for words in (
+        ("topology", "describe", "kilonova"),
+        ("replay", "kilonova", "--alerts", ".", "--out", "out"),
+        ("run", "kilonova", "--state", "s", "--alerts", "."),
+        ("run", "kilonova", "--state", "s", "--engine", "faust", "--broker", "b:1"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 70, done.stderr
+        assert "a defect; please report it with these lines" in done.stderr.splitlines()[0]
+        assert "Traceback (most recent call last)" in done.stderr
+        assert done.stderr.splitlines()[-1].strip() == "KeyError: 'lost'"
+
+
+def test_a_signal_in_the_last_moments_makes_no_death_of_an_orderly_stop() -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from types import SimpleNamespace\n"
+        "from ampelstream.cli import run\n"
+        "async def stopped(*_): return 0\n"
+        "run._worker = stopped\n"
+        "code = run._work(SimpleNamespace(grace=1.0), 0)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.exit(code)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -14,7 +14,7 @@ from ampelstream.testing.broker.ports import free_port
 
 from .looking import answer, metrics
 from .small import Small
-from .workers import Running, wait_for_work, wait_until
+from .workers import Running, ampelstream, wait_for_work, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -90,3 +90,49 @@ def test_it_is_said_and_goes_on(
 def lag(urls: list[str]) -> float:
     found = [metrics(url) for url in urls]
     return sum(value for one in found for name, value in one.items() if name.startswith(UNKNOWN[0]))
+
+
+def last_work(running: Running) -> dict[str, Any]:
+    """Facts of the last line that said how it goes."""
+    return next((one["fields"] for one in reversed(lines(running)) if one["event"] == "work"), {})
+
+
+def times(running: Running, event: str) -> int:
+    return sum(one["event"] == event for one in lines(running))
+
+
+def test_one_process_waits_too(own_broker: Broker, unique: str, tmp_path: Path) -> None:
+    small = Small(own_broker.address, unique, tmp_path)
+    small.announce()
+    small.feed(range(1, 21))
+    own_broker.kill()
+    options: list[str | Path] = [*small.broker, "--state", tmp_path / "one"]
+    once = ampelstream("run", *options, "--once", check=False)
+    assert once.returncode == 1
+    assert "no broker answers at" in once.stderr
+    assert "Traceback" not in once.stderr
+    options += ["--log", "json", "--report", "1"]
+    running = Running(options, tmp_path / "first.log", None)
+    try:
+        wait_until(lambda: bool(last_work(running)), 60, "it says how it goes")
+        assert last_work(running)["waiting"] == {"records": None}
+        assert times(running, "broker_away") == 1
+        assert running.stop() == 0
+        running = Running(options, tmp_path / "second.log", None)
+        wait_until(lambda: times(running, "broker_away") == 1, 60, "it waits")
+        own_broker.start()
+        wait_until(lambda: last_work(running).get("alerts") == 20, 60, "it goes on")
+        own_broker.kill()
+        wait_until(lambda: times(running, "broker_away") == 2, 60, "it waits again")
+        wait_until(lambda: last_work(running)["waiting"] == {"records": None}, 30, "it says so")
+        own_broker.start()
+        small.feed(range(21, 41))
+        wait_until(lambda: last_work(running).get("alerts") == 40, 60, "it goes on again")
+        assert running.stop() == 0
+    finally:
+        running.process.kill()
+        running.process.wait()
+    told = lines(running)
+    assert times(running, "broker_back") == 2
+    assert {one["level"] for one in told if one["event"] != "broker_away"} == {"info"}
+    assert "KafkaError" not in json.dumps(told)

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from .looking import answer, incidents, where
 from .small import Small
-from .workers import Running, wait_for_work, wait_until
+from .workers import Running, ampelstream, wait_for_work, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -66,7 +68,21 @@ def test_topics_that_change_underneath_end_a_worker_with_their_name(
     assert f"topic {deleted.reactions} does not exist any longer" in told[0]
     assert f"topic {grown.detections} has 3 partitions, and had 2" in told[1]
     # nobody reads it here: only its id tells
-    assert f"topic {anew.reactions} was deleted and made anew" in told[2]
+    assert f"topic {anew.reactions} was deleted and made anew: start the workers." in told[2]
+    # what is advised for the first is done, and is enough
+    small = both[0][0]
+    make = re.search(r"longer: make it again \(ampelstream (.*)\), and start the workers", told[0])
+    assert make is not None
+    ampelstream(*shlex.split(make[1]))
+    again = small.worker(log="again")
+    try:
+        small.feed(range(21, 41))
+        wait_for_work(broker_address, small.names.topology)
+        assert sum(small.alerts().values()) == 40
+        assert not again.said("died")
+        assert again.stop() == 0
+    finally:
+        kill(again)
 
 
 def test_a_port_in_use_and_a_file_with_other_partitions_are_configuration(
@@ -117,6 +133,7 @@ def test_a_state_that_was_removed_is_restored_by_the_next_start(
         wait_for_work(broker_address, unique)  # it may go on in files that have no name any more
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(60) in {0, 1}
+        assert not worker.said("Error while stopping")
         again = small.worker(log="again")
         wait_for_work(broker_address, unique)
         wait_until(lambda: answer(f"{where(again)}/ready")[0] == 200, 60, "it is ready")

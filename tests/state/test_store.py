@@ -1,5 +1,6 @@
 """Both backends behave alike, and a transaction is all or nothing."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,35 @@ def test_a_disk_that_fails_is_no_fault_of_a_record(tmp_path: Path) -> None:
             list(broken.scan(b"0000", b"9999"))
     finally:
         broken.close()
+
+
+def test_a_state_that_was_removed_is_noticed_and_said_in_words(tmp_path: Path) -> None:
+    backend = RocksBackend(tmp_path / "rocks")
+    backend.check()
+    shutil.rmtree(backend.path)
+    backend.write({b"a": b"1"})  # RocksDB goes on in files that have no name
+    with pytest.raises(StorageError, match="was removed while it was in use"):
+        backend.check()
+    with pytest.raises(StorageError, match="was removed while it was in use"):
+        backend.close()
+
+
+def test_another_state_at_its_place_is_not_ours(tmp_path: Path) -> None:
+    backend = RocksBackend(tmp_path / "rocks")
+    backend.path.rename(tmp_path / "old")
+    RocksBackend(tmp_path / "new").close()
+    (tmp_path / "new").rename(backend.path)
+    with pytest.raises(StorageError, match="was removed while it was in use"):
+        backend.check()
+    backend.close()
+
+
+def test_what_ended_the_work_is_not_hidden_by_the_end(tmp_path: Path) -> None:
+    def work() -> None:
+        with RocksBackend(tmp_path / "rocks") as backend:
+            backend.write({b"a": b"1"})
+            shutil.rmtree(backend.path)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()

@@ -1,16 +1,25 @@
 """Following inputs: what is new is handled as it appears, until somebody says stop."""
 
+import logging
+import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from ampelstream.errors import UnreachableError
+from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.rereading import Rereading
-from ampelstream.sources import Source, merge
+from ampelstream.runtime.service.log import incident
+from ampelstream.sources import Skipped, Source, Waiting, merge
 from ampelstream.sources.merge import After
 
 __all__ = ["Beat", "Left", "follow"]
 
+_LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 3.0
+"""Between two tries to reach brokers that are away [s]."""
 _IDLE_SECONDS = 1.0
 """Longest time without a beat while nothing comes [s]."""
 
@@ -29,6 +38,82 @@ class Beat(Protocol):
 
 def _silent(left: Left, *, pass_done: bool = False) -> None:
     pass
+
+
+class _Away:
+    """Clusters of which no broker answers: that is said once of each, and once when it is over."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._inputs: dict[str, set[str]] = {}
+
+    def note(self, error: UnreachableError, name: str) -> None:
+        """Take note that an input could not be read."""
+        waiting = self._inputs.setdefault(error.cluster, set())
+        if not waiting:
+            self._since[error.cluster] = time.monotonic()
+            text = f"waiting for the brokers: {error}"
+            incident(_LOG, logging.WARNING, "broker_away", text, cluster=error.cluster)
+        waiting.add(name)
+
+    def answered(self, name: str) -> None:
+        """Take note that it can be read again."""
+        for cluster, waiting in self._inputs.items():
+            if name in waiting:
+                waiting.remove(name)
+                if not waiting:
+                    seconds = round(time.monotonic() - self._since[cluster])
+                    facts = {"cluster": cluster, "seconds": seconds}
+                    incident(_LOG, logging.INFO, "broker_back", "the brokers answer", **facts)
+
+
+class _Patient:
+    """A source whose brokers may be away: it gives nothing then, and is tried again.
+
+    So the others go on.
+    """
+
+    def __init__(self, source: Source, away: _Away) -> None:
+        self._source = source
+        self._away = away
+        self._is_away = False
+        self._again_at = -math.inf
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        return self._source.skipped
+
+    def estimate(self) -> int | None:
+        return self._source.estimate()
+
+    def waiting(self, after: After) -> Waiting:
+        return self._source.waiting(after)
+
+    def following(self) -> Source:
+        return self
+
+    def read(self, after: After) -> Iterator[SourceRecord]:
+        if time.monotonic() < self._again_at:
+            return
+        try:
+            for record in self._source.read(after):
+                self._answered()
+                yield record
+        except UnreachableError as error:
+            self._again_at = time.monotonic() + _RETRY_SECONDS
+            self._is_away = True
+            self._away.note(error, self.name)
+        else:
+            self._answered()
+
+    def _answered(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            self._away.answered(self.name)
 
 
 def _left(sources: Iterable[Source], after: After) -> dict[str, int | None]:
@@ -72,7 +157,8 @@ def follow(
     poll_seconds
         How long to wait when nothing new was found [s].
     once
-        End when there is nothing new, instead of waiting.
+        End when there is nothing new, instead of waiting; also where no broker answers, which is
+        waited for otherwise.
     reopen
         Opens the inputs anew, for a backfill; by default ``sources`` serve once more.
     beat
@@ -82,10 +168,18 @@ def follow(
     -------
     int
         Messages that a sink has not taken.
+
+    Raises
+    ------
+    SourceError
+        An input is not there, or refuses; with ``once`` also where no broker answers.
     """
     engine.catch_up(stop.is_set)
     offsets = engine.progress.offsets()
     followed = [source.following() for source in sources]
+    if not once:
+        away = _Away()
+        followed = [_Patient(source, away) for source in followed]
     rereading = Rereading(engine, reopen or (lambda: sources), batch=BATCH)
 
     def left() -> dict[str, int | None]:
@@ -103,10 +197,10 @@ def follow(
             count += len(batch)
             if stop.is_set():
                 break
-            _background(engine, rereading)
+            _background(engine, rereading, waits=not once)
         engine.commit()
         beat(left, pass_done=True)
-        if _background(engine, rereading) or count:
+        if _background(engine, rereading, waits=not once) or count:
             continue
         if once:
             break
@@ -117,12 +211,18 @@ def follow(
     return engine.finish()
 
 
-def _background(engine: Engine, rereading: Rereading) -> bool:
+def _background(engine: Engine, rereading: Rereading, *, waits: bool) -> bool:
     """Do a slice of what no new record asks for; whether there was something to do."""
     if engine.objects.pending:
         engine.advance(_SLICE_SECONDS)
         return True
     if rereading.pending:
-        rereading.step()
+        try:
+            rereading.step()
+        except UnreachableError as error:
+            if not waits:
+                raise
+            _LOG.debug("nothing can be read again now: %s", error)  # who reads what is new says so
+            return False
         return True
     return False

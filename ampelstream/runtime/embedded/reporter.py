@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from ampelstream.core.accounting import Accounting
+from ampelstream.errors import StorageError
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import Left
 from ampelstream.runtime.embedded.runstatus import Counts, RunStatus
@@ -64,6 +65,8 @@ class Reporter:
         Whether the process ends by itself when nothing new is there.
     sources
         Inputs that know of files which nobody reads.
+    check
+        Sees at each heartbeat that the state is still there, or raises.
     now
         Unix time [s].
     clock
@@ -84,6 +87,7 @@ class Reporter:
         every: float = 60.0,
         once: bool = False,
         sources: Sequence[Source] = (),
+        check: Callable[[], object] = lambda: None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,6 +97,7 @@ class Reporter:
         self._every = every
         self._once = once
         self._sources = sources
+        self._check = check
         self._now = now
         self._clock = clock
         self._started = self._since = now()
@@ -119,8 +124,14 @@ class Reporter:
         _traceback: TracebackType | None,
     ) -> None:
         said = "" if error is None else str(error) or type(error).__name__
-        self._write(self.status(ended=True, error=said))
-        self._held.close()
+        try:
+            self._check()
+            self._write(self.status(ended=True, error=said))
+        except StorageError:  # the place is not ours any longer
+            if error is None:
+                raise
+        finally:
+            self._held.close()
 
     def beat(self, left: Left, *, pass_done: bool = False) -> None:
         """Say and write what is due; called while inputs are followed, whatever comes of them.
@@ -131,9 +142,16 @@ class Reporter:
             Gives what is not handled yet.
         pass_done
             Whether a pass over the inputs is done.
+
+        Raises
+        ------
+        StorageError
+            The state was removed.
         """
         self._left = left
         at = self._clock()
+        if at >= min(self._line_at, self._beat_at):
+            self._check()
         if at >= self._line_at or (self._first and pass_done):
             self._first = False
             self._line_at = at + self._every

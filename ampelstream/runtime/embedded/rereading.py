@@ -5,7 +5,9 @@ what the engine has handled; it ends where that ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
+from ampelstream.errors import UnreachableError
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import Engine, next_batch
 from ampelstream.sources import Source, merge
@@ -30,7 +32,7 @@ class Rereading:
         self, engine: Engine, reopen: Callable[[], Sequence[Source]], *, batch: int
     ) -> None:
         self._engine = engine
-        self._reopen = reopen
+        self._reopen = cache(reopen)  # once, however often it is begun
         self._batch = batch
         self._records: Iterator[SourceRecord] | None = None
 
@@ -40,10 +42,20 @@ class Rereading:
         return self._engine.objects.awaits_backfill
 
     def step(self) -> int:
-        """Filter the next records anew; give their number, and note the end when it is reached."""
+        """Filter the next records anew; give their number, and note the end when it is reached.
+
+        Raises
+        ------
+        UnreachableError
+            No broker answers now; a later call goes on.
+        """
         if self._records is None:
             self._records = self._handled_before()
-        batch = next_batch(self._records, self._batch)
+        try:
+            batch = next_batch(self._records, self._batch)
+        except UnreachableError:
+            self._records = None  # what was broken off has no end: it is read on from where it was
+            raise
         if batch:
             self._engine.refilter(batch)
         else:

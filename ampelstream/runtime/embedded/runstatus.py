@@ -17,7 +17,15 @@ from ampelstream.runtime.embedded.letterfile import LetterKind
 from ampelstream.runtime.outputs import write_json
 from ampelstream.sources import Skipped
 
-__all__ = ["Counts", "RunStatus", "faults", "read_status", "status_line", "status_row"]
+__all__ = [
+    "Counts",
+    "RunStatus",
+    "faults",
+    "read_status",
+    "status_line",
+    "status_row",
+    "status_text",
+]
 
 _SHOWN_REASONS = 3
 _SHOWN_KINDS = 5
@@ -197,7 +205,12 @@ def faults(status: RunStatus, *, running: bool, now: float, max_age: float) -> I
 
 
 def status_line(status: RunStatus) -> str:
-    """All of it in one line; a zero says why where that is known."""
+    """All of it in one line, with the time."""
+    return f"{iso_from_unix(status.heartbeat)} {status_text(status)}"
+
+
+def status_text(status: RunStatus) -> str:
+    """All of it in one sentence; a zero says why where that is known."""
     parts = (
         _received(status),
         *_skipped(status),
@@ -210,8 +223,7 @@ def status_line(status: RunStatus) -> str:
         _event_time(status),
         _waiting(status),
     )
-    when = iso_from_unix(status.heartbeat)
-    return f"{when} {printable(status.topology)}: {'; '.join(parts)}"
+    return f"{printable(status.topology)}: {'; '.join(parts)}"
 
 
 def _received(status: RunStatus) -> str:

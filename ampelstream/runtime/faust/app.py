@@ -13,6 +13,7 @@ agent are records of the topics that the next one reads: ingest -> detections an
 -> candidates -> react.
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word
 from ampelstream.core.react import React
 from ampelstream.core.state import commit_order
+from ampelstream.errors import StorageError
 from ampelstream.model.streams import Output
 from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import open_sinks
@@ -48,20 +50,36 @@ from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from ampelstream.runtime.safefaust.table import StateTable
 from ampelstream.runtime.service.journal import Journal, Journals
+from ampelstream.runtime.service.log import incident
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import Topology
 
 __all__ = ["Shared", "ingest_app", "objects_app", "react_app", "state_table"]
 
+_LOG = logging.getLogger(__name__)
 Prepare = Callable[[Sequence[Any]], Awaitable[None]]
 _SLICE_SECONDS = 0.1
 """How long a sweep goes on at a time [s]: alerts may have to wait for it."""
 _CACHE_BYTES, _WRITE_BUFFER_BYTES = 16 << 20, 8 << 20
 """Memory of each partition's database [byte]."""
+
+
+class _Copy(RocksBackend):
+    """Database whose durable copy is a changelog: a disk that fails at the end loses nothing."""
+
+    def close(self) -> None:
+        """Close; what the disk does not take is said, and restored by the next start."""
+        try:
+            super().close()
+        except StorageError as error:
+            text = f"{error} (nothing is lost: the changelog has all of it)"
+            incident(_LOG, logging.WARNING, "not_closed", text)
+
+
 _open_database = partial(
     # the changelog is the durable copy: a commit need not wait for this disk
-    RocksBackend,
+    _Copy,
     sync=False,
     cache_bytes=_CACHE_BYTES,
     write_buffer_bytes=_WRITE_BUFFER_BYTES,

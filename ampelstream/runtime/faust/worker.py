@@ -20,6 +20,7 @@ from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.admission import LOOK_SECONDS, Admission
 from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
 from ampelstream.runtime.faust.backfilling import Pace, all_read, rereads
+from ampelstream.runtime.faust.changedtopics import remedies
 from ampelstream.runtime.faust.clusters import Clusters
 from ampelstream.runtime.faust.inputs import PARKED, Input, inputs_of
 from ampelstream.runtime.faust.parking import parked_app
@@ -43,7 +44,7 @@ from ampelstream.runtime.service.metrics import Metrics
 from ampelstream.runtime.service.minutes import Minutes
 from ampelstream.runtime.service.server import Answer, Server
 from ampelstream.runtime.service.watchdog import Watchdog
-from ampelstream.runtime.settings import INGEST
+from ampelstream.runtime.settings import INGEST, create_command
 from ampelstream.runtime.statedirectory import in_hand_directory
 from ampelstream.runtime.unitpool import UnitPool, has_heavy, in_production
 from ampelstream.topology import Topology
@@ -245,7 +246,10 @@ class Worker:
         async def ids() -> Mapping[str, str]:
             return (await topic_ids(context.connection.client_options(), expected)).ids
 
-        await TopicWatch(context.connection.client_options, expected, ids=ids).run()
+        options = context.connection.client_options
+        settings = self._settings
+        create = create_command(settings.topology, settings.broker or "", context.partitions)
+        await TopicWatch(options, expected, remedies(self._names, create), ids=ids).run()
 
     async def _say_each_minute(self) -> None:
         """Log once a minute what was done."""

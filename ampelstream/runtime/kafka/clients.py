@@ -1,5 +1,6 @@
 """aiokafka clients that are closed after use, and whose failures say which cluster failed."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from ampelstream.errors import AmpelstreamError, SourceError
+from ampelstream.errors import AmpelstreamError, SourceError, UnreachableError
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
@@ -21,9 +22,7 @@ __all__ = [
     "topic_names",
 ]
 
-
-class UnreachableError(SourceError):
-    """No broker answers now; it may later."""
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -33,24 +32,35 @@ def reaching(connection: Connection) -> Iterator[None]:
     Raises
     ------
     UnreachableError
-        No broker answers.
+        No broker answers, or none can answer now.
     SourceError
         The cluster refuses.
     """
+    where = connection.describe()
     try:
         yield
     except AmpelstreamError:
         raise
     except KafkaConnectionError as error:
         raise UnreachableError(
-            f"no broker answers at {connection.describe()}, or none lets us in; check the address, "
-            "security and credentials, and whether it is up"
+            f"no broker answers at {where}, or none lets us in; check the address, security and "
+            "credentials, and whether it is up",
+            where,
         ) from error
     except (KafkaError, OSError, TimeoutError) as error:
-        passing = not isinstance(error, KafkaError) or error.retriable
-        kind = UnreachableError if passing else SourceError
-        raise kind(
-            f"{connection.describe()}: {type(error).__name__}: {error or 'no answer in time'}"
+        # an error of our own (`ReadError`) is what led to it
+        cause = error.__cause__ if isinstance(error.__cause__, KafkaError) else error
+        name = type(cause).__name__
+        _LOG.debug("%s: %s: %s", where, name, cause)
+        if isinstance(cause, KafkaError) and not cause.retriable:
+            raise SourceError(
+                f"the brokers at {where} refuse what was asked of them ({name}); see what this "
+                "user may do there, and what they log"
+            ) from error
+        raise UnreachableError(
+            f"the brokers at {where} do not answer as they should ({name}); see whether they are "
+            "up, and what they log",
+            where,
         ) from error
 
 

@@ -6,6 +6,7 @@ what came of the records, and has all partitions to itself.
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from ampelstream.errors import SourceError
+from ampelstream.errors import InputError, SourceError, UnreachableError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reaching
@@ -41,6 +42,8 @@ _PATIENCE_SECONDS = 30.0
 """A pass ends where nothing came for so long [s]: a topic that was deleted never reaches its end.
 The next pass asks the cluster anew, and says what is wrong."""
 
+_SETTLE_SECONDS = 30.0
+"""For how long brokers that have come back may not know all topics and their ends yet [s]."""
 _ANSWER_SECONDS = 5.0
 """For how long an answer is waited for that is only told to people [s]."""
 
@@ -66,6 +69,7 @@ class TopicSource:
         self._stream: Stream = stream
         self._ids: Mapping[str, str] = {}
         self._open = AsyncExitStack()
+        self._settled_at = -math.inf
         self._clients: tuple[AIOKafkaConsumer, Any] | None = None
         # aiokafka lives in an event loop, and sources are read without one
         self._loop = asyncio.new_event_loop()
@@ -87,23 +91,39 @@ class TopicSource:
 
         Raises
         ------
+        UnreachableError
+            No broker answers; the next pass connects anew.
         SourceError
-            The cluster cannot be reached, or does not let us in.
+            The cluster does not let us in.
+        InputError
+            A topic is not there, or is not the one that was read.
         """
-        with reaching(self._connection):
-            ends = self._call(self._begin(after))
-            reached: Mapping[TopicPartition, int] = {}
-            since = time.monotonic()
-            while ends:
-                for records in self._call(self._fetch(ends)).values():
-                    for record in records:
-                        yield self._record(record)
-                before, reached = reached, self._call(self._positions(ends))
-                ends = {tp: end for tp, end in ends.items() if reached[tp] < end}
-                if reached != before:
-                    since = time.monotonic()
-                elif time.monotonic() - since > _PATIENCE_SECONDS:
-                    return
+        try:
+            with reaching(self._connection):
+                yield from self._pass(after)
+        except UnreachableError:
+            self._disconnect()  # who comes back may do so elsewhere
+            self._settled_at = time.monotonic() + _SETTLE_SECONDS
+            raise
+        except InputError as error:
+            if time.monotonic() < self._settled_at:
+                raise UnreachableError(str(error), self._connection.describe()) from error
+            raise
+
+    def _pass(self, after: After) -> Iterator[SourceRecord]:
+        ends = self._call(self._begin(after))
+        reached: Mapping[TopicPartition, int] = {}
+        since = time.monotonic()
+        while ends:
+            for records in self._call(self._fetch(ends)).values():
+                for record in records:
+                    yield self._record(record)
+            before, reached = reached, self._call(self._positions(ends))
+            ends = {tp: end for tp, end in ends.items() if reached[tp] < end}
+            if reached != before:
+                since = time.monotonic()
+            elif time.monotonic() - since > _PATIENCE_SECONDS:
+                return
 
     def waiting(self, after: After) -> Waiting:
         """Records behind the offsets in ``after``, as the cluster says now.
@@ -125,11 +145,15 @@ class TopicSource:
         """Disconnect."""
         if self._loop.is_closed():
             return
-        with suppress(CancelledError, SourceError):  # a client whose broker is gone may end so
-            self._call(self._open.aclose())
+        self._disconnect()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _disconnect(self) -> None:
+        self._clients = None
+        with suppress(CancelledError, SourceError):  # a client whose broker is gone may end so
+            self._call(self._open.aclose())
 
     # --- in the thread of the client ------------------------------------------------------------
 
@@ -161,7 +185,7 @@ class TopicSource:
         topics = {name: sorted(one["partition"] for one in found[name]) for name in found}
         missing = sorted(set(self._inputs.topics) - set(topics))
         if missing:
-            raise SourceError(f"there is no topic {', '.join(missing)} to read {self._stream} from")
+            raise InputError(f"there is no topic {', '.join(missing)} to read {self._stream} from")
         partitions = [
             TopicPartition(topic, number)
             for topic in sorted(topics)
@@ -198,7 +222,7 @@ class TopicSource:
                 )
             return first
         if known >= last:
-            raise SourceError(
+            raise InputError(
                 f"topic {tp.topic} of {self.name} ends at offset {last} in partition "
                 f"{tp.partition}, and {known} has been read of it: it was made anew or has lost "
                 "records; give it another name, or begin with another state"

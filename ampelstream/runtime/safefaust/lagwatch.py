@@ -136,6 +136,7 @@ class LagWatch:
                 raise TopicError(
                     f"{tp.topic}[{tp.partition}] ends at {last[tp]}, and {self._group} has read up "
                     f"to {offset}: the topic was deleted and made anew, or brokers lost records. "
-                    "Stop the workers. What belongs together has to be made anew together: the "
-                    "derived topics, their groups, and the state of every worker"
+                    "Stop the workers, set the group back (kafka-consumer-groups.sh --group "
+                    f"{self._group} --topic {tp.topic} --reset-offsets --to-earliest --execute), "
+                    "and start them: it is read from its oldest record, and the state stays"
                 )

@@ -99,8 +99,8 @@ def _words(topics: Collection[str]) -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
         raise ReadError(
-            f"the brokers do not say what {', '.join(sorted(topics))} are: {error!r}; see that "
-            "they are up, and that we may describe these topics"
+            f"the brokers do not say what {', '.join(sorted(topics))} are "
+            f"({type(error).__name__}); see that they are up, and that we may describe these topics"
         ) from error
 
 

@@ -9,20 +9,39 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ampelstream.runtime.safefaust.failures import ReadError, TopicError
 
-__all__ = ["TopicWatch"]
+__all__ = ["Change", "Remedy", "TopicWatch"]
 
 _LOG = logging.getLogger(__name__)
 _ANSWER_SECONDS = 15.0
 _SURE = 3
 """Brokers that have just started may not know everything yet: so often they have to say it."""
 Ids = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+class Change(Enum):
+    """What may happen to a topic."""
+
+    DELETED = auto()
+    MADE_ANEW = auto()
+    GROWN = auto()
+
+
+Remedy = Callable[[str, Change], str]
+"""Says what to do about a topic and what happened to it, as a sentence without its full stop."""
+
+
+class _Fault(NamedTuple):
+    topic: str
+    change: Change
+    text: str
 
 
 class TopicWatch:
@@ -34,6 +53,8 @@ class TopicWatch:
         Gives the connection, as keyword arguments of aiokafka.
     expected
         For each topic how many partitions it must have; None where that may change.
+    remedy
+        For the message.
     ids
         Asks the brokers for the ids of these topics, by which one that was made anew is told from
         the old one; None where only its absence and its partitions can be seen.
@@ -45,6 +66,7 @@ class TopicWatch:
         self,
         options: Callable[[], dict[str, Any]],
         expected: Mapping[str, int | None],
+        remedy: Remedy,
         *,
         ids: Ids | None = None,
         every_seconds: float = 30.0,
@@ -52,11 +74,12 @@ class TopicWatch:
     ) -> None:
         self._options = options
         self._expected = expected
+        self._remedy = remedy
         self._ids = ids
         self._first: dict[str, str] = {}
         self._every_seconds = every_seconds
         self._again_seconds = again_seconds
-        self._seen: Counter[str] = Counter()
+        self._seen: Counter[_Fault] = Counter()
 
     async def run(self) -> None:
         """Look again and again, until cancelled.
@@ -67,7 +90,7 @@ class TopicWatch:
             A topic has changed.
         """
         while True:
-            faults = []
+            faults: list[_Fault] = []
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     faults = await self._faults()
@@ -77,16 +100,20 @@ class TopicWatch:
                 self._check(faults)
             await asyncio.sleep(self._again_seconds if faults else self._every_seconds)
 
-    def _check(self, faults: list[str]) -> None:
+    def _check(self, faults: list[_Fault]) -> None:
         self._seen = Counter({fault: self._seen[fault] + 1 for fault in faults})
         sure = [fault for fault, times in self._seen.items() if times >= _SURE]
         if sure:
-            raise TopicError(
-                f"{'; '.join(sure)}. Stop the workers. What belongs together has to be made anew "
-                "together: the derived topics, their groups, and the state of every worker"
-            )
+            raise TopicError(self._in_words(sure))
 
-    async def _faults(self) -> list[str]:
+    def _in_words(self, faults: list[_Fault]) -> str:
+        """What happened and what to do; topics for which that is the same are named together."""
+        texts: dict[str, list[str]] = {}
+        for fault in faults:
+            texts.setdefault(self._remedy(fault.topic, fault.change), []).append(fault.text)
+        return ". ".join(f"{'; '.join(told)}: {remedy}" for remedy, told in texts.items())
+
+    async def _faults(self) -> list[_Fault]:
         """What is not as it was."""
         client = AIOKafkaAdminClient(**self._options())
         try:
@@ -104,16 +131,17 @@ class TopicWatch:
         ids = {} if self._ids is None else await self._ids()
         return [*self._changed(found, silent), *self._made_anew(ids)]
 
-    def _changed(self, found: Mapping[str, int], silent: set[str]) -> Iterator[str]:
+    def _changed(self, found: Mapping[str, int], silent: set[str]) -> Iterator[_Fault]:
         for topic, partitions in sorted(self._expected.items()):
             if topic in silent:
                 continue
             if topic not in found:
-                yield f"topic {topic} does not exist any longer"
+                yield _Fault(topic, Change.DELETED, f"topic {topic} does not exist any longer")
             elif partitions is not None and found[topic] != partitions:
-                yield f"topic {topic} has {found[topic]} partitions, and had {partitions}"
+                text = f"topic {topic} has {found[topic]} partitions, and had {partitions}"
+                yield _Fault(topic, Change.GROWN, text)
 
-    def _made_anew(self, ids: Mapping[str, str]) -> Iterator[str]:
+    def _made_anew(self, ids: Mapping[str, str]) -> Iterator[_Fault]:
         for topic, now in sorted(ids.items()):
             if now and self._first.setdefault(topic, now) != now:
-                yield f"topic {topic} was deleted and made anew"
+                yield _Fault(topic, Change.MADE_ANEW, f"topic {topic} was deleted and made anew")

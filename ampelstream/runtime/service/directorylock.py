@@ -6,6 +6,7 @@ again. The lock is the system's, on an open file: it goes with the process, howe
 """
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from ampelstream.errors import ConfigError
 from ampelstream.runtime.service.log import incident
 
-__all__ = ["hold_directory"]
+__all__ = ["hold_directory", "make_directory"]
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
@@ -40,9 +41,9 @@ async def hold_directory(directory: Path, *, patience: float, stop: asyncio.Even
     Raises
     ------
     ConfigError
-        Another process still has it.
+        Another process still has it, or as `make_directory`.
     OSError
-        The directory cannot be made or written.
+        The disk fails.
     """
     file = _file(directory)
     deadline = asyncio.get_running_loop().time() + patience
@@ -68,8 +69,31 @@ async def hold_directory(directory: Path, *, patience: float, stop: asyncio.Even
     return file
 
 
+def make_directory(directory: Path) -> None:
+    """Make a directory of the state where it is missing.
+
+    Raises
+    ------
+    ConfigError
+        Something else stands in its way, or it may not be written.
+    OSError
+        The disk fails.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        why = error.strerror
+    else:
+        why = "" if os.access(directory, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    if why:
+        raise ConfigError(
+            f"{directory} cannot hold the state: {why}; let it be a directory that can be written, "
+            "or give another --state"
+        )
+
+
 def _file(directory: Path) -> int:
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     return os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ampelstream.errors import SourceError
+from ampelstream.errors import SourceError, StorageError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import Engine
@@ -306,3 +306,34 @@ def test_events_that_match_nothing_are_counted(
     found = desk.reporter.status()
     counts = (found.events, found.rejected_events, found.unplaced_events)
     assert counts == (3, rejected, unplaced)
+
+
+def test_a_state_that_is_gone_ends_the_work_and_gets_no_status(
+    make_topology: Callable[[str], Any], tmp_path: Path
+) -> None:
+    gone: list[bool] = []
+    time = [0.0]
+
+    def check() -> None:
+        if gone:
+            raise StorageError("removed")
+
+    files = StateFiles(tmp_path, "simple")
+    engine = Engine(make_topology(TOPOLOGY), MemoryBackend())
+    reporter = Reporter(*(engine, files, lambda _status: None), check=check, clock=lambda: time[0])
+
+    def removed() -> None:
+        with reporter:
+            reporter.beat(dict)
+            gone.append(True)
+            reporter.beat(dict)  # not due
+            files.status.unlink()
+            time[0] += BEAT_SECONDS
+            reporter.beat(dict)
+
+    with pytest.raises(StorageError):
+        removed()
+    assert not files.status.exists()
+    gone.clear()
+    with pytest.raises(StorageError), reporter:
+        gone.append(True)  # between the last heartbeat and the end

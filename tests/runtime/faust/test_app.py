@@ -1,6 +1,7 @@
 """The three agents: what they read, what they give, and what of it counts."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,13 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import Stream
 from ampelstream.runtime.context import WorkerContext
-from ampelstream.runtime.faust.app import Shared, ingest_app, objects_app, react_app
+from ampelstream.runtime.faust.app import (
+    Shared,
+    _open_database,
+    ingest_app,
+    objects_app,
+    react_app,
+)
 from ampelstream.runtime.faust.inputs import inputs_of
 from ampelstream.runtime.faust.watching import Watching
 from ampelstream.runtime.kafka.connection import Connection
@@ -255,3 +262,16 @@ def test_a_record_that_killed_is_set_aside_and_what_lies_behind_it_is_handled(
     assert shared.accounting.total("received") == 100
     assert shared.accounting.total("failed") == 1
     assert not shared.journals._open[alerts.name]._deaths  # it is durable, and so forgotten
+
+
+def test_a_database_that_was_removed_is_no_error_at_the_stop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = _open_database(tmp_path / "partition-0000")
+    backend.write({b"a": b"1"})
+    shutil.rmtree(tmp_path / "partition-0000")
+    backend.close()
+    [said] = caplog.records
+    assert said.levelname == "WARNING"
+    assert "was removed while it was in use" in said.getMessage()
+    assert "nothing is lost" in said.getMessage()

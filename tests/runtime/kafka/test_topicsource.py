@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import NodeNotReadyError
 from aiokafka.structs import ConsumerRecord
 
-from ampelstream.errors import SourceError
+from ampelstream.errors import InputError, SourceError, UnreachableError
 from ampelstream.runtime.kafka import topicsource
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.sources import InputSpec
@@ -211,3 +212,31 @@ def test_a_topic_that_has_lost_records_is_an_error(source: TopicSource) -> None:
 
 def test_it_follows_by_its_offsets(source: TopicSource) -> None:
     assert source.following() is source
+
+
+def test_after_brokers_were_away_it_connects_anew_and_lets_them_settle(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = TopicSource(Connection(bootstrap="k:9092"), InputSpec(topics=("a",)), "alerts")
+    everything, known = cluster.describe_topics, cluster.logs
+    assert len(list(source.read({}))) == 2
+    assert cluster.connected == 2
+    assert source.waiting({}).number is not None
+
+    async def away() -> list[dict[str, Any]]:
+        raise NodeNotReadyError("Attempt to send a request to node which is not ready")
+
+    cluster.describe_topics = away  # type: ignore[method-assign]
+    with pytest.raises(UnreachableError):
+        list(source.read({}))
+    assert source.waiting({}).number is None
+    cluster.describe_topics, cluster.logs = everything, {}  # type: ignore[method-assign]
+    with pytest.raises(UnreachableError, match="there is no topic a"):
+        list(source.read({}))  # a broker that has just started knows nothing yet
+    monkeypatch.setattr(source, "_settled_at", 0.0)
+    with pytest.raises(InputError, match="there is no topic a"):
+        list(source.read({}))
+    cluster.logs = known
+    assert len(list(source.read({}))) == 2
+    assert cluster.connected == 4
+    source.close()

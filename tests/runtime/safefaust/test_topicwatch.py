@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from ampelstream.runtime.safefaust import topicwatch as module
 from ampelstream.runtime.safefaust.failures import TopicError
-from ampelstream.runtime.safefaust.topicwatch import TopicWatch
+from ampelstream.runtime.safefaust.topicwatch import Change, TopicWatch
 
 LEADERLESS = 5
 Shown = Mapping[str, int]
@@ -48,10 +48,14 @@ class Brokers:
         ]
 
 
+def remedy(topic: str, change: Change) -> str:
+    return f"mend {topic} that was {change.name}"
+
+
 def watch(monkeypatch: pytest.MonkeyPatch, brokers: Brokers, **more: Any) -> None:
     """Look until it ends, or for long enough."""
     monkeypatch.setattr(module, "AIOKafkaAdminClient", brokers)
-    watching = TopicWatch(dict, EXPECTED, every_seconds=0.01, again_seconds=0.005, **more)
+    watching = TopicWatch(dict, EXPECTED, remedy, every_seconds=0.01, again_seconds=0.005, **more)
 
     async def run() -> None:
         async with asyncio.timeout(0.3):
@@ -63,9 +67,12 @@ def watch(monkeypatch: pytest.MonkeyPatch, brokers: Brokers, **more: Any) -> Non
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"input": 7}, "topic ours does not exist any longer"),
-        ({"ours": 2}, "topic input does not exist any longer"),
-        ({"ours": 3, "input": 7}, "topic ours has 3 partitions, and had 2"),
+        ({"input": 7}, "topic ours does not exist any longer: mend ours that was DELETED"),
+        ({"ours": 2}, "topic input does not exist any longer: mend input that was DELETED"),
+        (
+            {"ours": 3, "input": 7},
+            "topic ours has 3 partitions, and had 2: mend ours that was GROWN",
+        ),
     ],
 )
 def test_a_change_ends_the_work_and_is_named(
@@ -102,5 +109,5 @@ def test_one_that_was_made_anew_has_another_id(monkeypatch: pytest.MonkeyPatch) 
     async def ids() -> dict[str, str]:
         return known.pop(0) if len(known) > 1 else known[0]
 
-    with pytest.raises(TopicError, match="topic ours was deleted and made anew"):
+    with pytest.raises(TopicError, match="made anew: mend ours that was MADE_ANEW"):
         watch(monkeypatch, Brokers(RIGHT), ids=ids)

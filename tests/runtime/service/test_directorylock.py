@@ -84,3 +84,16 @@ def test_one_that_stays_is_named(tmp_path: Path) -> None:
             hold(tmp_path, 0.3)
         assert hold(tmp_path, 30.0, stop_after=0.3) is None  # SIGTERM ends the wait
         process.kill()
+
+
+def test_what_cannot_hold_the_state_is_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for directory in (file, file / "kilonova" / "worker-0"):
+        with pytest.raises(ConfigError, match=r"cannot hold the state: .*give another --state"):
+            hold(directory, 0.0)
+    if os.geteuid():  # root may write everywhere
+        tmp_path.chmod(0o500)
+        with pytest.raises(ConfigError, match="Permission denied"):
+            hold(tmp_path, 0.0)
+        tmp_path.chmod(0o700)

@@ -7,7 +7,7 @@ import logging
 import pytest
 from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
-from ampelstream.errors import ConfigError, SourceError, StorageError
+from ampelstream.errors import CatalogError, ConfigError, InputError, SourceError, StorageError
 from ampelstream.runtime.safefaust.failures import ProduceError, SettingsError, TopicError
 from ampelstream.runtime.service.endings import code_of, say_why
 from ampelstream.runtime.service.exitcodes import ExitCode
@@ -20,6 +20,8 @@ LOG = logging.getLogger("ampelstream.test_endings")
     ("error", "code"),
     [
         (ConfigError("no such topic"), ExitCode.CONFIGURATION),
+        (CatalogError("not there"), ExitCode.CONFIGURATION),
+        (InputError("no such directory"), ExitCode.CONFIGURATION),
         (SettingsError("wrong version"), ExitCode.CONFIGURATION),
         (TopicError("made anew"), ExitCode.CONFIGURATION),
         (PortError("in use"), ExitCode.CONFIGURATION),
