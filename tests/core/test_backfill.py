@@ -329,8 +329,8 @@ def test_what_is_read_again_is_no_second_dead_letter_and_no_second_failure(
 ) -> None:
     accounting = Accounting()
     tally = accounting.backfill_tally()
-    ingest = Ingest(wide, tally, lambda: 4e9, backfill=True)
     where = Coordinates("alerts", 0, 1)
+    ingest = Ingest(wide, tally, lambda: 4e9, backfill=True, given_up={where}.__contains__)
     unreadable = SourceRecord(where, "alerts", b"", fault="it inflates to too much")
     assert ingest.process([unreadable, SourceRecord(where, "alerts", b"no packet")]) == []
     ingest.committed()
