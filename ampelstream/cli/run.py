@@ -17,8 +17,10 @@ from ampelstream.model.display import LINE, printable
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from contextlib import ExitStack
 
+    from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
 
@@ -103,7 +105,8 @@ def _follow(settings: WorkerSettings) -> None:
         )
         for line in in_words(embedded.objects.changes, settings.word):
             _tell(settings, f"changed: {line}")
-        before, read_again = map(embedded.accounting.total, ("dead_letters", "refiltered"))
+        count = embedded.accounting.total
+        before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
         _tell(settings, f"following {len(inputs)} inputs; Ctrl-C stops")
         reporter = Reporter(
             embedded, files, partial(_say, settings), every=settings.report, once=settings.once
@@ -116,7 +119,6 @@ def _follow(settings: WorkerSettings) -> None:
             beat=beat,
             reopen=reopen,
         )
-    count = embedded.accounting.total
     _tell(
         settings,
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
@@ -124,20 +126,33 @@ def _follow(settings: WorkerSettings) -> None:
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
         f"{count('dead_letters')} dead letters",
     )
-    if count("refiltered") > read_again:
-        again = count("refiltered") - read_again
-        _tell(settings, f"backfill: {again} earlier alerts were read again in this run")
+    for line in _backfill_lines(embedded, before):
+        _tell(settings, line)
     skipped = [one for source in inputs for one in source.skipped]
     for line in skipped_lines(skipped_rows(skipped)):
         _tell(settings, line)
     if unsent:
         _tell(settings, f"{unsent} reactions are still to be sent; the next start tries again")
+    if unsent or embedded.backfill_waits:
         raise typer.Exit(1)
-    fresh = count("dead_letters") - before
+    fresh = count("dead_letters") - before["dead_letters"]
     if fresh:
         where = printable(files.dead_letters, LINE)
         _tell(settings, f"{fresh} dead letters are of this run; they are in {where}")
         raise typer.Exit(3)
+
+
+def _backfill_lines(embedded: "Embedded", before: "Mapping[str, int]") -> "Iterator[str]":
+    """What a run did of a backfill, and what is left of it."""
+    again, unjudged = (
+        embedded.accounting.total(name) - before[name] for name in ("refiltered", "unjudged")
+    )
+    if again:
+        line = f"backfill: {again} earlier alerts were read again in this run"
+        yield f"{line}, {unjudged} of them could not be judged anew" if unjudged else line
+    if embedded.objects.awaits_backfill:
+        why = f": {printable(embedded.backfill_waits, LINE)}" if embedded.backfill_waits else ""
+        yield f"the backfill is not done, and the next start goes on with it{why}"
 
 
 def _tell(settings: WorkerSettings, line: str) -> None:

@@ -123,6 +123,6 @@ def _background(engine: Engine, rereading: Rereading) -> bool:
         engine.advance(_SLICE_SECONDS)
         return True
     if rereading.pending:
-        rereading.step()
-        return True
+        # at the end there are objects to bring over; what is away now may be there at the next poll
+        return bool(rereading.step()) or not rereading.pending
     return False

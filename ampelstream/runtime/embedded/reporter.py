@@ -37,6 +37,7 @@ def counts_of(accounting: Accounting) -> Counts:
         dead_letters=total("dead_letters"),
         refiltered=total("refiltered"),
         backfilled=total("backfilled"),
+        unjudged=total("unjudged"),
     )
 
 
@@ -163,6 +164,7 @@ class Reporter:
             event_time_jd=engine.event_time,
             waiting=self._waiting,
             sweeps=engine.objects.pending,
+            backfill_waits=engine.backfill_waits,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
         )
 

@@ -36,8 +36,9 @@ class Counts(msgspec.Struct, frozen=True):
         By all channels, by reason.
     sent
         Reactions that all sinks of their rule have.
-    refiltered, backfilled
-        Earlier alerts that were read again for changed filters; and those that these accepted.
+    refiltered, backfilled, unjudged
+        Earlier alerts that were read again for changed filters; those that these accepted; and
+        those that could not be judged anew.
     """
 
     alerts: int = 0
@@ -51,6 +52,7 @@ class Counts(msgspec.Struct, frozen=True):
     dead_letters: int = 0
     refiltered: int = 0
     backfilled: int = 0
+    unjudged: int = 0
 
     def since(self, before: "Counts") -> "Counts":
         """What was counted after ``before``."""
@@ -95,6 +97,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         cannot be known. As of ``since``.
     sweeps
         Revisions of events whose objects have yet to be matched.
+    backfill_waits
+        What a backfill waits for; empty while it goes on, or without one.
     kinds
         Of the dead letters, most frequent first.
     """
@@ -117,6 +121,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     event_time_jd: float | None = None
     waiting: Mapping[str, int | None] = {}
     sweeps: int = 0
+    backfill_waits: str = ""
     kinds: tuple[LetterKind, ...] = ()
 
     def write(self, path: Path) -> None:
@@ -229,6 +234,10 @@ def _backfill(status: RunStatus) -> Iterator[str]:
     new = status.new
     if new.refiltered:
         yield f"{new.refiltered} earlier alerts read again, {new.backfilled} of them accepted"
+    if new.unjudged:
+        yield f"{new.unjudged} of them could not be judged anew"
+    if status.backfill_waits:
+        yield printable(status.backfill_waits)
 
 
 def _candidates(status: RunStatus) -> str:
@@ -304,6 +313,7 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
         "event_time_behind_seconds": None if jd is None else round(now - unix_from_jd(jd), 3),
         "waiting": dict(status.waiting),
         "sweeps": status.sweeps,
+        "backfill_waits": status.backfill_waits,
         "events": status.events,
         "unsent": status.unsent,
         **msgspec.to_builtins(status.total),
