@@ -109,6 +109,8 @@ class Objects:
         self._in_hand = in_hand or Unwatched()
         self._at_once = at_once
         self.changes = claimed.changes
+        self.gave_up = False
+        """Whether a backfill was under way, and none is any longer."""
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
@@ -124,7 +126,9 @@ class Objects:
         elif (
             stale or claimed.refilters or word is Word.FROM_NOW_ON
         ) and not self._refiltering.pending:
-            self._refiltering.end()  # one that has been read is finished first: it was asked for
+            # one that has been read is finished first: it was asked for
+            self.gave_up = self._refiltering.filters != ""
+            self._refiltering.end()
 
     @property
     def pending(self) -> int:

@@ -137,6 +137,11 @@ class Engine:
         )
         if self.objects.changes or not self.objects.awaits_backfill:
             self._forget_again()  # a backfill, if there is to be one, begins anew
+        if self.objects.gave_up:
+            _LOG.warning(
+                "the backfill that was under way is ended: all earlier alerts stay as they were "
+                "judged"
+            )
         self.react = React(
             topology, self.tables, tally(), clock, deliverer, inputs=inputs, in_hand=react
         )
@@ -271,13 +276,13 @@ class Engine:
     def refiltered(self) -> None:
         """Note that all of them have been; `advance` brings the objects over."""
         self.backfill_waits = ""
-        unjudged = self.unjudged
-        _LOG.log(
-            logging.WARNING if unjudged else logging.INFO,
-            "the backfill is read: its objects are brought over. %d alerts could not be judged "
-            "anew: they are dead letters of the step `backfill`, and count as rejected",
-            unjudged,
-        )
+        _LOG.info("the backfill is read: its objects are brought over")
+        if self.unjudged:
+            _LOG.warning(
+                "%d alerts could not be judged anew by the backfill: they are dead letters of the "
+                "step `backfill`, and count as rejected",
+                self.unjudged,
+            )
         self._forget_again()
         mark = Backfilled("")  # there is one at a time, and no other's mark comes late
         self.objects.process([Record(Coordinates("backfill", 0, _NO_OFFSET), "detections", mark)])

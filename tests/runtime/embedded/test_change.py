@@ -380,7 +380,9 @@ def test_a_backfill_waits_for_what_is_away(
 
 
 def test_from_now_on_ends_a_backfill_whose_files_were_tidied_away(
-    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+    make_topology: Callable[[str], Topology],
+    records: list[SourceRecord],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     new = make_topology(changed(*REFILTERED["stricter filter"]))
     running = fresh(make_topology(OLD), records)
@@ -388,7 +390,9 @@ def test_from_now_on_ends_a_backfill_whose_files_were_tidied_away(
     running.change(new, Word.BACKFILL)
     running.work([])
     assert running.engine.objects.awaits_backfill
+    caplog.clear()
     running.change(new, Word.FROM_NOW_ON)
+    assert "the backfill that was under way is ended" in caplog.text
     running.work([])
     assert not running.engine.objects.awaits_backfill
     assert {one.key for one in running.outcome()[0]} == {one.key for one in before}
@@ -455,7 +459,7 @@ def test_what_is_damaged_by_now_is_said(
     assert not running.engine.objects.awaits_backfill
     [letter] = running.engine.progress.letters()
     assert (letter.step, letter.where.offset) == ("backfill", at)
-    assert "1 alerts could not be judged anew" in caplog.text
+    assert "1 alerts could not be judged anew by the backfill" in caplog.text
     assert running.engine.accounting.total("unjudged") == 1
     assert running.engine.unjudged == 0  # of the next one
 
@@ -478,7 +482,8 @@ def test_what_was_a_dead_letter_when_it_was_new_is_not_waited_for_nor_said_again
         follow(running.engine, [faulty], threading.Event(), once=True)
     assert not running.engine.objects.awaits_backfill
     assert list(running.engine.progress.letters()) == [letter]
-    assert "0 alerts could not be judged anew" in caplog.text
+    assert "the backfill is read" in caplog.text
+    assert "could not be judged" not in caplog.text
 
 
 def test_a_file_of_dead_letters_that_was_thrown_away_is_not_waited_for(
