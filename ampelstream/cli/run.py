@@ -17,9 +17,10 @@ from ampelstream.model.display import LINE, printable
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import ExitStack
 
-    from ampelstream.core.accounting import Accounting
+    from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
 
@@ -120,7 +121,8 @@ def _follow(settings: WorkerSettings) -> int:
         )
         for line in in_words(embedded.objects.changes, settings.word):
             _tell(settings, "changed", f"changed: {line}")
-        before, read_again = map(embedded.accounting.total, ("dead_letters", "refiltered"))
+        count = embedded.accounting.total
+        before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
         following = f"following {len(inputs)} inputs; Ctrl-C stops"
         _tell(settings, "started", following, inputs=len(inputs))
         reporter = Reporter(
@@ -138,12 +140,13 @@ def _follow(settings: WorkerSettings) -> int:
             beat=beat,
             reopen=reopen,
         )
-    _say_what_was_done(settings, embedded.accounting, inputs, refiltered=read_again)
-    fresh = embedded.accounting.total("dead_letters") - before
+    _say_what_was_done(settings, embedded, inputs, before)
     if unsent:
         text = f"{unsent} reactions are still to be sent; the next start tries again"
         _tell(settings, "unsent", text, reactions=unsent)
+    if unsent or embedded.backfill_waits:
         return 1
+    fresh = count("dead_letters") - before["dead_letters"]
     if fresh:
         where = printable(files.dead_letters, LINE)
         text = f"{fresh} dead letters are of this run; they are in {where}"
@@ -153,10 +156,9 @@ def _follow(settings: WorkerSettings) -> int:
 
 def _say_what_was_done(
     settings: WorkerSettings,
-    accounting: "Accounting",
+    embedded: "Embedded",
     inputs: "Sequence[Source]",
-    *,
-    refiltered: int,
+    before: "Mapping[str, int]",
 ) -> None:
     """Say at the end what the state holds, what was read again in this run, and what was not."""
     import msgspec
@@ -165,7 +167,7 @@ def _say_what_was_done(
     from ampelstream.runtime.embedded.reporter import counts_of
     from ampelstream.runtime.embedded.summary import skipped_rows
 
-    count = accounting.total
+    count = embedded.accounting.total
     _tell(
         settings,
         "stopped",
@@ -173,14 +175,30 @@ def _say_what_was_done(
         f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
         f"{count('dead_letters')} dead letters",
-        **msgspec.to_builtins(counts_of(accounting)),
+        **msgspec.to_builtins(counts_of(embedded.accounting)),
     )
-    again = count("refiltered") - refiltered
-    if again:
-        text = f"backfill: {again} earlier alerts were read again in this run"
-        _tell(settings, "refiltered", text, alerts=again)
+    _say_of_backfill(settings, embedded, before)
     for line in skipped_lines(skipped_rows([one for source in inputs for one in source.skipped])):
         _tell(settings, "skipped", line)
+
+
+def _say_of_backfill(
+    settings: WorkerSettings, embedded: "Embedded", before: "Mapping[str, int]"
+) -> None:
+    """Say what a run did of a backfill, and what is left of it."""
+    again, unjudged = (
+        embedded.accounting.total(name) - before[name] for name in ("refiltered", "unjudged")
+    )
+    if again:
+        line = f"backfill: {again} earlier alerts were read again in this run"
+        if unjudged:
+            line = f"{line}, {unjudged} of them could not be judged anew"
+        _tell(settings, "refiltered", line, alerts=again, unjudged=unjudged)
+    if embedded.objects.awaits_backfill:
+        why = embedded.backfill_waits
+        rest = f": {printable(why, LINE)}" if why else ""
+        text = f"the backfill is not done, and the next start goes on with it{rest}"
+        _tell(settings, "backfill_not_done", text, waits=why)
 
 
 def _tell(settings: WorkerSettings, event: str, line: str, **facts: Any) -> None:

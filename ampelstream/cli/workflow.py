@@ -38,7 +38,7 @@ def open_topology(
         root = Path(path).parent / spec.catalogs
     store = CatalogStore(root if root is not None else CatalogStore.default_root())
     # modules of units are other people's code: whatever they raise, the next start raises it again
-    built = attempt(_build, spec, Resources(catalogs=store), evaluates)
+    built = attempt(_build, spec, Resources(catalogs=store), evaluates=evaluates)
     if isinstance(built, Failure):
         built = ConfigError(f"a unit cannot be opened: {built.error}: {built.reason}")
     if isinstance(built, ConfigError):
@@ -47,7 +47,7 @@ def open_topology(
     return spec, built
 
 
-def _build(spec: TopologySpec, resources: Resources, evaluates: bool) -> Topology | ConfigError:
+def _build(spec: TopologySpec, resources: Resources, *, evaluates: bool) -> Topology | ConfigError:
     try:
         return build(spec, resources, evaluates=evaluates)
     except ConfigError as error:

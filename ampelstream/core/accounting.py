@@ -35,6 +35,7 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "channel_accepted": ("Alerts new to a channel.", ("channel",)),
     "channel_known": ("Alerts that a channel had accepted before.", ("channel",)),
     "refiltered": ("Alerts that were read again for changed filters.", ()),
+    "unjudged": ("Alerts that could not be judged anew when they were read again.", ()),
     "backfilled": ("Alerts that changed filters accepted when they were read again.", ()),
     "announced": ("Notices that were understood.", ()),
     "revised": ("Revisions of events that were new.", ()),
@@ -82,13 +83,16 @@ class Tally:
 class BackfillTally(Tally):
     """Counts of alerts that are read again: they have been counted when they were new.
 
-    Only how many there were and what became a dead letter is counted.
+    Only how many there were is counted, how many of them could not be judged anew, and what became
+    a dead letter.
     """
 
     def count(self, name: str, *labels: str, n: int = 1) -> None:
         """Count, if it is not a repetition."""
         if name == "received":
             super().count("refiltered", n=n)
+        elif name == "failed":
+            super().count("unjudged", n=n)
         elif name == "dead_letters":
             super().count(name, *labels, n=n)
 

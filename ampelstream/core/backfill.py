@@ -9,11 +9,16 @@ all have been read, each object becomes its shadow, and its candidates are evalu
 New alerts go into both, object and shadow: they are accepted by the new filters already. Accepted
 alerts that are older than what was read again stay as they were judged. Where the topology changes
 once more when all have been read, the objects are brought over all the same.
+
+Shadows lie under the number of their backfill. Those of one that is given up are seen by nobody
+from then on; they are removed slice by slice, as the objects are brought over: there may be as many
+as there are objects. What lies under another number is itself the mark that this is still to be
+done.
 """
 
 import heapq
 from collections.abc import Iterator
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 import msgspec
 
@@ -35,14 +40,20 @@ class Refiltering:
     ----------
     tables
         The store.
+
+    Attributes
+    ----------
+    littered
+        Whether shadows are left of a backfill that has ended or was given up.
     """
 
     def __init__(self, tables: KeyValue) -> None:
         self._tables = tables
         found = tables.get(keys.BACKFILL)
         self._now = None if found is None else decode.backfill(found)
-        if self._now is None:
-            self.end()  # a kill may have left shadows of one that had ended
+        self._removed = b""
+        self.littered = False
+        self._look_for_litter()
 
     @property
     def filters(self) -> str:
@@ -60,7 +71,7 @@ class Refiltering:
         return self._now is not None and self._now.read
 
     def begin(self, name: str, filters: str, since_jd: float | None) -> None:
-        """Begin anew.
+        """Begin anew; what was gathered before is seen no longer.
 
         Parameters
         ----------
@@ -72,16 +83,30 @@ class Refiltering:
             Accepted alerts that are older [JD] stay as they were judged; None where all are read
             again.
         """
-        self.end()
-        self._mark(Backfill(name, filters, since_jd))
+        self._mark(Backfill(name, filters, since_jd, number=self._unused_number()))
+        self._look_for_litter()
 
     def end(self) -> None:
-        """End it, or give it up; what it gathered goes."""
-        for entry, _ in list(self._tables.scan(keys.SHADOW, keys.stop(keys.SHADOW))):
-            self._tables.delete(entry)
+        """End it, or give it up; what it gathered is seen no longer."""
         if self._now is not None:
             self._tables.delete(keys.BACKFILL)
         self._now = None
+        self._look_for_litter()
+
+    def keep_older(self, jd: float) -> None:
+        """Note that accepted alerts that are older [JD] cannot be read again: they stay."""
+        now = self._now
+        if now is not None and not now.read and (now.since_jd is None or jd > now.since_jd):
+            self._mark(msgspec.structs.replace(now, since_jd=jd))
+
+    def clear(self, limit: int) -> None:
+        """Remove the next shadows of backfills that were given up."""
+        entries = self._litter(limit)
+        for entry in entries:
+            self._tables.delete(entry)
+        self.littered = len(entries) == limit
+        # what is removed is still met by a scan of the store: it begins behind that
+        self._removed = entries[-1] if self.littered else b""
 
     def add(self, detection: Detection) -> None:
         """Take in a detection, if the filters of the backfill accepted it.
@@ -98,7 +123,7 @@ class Refiltering:
         late = now.read and not detection.backfill
         if detection.filters != now.filters and not late:
             return
-        entry = keys.shadow(detection.object_id)
+        entry = keys.shadow(detection.object_id, now.number)
         found = self._tables.get(entry)
         known = None if found is None else decode.object(found)
         state, _ = merge_detection(known, detection)
@@ -125,30 +150,61 @@ class Refiltering:
         now = self._now
         if now is None or not now.read:
             return []
-        names = list(islice(self._names(now.done), limit))
+        names = list(islice(self._names(now), limit))
         if not names:
             self.end()
         return names
 
     def taken(self, object_id: str) -> ObjectState | None:
         """Note that an object is brought over; gives its shadow."""
-        entry = keys.shadow(object_id)
+        now = self._now
+        if now is None:
+            return None
+        entry = keys.shadow(object_id, now.number)
         found = self._tables.get(entry)
-        if self._now is not None:
-            self._mark(msgspec.structs.replace(self._now, done=object_id))
+        self._mark(msgspec.structs.replace(now, done=object_id))
         self._tables.delete(entry)
         return None if found is None else decode.object(found)
 
-    def _names(self, done: str) -> Iterator[str]:
-        """Objects and shadows behind that one, in the order of their names."""
-        scans = (
+    def _names(self, now: Backfill) -> Iterator[str]:
+        """Objects and shadows behind the last one, in the order of their names."""
+        first, stop = keys.shadows(now.number)
+        ranges = (
+            (keys.OBJECT, keys.object(now.done) + b"\x00", keys.stop(keys.OBJECT)),
             (
-                key[1:].decode()
-                for key, _ in self._tables.scan(table + done.encode() + b"\x00", keys.stop(table))
-            )
-            for table in (keys.OBJECT, keys.SHADOW)
+                keys.shadow("", now.number),
+                max(first, keys.shadow(now.done, now.number) + b"\x00"),
+                stop,
+            ),
         )
+        scans = (self._scanned(*one) for one in ranges)
         return (name for name, _ in groupby(heapq.merge(*scans)))
+
+    def _scanned(self, prefix: bytes, start: bytes, stop: bytes) -> Iterator[str]:
+        return (key[len(prefix) :].decode() for key, _ in self._tables.scan(start, stop))
+
+    # --- what was given up ----------------------------------------------------------------------
+
+    def _litter(self, limit: int) -> list[bytes]:
+        """Keys of shadows that are seen no longer, so many at most."""
+        begin, end = keys.SHADOW, keys.stop(keys.SHADOW)
+        ours = (end, end) if self._now is None else keys.shadows(self._now.number)
+        ranges = ((begin, ours[0]), (ours[1], end))
+        scans = (self._tables.scan(max(start, self._removed), stop) for start, stop in ranges)
+        return [key for key, _ in islice(chain.from_iterable(scans), limit)]
+
+    def _look_for_litter(self) -> None:
+        self._removed = b""
+        self.littered = bool(self._litter(1))
+
+    def _unused_number(self) -> int:
+        """One under which there is no shadow."""
+        last = 0 if self._now is None else self._now.number
+        at, stop = keys.shadow("", last + 1), keys.stop(keys.SHADOW + b"\x00")
+        while (found := next(self._tables.scan(at, stop), None)) is not None:
+            last = keys.split_shadow(found[0])
+            at = keys.shadow("", last + 1)
+        return last + 1
 
     def _mark(self, now: Backfill) -> None:
         self._now = now

@@ -22,6 +22,7 @@ from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
 from ampelstream.model.announcement import Announcement
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.model.streams import MAP_PART_BYTES, MAX_RECORD_BYTES, Output, Parked
@@ -52,7 +53,11 @@ class Ingest:
         Whether an alert whose schema is not at hand is put aside (stream ``parked``), because
         whoever runs this takes it from there (see `Waiting`); otherwise it is a dead letter.
     backfill
-        Whether the records were read before, by other filters: what passes is marked.
+        Whether the records were read before, by other filters: what passes is marked, and so are
+        the dead letters of what cannot be judged anew. It may have been whole when it was new.
+    given_up
+        Says of the coordinates of a record whether it became a dead letter when it was new, where
+        that is known: a backfill then makes no second one.
     ticks
         Whether the objects are told of event time, so that they forget (``watermark.py``).
     tables
@@ -70,6 +75,7 @@ class Ingest:
         schemas: Schemas | None = None,
         parks: bool = False,
         backfill: bool = False,
+        given_up: Callable[[Coordinates], bool] = lambda _where: False,
         ticks: bool = True,
         tables: KeyValue | None = None,
         in_hand: InHand | None = None,
@@ -80,6 +86,7 @@ class Ingest:
         self._schemas = schemas
         self._parks = parks
         self._backfill = backfill
+        self._given_up = given_up
         self._ticker = Ticker(tables) if ticks else None
         self._in_hand = in_hand or Unwatched()
 
@@ -97,12 +104,9 @@ class Ingest:
             self._tally.count("received", "parked" if record.since else record.stream)
             if died:
                 outputs.append(self._failed(record, "ingest", Failure(WORKER_DIED, died)))
-            elif record.fault and self._backfill:
-                pass  # it became a dead letter when it was new
             elif record.fault:
-                if not self._backfill:  # else it became a dead letter when it was new
-                    fault = Failure("SourceError", record.fault)
-                    outputs.append(self._failed(record, "read", fault))
+                fault = Failure("SourceError", record.fault)
+                outputs.extend(self._unusable(record, "read", fault))
             elif record.stream == "alerts":
                 outputs.extend(self._alert(record))
             else:
@@ -127,9 +131,7 @@ class Ingest:
             if alert.error == UnknownSchema.__name__ and self._parks:
                 self._tally.count("parked")
                 return [_parked(record, self._now())]
-            if self._backfill:
-                return []  # it became a dead letter, or was parked, when it was new
-            return [self._failed(record, "decode", alert)]
+            return self._unusable(record, "decode", alert)
         outputs = self._filtered(record, alert)
         # event time goes on with every alert, whether or not a channel accepts it: by it the
         # objects step knows what to forget
@@ -229,6 +231,11 @@ class Ingest:
 
     # --- what cannot be handled -----------------------------------------------------------------
 
+    def _unusable(self, record: SourceRecord, step: str, failure: Failure) -> list[Output]:
+        if self._backfill and self._given_up(record.where):
+            return []
+        return [self._failed(record, step, failure)]
+
     def _failed(self, record: SourceRecord, step: str, failure: Failure) -> Output:
         self._tally.count("failed", record.stream)
         return self._letter(record, step, failure)
@@ -238,6 +245,9 @@ class Ingest:
         if isinstance(value, Failure):  # a row whose damage is met only when all of it is read
             reason = f"{failure.reason}; it cannot be kept: {value.reason}"
             failure, value = Failure(failure.error, reason), b""
+        if self._backfill:
+            reason = f"could not be judged anew by changed filters ({step}): {failure.reason}"
+            step, failure = "backfill", Failure(failure.error, reason)
         where, stream, member = record.where, record.stream, record.member
         return dead_letter(self._tally, where, stream, step, failure, member=member, value=value)
 

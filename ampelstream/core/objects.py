@@ -40,6 +40,8 @@ from ampelstream.topology import Topology
 
 __all__ = ["Objects", "Sweeps"]
 
+_CLEARED_AT_ONCE = 500
+"""Shadows that are removed between two looks at the clock."""
 _NO_RECORD = Coordinates("backfill", 0, -1)
 """Where a dead letter comes from that no record caused."""
 
@@ -107,6 +109,8 @@ class Objects:
         self._in_hand = in_hand or Unwatched()
         self._at_once = at_once
         self.changes = claimed.changes
+        self.gave_up = False
+        """Whether a backfill was under way, and none is any longer."""
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
@@ -119,13 +123,18 @@ class Objects:
         again = word is Word.BACKFILL or backfill != ""
         if (again and asked) or (stale and (again or word is not Word.FROM_NOW_ON)):
             self._refiltering.begin(backfill, topology.filters, since_jd)
-        elif (stale or claimed.refilters) and not self._refiltering.pending:
-            self._refiltering.end()  # one that has been read is finished first: it was asked for
+        elif (
+            stale or claimed.refilters or word is Word.FROM_NOW_ON
+        ) and not self._refiltering.pending:
+            # one that has been read is finished first: it was asked for
+            self.gave_up = self._refiltering.filters != ""
+            self._refiltering.end()
 
     @property
     def pending(self) -> int:
         """Events whose objects have yet to be matched; and one more for a backfill."""
-        return len(self._sweeps) + self._refiltering.pending
+        refiltering = self._refiltering
+        return len(self._sweeps) + (refiltering.pending or refiltering.littered)
 
     @property
     def awaits_backfill(self) -> bool:
@@ -137,6 +146,10 @@ class Objects:
     def watermark(self) -> float | None:
         """Event time by which is forgotten [JD, UTC]; None before the first tick."""
         return self._retention.watermark.jd
+
+    def keep_older(self, jd: float) -> None:
+        """Note that accepted alerts that are older [JD] cannot be read again by the backfill."""
+        self._refiltering.keep_older(jd)
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -264,7 +277,12 @@ class Objects:
     def _objects(self, until: float | None) -> Iterator[Task[list[Output]]]:
         """Objects to match next, as long as there is time."""
         while self.pending:
-            yield from self._next_of_sweep() if len(self._sweeps) else self._next_of_backfill()
+            if len(self._sweeps):
+                yield from self._next_of_sweep()
+            elif self._refiltering.pending:
+                yield from self._next_of_backfill()
+            else:
+                self._refiltering.clear(_CLEARED_AT_ONCE)
             if until is not None and self._clock() >= until:
                 break
 

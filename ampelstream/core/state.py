@@ -195,6 +195,8 @@ class Backfill(msgspec.Struct, frozen=True):
         Whether all of them have been.
     done
         Last object that was brought over.
+    number
+        Under which its shadows are: those of other numbers are of backfills that were given up.
     """
 
     id: str
@@ -202,6 +204,7 @@ class Backfill(msgspec.Struct, frozen=True):
     since_jd: float | None = None
     read: bool = False
     done: str = ""
+    number: int = 0
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -229,6 +232,7 @@ _PART = struct.Struct(">I")
 _DAY = struct.Struct(">I")
 _LAST_DAY = (1 << 32) - 1
 _SPAN = struct.Struct(">dd")
+_NUMBER = struct.Struct(">I")
 
 
 class keys:  # noqa: N801  (reads as keys.object(...))
@@ -266,7 +270,8 @@ class keys:  # noqa: N801  (reads as keys.object(...))
     IDENTITY = b"v"
     """-> Owner."""
     SHADOW = b"b"
-    """Object id -> ObjectState, as a backfill makes it anew; without candidates."""
+    """Number of a backfill, object id -> ObjectState as it makes it anew; without candidates. An
+    earlier version wrote no number, which counts as 0."""
     BACKFILL = b"z"
     """-> Backfill, while one is under way."""
 
@@ -291,9 +296,23 @@ class keys:  # noqa: N801  (reads as keys.object(...))
         return keys.CENSUS + event_id.encode()
 
     @staticmethod
-    def shadow(object_id: str) -> bytes:
-        """Of an object's state as a backfill makes it."""
-        return keys.SHADOW + object_id.encode()
+    def shadow(object_id: str, number: int = 0) -> bytes:
+        """Of an object's state as the backfill of that number makes it."""
+        numbered = _SEPARATOR + _NUMBER.pack(number) if number else b""
+        return keys.SHADOW + numbered + object_id.encode()
+
+    @staticmethod
+    def shadows(number: int) -> tuple[bytes, bytes]:
+        """First key of the shadows of a backfill, and the first behind them."""
+        if number == 0:  # behind all that have a number
+            return keys.stop(keys.SHADOW + _SEPARATOR), keys.stop(keys.SHADOW)
+        return keys.shadow("", number), keys.shadow("", number + 1)
+
+    @staticmethod
+    def split_shadow(entry: bytes) -> int:
+        """Number of the backfill that a shadow is of."""
+        numbered = entry[1:].startswith(_SEPARATOR)
+        return int(_NUMBER.unpack_from(entry, 2)[0]) if numbered else 0
 
     @staticmethod
     def map(event_id: str, digest: str = "") -> bytes:

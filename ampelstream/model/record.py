@@ -38,6 +38,9 @@ class SourceRecord:
     position
         Where it was read, if it came there from elsewhere: a source goes on behind this, while
         ``where`` names its first source; None where they are the same.
+    unread
+        Whether the fault is one of reading, such as of a disk or a network: another try may give
+        what is there.
     alert
         The decoded alert, left here by whoever had to look at it first (to sort by time), so that
         it is not decoded twice.
@@ -50,6 +53,7 @@ class SourceRecord:
     fault: str = ""
     since: float = 0.0
     position: Coordinates | None = None
+    unread: bool = False
     alert: Alert | None = field(default=None, compare=False, repr=False)
 
     @property

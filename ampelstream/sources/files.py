@@ -22,8 +22,8 @@ from ampelstream.sources.formats import (
     why_not,
 )
 from ampelstream.sources.listing import Listing
-from ampelstream.sources.merge import After, Source, Waiting
-from ampelstream.sources.window import Skipped
+from ampelstream.sources.merge import After, Removed, Source, Waiting
+from ampelstream.sources.window import Skipped, may_pass
 
 __all__ = ["Changed", "FileSource", "open_source"]
 
@@ -50,6 +50,7 @@ class FileSource:
         self._path = path
         self._stream: Stream = stream
         self._root = path.resolve().name
+        self._is_directory = path.is_dir()
         self._skipped: dict[str, Skipped] = {}
 
     @property
@@ -147,7 +148,9 @@ class FileSource:
                 if offset > done:
                     where, member = Coordinates(name, 0, offset), _unicode(piece.member)
                     fault = _unicode(piece.fault)
-                    yield SourceRecord(where, self._stream, piece.value, member, fault)
+                    yield SourceRecord(
+                        *(where, self._stream, piece.value, member, fault), unread=piece.unread
+                    )
         except SourceError as error:
             if not self._path.is_dir():
                 raise  # the user named this very file
@@ -155,8 +158,21 @@ class FileSource:
             if offset + 1 > done:
                 where = Coordinates(name, 0, offset + 1)
                 member, fault = _unicode(path.name), _unicode(str(error))
-                yield SourceRecord(where, self._stream, b"", member, fault)
+                yield SourceRecord(
+                    *(where, self._stream, b"", member, fault), unread=may_pass(error.__cause__)
+                )
         return offset
+
+    def holds(self, source: str) -> Stream | None:
+        """What the records of that source are, if they are of this input."""
+        inside = source.startswith(f"{_unicode(self._root)}/")
+        ours = inside if self._is_directory else source == _unicode(self._path.name)
+        return self._stream if ours else None
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        """Nothing is told from files that are away for now: they are waited for."""
+        del handled, reached
+        return Removed()
 
     def estimate(self) -> int | None:
         """Number of records where every file holds one or says how many; None otherwise."""

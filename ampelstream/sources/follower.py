@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.sources.formats import ONE_RECORD, plain_name
-from ampelstream.sources.merge import After, Waiting
+from ampelstream.sources.merge import After, Removed, Waiting
 from ampelstream.sources.window import Skipped
 
 if TYPE_CHECKING:
@@ -66,6 +66,14 @@ class Follower:
         if not self._passes:
             return Waiting("files", None)
         return Waiting("files", len(self._unread))
+
+    def holds(self, source: str) -> Stream | None:
+        """What the records of that source are, if they are of this input."""
+        return self._source.holds(source)
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        """What is gone for good of what was handled."""
+        return self._source.removed(handled, reached)
 
     def following(self) -> "Follower":
         """Itself."""

@@ -212,6 +212,11 @@ def read_file(path: Path, stream: Stream) -> Iterator[Piece | Skipped]:
     with file:
         window = _window(file, suffix)
         if suffix in _TAR:
-            yield from _archive(window, path.name, stream)
+            found = _archive(window, path.name, stream)
         else:
-            yield from _READERS[stream][suffix](window, path.name)
+            found = _READERS[stream][suffix](window, path.name)
+        for piece in found:
+            if window.unread and isinstance(piece, Piece) and piece.fault:
+                yield piece._replace(unread=True)
+            else:
+                yield piece

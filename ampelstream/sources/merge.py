@@ -4,17 +4,26 @@ import heapq
 import math
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from ampelstream.codecs.alerts import decode
 from ampelstream.errors import DecodeError
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.model.times import jd_from_iso
 from ampelstream.sources.window import Skipped
 
-__all__ = ["After", "Source", "Waiting", "created_time", "event_time", "merge", "timed"]
+__all__ = [
+    "After",
+    "Removed",
+    "Source",
+    "Waiting",
+    "created_time",
+    "event_time",
+    "merge",
+    "timed",
+]
 
 After = Mapping[tuple[str, int], int]
 """(source, partition) -> last offset that has been handled."""
@@ -38,6 +47,21 @@ class Waiting(NamedTuple):
 
     what: str
     number: int | None
+
+
+class Removed(NamedTuple):
+    """What an input no longer holds of what was handled once.
+
+    Attributes
+    ----------
+    places
+        (source, partition) of which nothing that was handled is left behind what was reached.
+    since_jd
+        Alerts that are older [JD] may be among what is gone; None where nothing is.
+    """
+
+    places: Collection[tuple[str, int]] = ()
+    since_jd: float | None = None
 
 
 class Source(Protocol):
@@ -67,6 +91,14 @@ class Source(Protocol):
 
     def waiting(self, after: After) -> Waiting:
         """How much lies behind the offsets in ``after``; asked about once a minute."""
+        ...
+
+    def holds(self, source: str) -> Stream | None:
+        """What the records of that source of coordinates are, if they are of this input."""
+        ...
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        """What is gone for good of what was handled, behind what was reached of it by now."""
         ...
 
     def following(self) -> "Source":

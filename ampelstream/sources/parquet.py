@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ampelstream.errors import SourceError
-from ampelstream.sources.window import Piece
+from ampelstream.sources.window import Piece, may_pass
 
 __all__ = ["rows"]
 
@@ -75,7 +75,7 @@ def _group(
             given += batch.num_rows
     except _DAMAGED as error:
         fault = f"row group {group}: rows {given} to {numbers.stop - 1} cannot be read: {error}"
-        yield Piece(member, b"", fault)
+        yield Piece(member, b"", fault, may_pass(error))
 
 
 def _batch(batch: pa.RecordBatch, names: Sequence[str], member: str, first: int) -> Iterator[Piece]:

@@ -102,10 +102,14 @@ class _SchemaCache:
 
 @dataclass(frozen=True, slots=True)
 class _Miss:
-    """A schema that could not be had: when to ask again, and after how long that is [s]."""
+    """A schema that could not be had: when to ask again, and after how long that is [s].
+
+    ``refused`` where the registry said that it does not have it.
+    """
 
     ask_at: float = -math.inf
     pause: float = 0.0
+    refused: bool = False
 
 
 class _Passing(Exception):  # noqa: N818  (never leaves this module)
@@ -117,6 +121,10 @@ _MAY_PASS = (aiohttp.ClientError, TimeoutError, OSError, _Passing)
 
 class _Refused(Exception):  # noqa: N818  (never leaves this module)
     """An answer that another try would not change."""
+
+
+class _Lacking(_Refused):
+    """The answer that it does not have the schema."""
 
 
 def _session() -> aiohttp.ClientSession:
@@ -195,6 +203,11 @@ class SchemaRegistry:
                 self._miss(schema_id, _Miss())  # the disk need not be asked for each record
         return schema
 
+    def refused(self, schema_id: int) -> bool:
+        """Whether the registry, when it was asked last, said that it does not have the schema."""
+        miss = self._misses.get(schema_id)
+        return miss is not None and miss.refused
+
     async def fetch(self, schema_id: int) -> bool:
         """Get a schema from the registry, unless it is known or could not be had lately.
 
@@ -213,7 +226,10 @@ class SchemaRegistry:
                 return True
             if self._clock() < self._down_until:
                 return False  # else each new identifier would wait for all attempts
-            fault = await self._fetch(schema_id)
+            try:
+                fault, refused = await self._fetch(schema_id), False
+            except _Lacking as error:
+                fault, refused = str(error), True
             if not fault:
                 return True
             pause = self._retry_seconds
@@ -223,7 +239,7 @@ class SchemaRegistry:
                 "schema %d cannot be had from %s: %s; asked again in %.0f s",
                 *(schema_id, self._url, fault, pause),
             )
-            self._miss(schema_id, _Miss(self._clock() + pause, pause))
+            self._miss(schema_id, _Miss(self._clock() + pause, pause, refused))
             return False
 
     def _from_disk(self, schema_id: int) -> Mapping[str, Any] | None:
@@ -242,7 +258,13 @@ class SchemaRegistry:
             self._misses.popitem(last=False)
 
     async def _fetch(self, schema_id: int) -> str:
-        """Fetch, keep in memory and on disk; says what is wrong, nothing where all is well."""
+        """Fetch, keep in memory and on disk; says what is wrong, nothing where all is well.
+
+        Raises
+        ------
+        _Lacking
+            The registry does not have it.
+        """
         text, made = "", 0
         try:
             async for attempt in stamina.retry_context(
@@ -256,6 +278,8 @@ class SchemaRegistry:
                 made = attempt.num
                 with attempt:
                     text = await self._get(schema_id)
+        except _Lacking:
+            raise
         except _Refused as error:
             return str(error)
         except _MAY_PASS as error:
@@ -263,7 +287,7 @@ class SchemaRegistry:
             return f"{type(error).__name__.lstrip('_')}: {error} ({made} attempts)"
         schema = _parsed_schema(text)
         if schema is None:
-            return "what it gives is no Avro schema of a record"
+            raise _Lacking("what it gives is no Avro schema of a record")
         self._keep(schema_id, schema)
         self._cache.write(schema_id, text)
         return ""
@@ -276,7 +300,7 @@ class SchemaRegistry:
             if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _BUSY:
                 raise _Passing(f"HTTP status {response.status}")
             if response.status == HTTPStatus.NOT_FOUND:
-                raise _Refused("it does not have it (HTTP status 404)")
+                raise _Lacking("it does not have it (HTTP status 404)")
             if response.status != HTTPStatus.OK:
                 raise _Refused(f"HTTP status {response.status}")
             body = await response.read()

@@ -5,12 +5,27 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["BROKEN", "KEPT_BYTES", "RECORD_LIMIT", "Piece", "Skipped", "Value", "Window"]
+__all__ = [
+    "BROKEN",
+    "KEPT_BYTES",
+    "RECORD_LIMIT",
+    "Piece",
+    "Skipped",
+    "Value",
+    "Window",
+    "may_pass",
+]
 
 Value = bytes | Mapping[str, Any]
 
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """What reading raises where the disk fails or a compressed stream is damaged or breaks off."""
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether an error is one of reading, not of what was read: it has a number of the system."""
+    return isinstance(error, OSError) and error.errno is not None
+
 
 RECORD_LIMIT = 64 << 20
 """Longest record of a file, inflated [byte]: four times what a topic takes. A file of some
@@ -32,11 +47,14 @@ class Piece(NamedTuple):
         The packet, notice or row.
     fault
         What is wrong, and where; the value is then as much as could be read. Empty for a record.
+    unread
+        Whether it is the reading that failed (see `may_pass`).
     """
 
     member: str
     value: Value
     fault: str = ""
+    unread: bool = False
 
 
 class Skipped(NamedTuple):
@@ -61,7 +79,8 @@ def _too_long(most: int) -> str:
 class Window:
     """The part of a stream that is in memory; positions are those of the stream.
 
-    A stream that breaks off ends, and says why in ``fault``: what was read before is kept.
+    A stream that breaks off ends, and says why in ``fault``: what was read before is kept. Where
+    it was the reading that failed, ``unread`` is true from then on.
 
     Parameters
     ----------
@@ -76,6 +95,7 @@ class Window:
         self._at = 0
         self.ended = False
         self.fault = ""
+        self.unread = False
 
     @property
     def begin(self) -> int:
@@ -109,6 +129,7 @@ class Window:
             piece = self._read(_STEP)
         except BROKEN as error:
             self.fault = str(error) or type(error).__name__
+            self.unread = may_pass(error)
             piece = b""
         self.ended = not piece
         return piece

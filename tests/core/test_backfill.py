@@ -10,7 +10,7 @@ from ampelstream.core.accounting import Accounting
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word
-from ampelstream.core.state import commit_order
+from ampelstream.core.state import commit_order, decode, encode
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
@@ -234,7 +234,106 @@ def test_a_beginning_that_was_cut_short_leaves_nothing_of_an_earlier_backfill(
         state = Transaction(backend)
         objects = Objects(fewer, state, Accounting().tally(), lambda: 0.0, backfill="second")
         assert objects.awaits_backfill
+        objects.advance()  # removes what the first one gathered
         assert not list(state.scan(b"b", b"c")), ordered[:length]
+        assert objects.awaits_backfill
+
+
+def test_what_was_given_up_is_seen_by_nobody_and_removed_slice_by_slice(
+    wide: Topology,
+    changed: Topology,
+    make_topology: Callable[[str], Topology],
+    make_partition: Any,
+    make_detection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ampelstream.core.objects._CLEARED_AT_ONCE", 2)
+    partition = make_partition(wide)
+    partition.take(*(make_detection(f"ZTF{n}", candid=n, offset=n) for n in range(7)))
+    reopen(partition, changed)
+
+    def read_again(topology: Topology, *numbers: int) -> None:
+        for number in numbers:
+            one = make_detection(f"ZTF{number}", candid=number, offset=number)
+            value = msgspec.structs.replace(one, filters=topology.filters, backfill=True)
+            partition.objects.process([Record(one.where, "detections", value)])
+
+    read_again(changed, *range(7))
+    last = make_topology(WIDE.replace("{region: 0.99", "{alerts: {where: rb > 0.9}, region: 0.99"))
+
+    def start() -> None:
+        partition.commit()
+        partition.state = Transaction(partition.backend)
+        partition.objects = Objects(
+            *(last, partition.state, Accounting().tally(), lambda: 0.0),
+            word=Word.BACKFILL,
+            backfill="last",
+        )
+
+    def shadows() -> int:
+        return len(list(partition.state.scan(b"b", b"c")))
+
+    partition.topology = last
+    start()
+    assert not [one for one in partition.state.changes() if one[:1] == b"b"]  # no long commit
+    read_again(last, 1)
+    assert shadows() == 8
+    for left in (6, 4):
+        partition.objects.advance(0.0)
+        assert shadows() == left
+        start()  # a kill: what is left is still to be removed
+        assert partition.objects.pending
+    mark = Record(Coordinates("memory", 0, 99), "detections", Backfilled("last"))
+    partition.objects.process([mark])  # the end comes before they are gone
+    partition.objects.advance()
+    assert alerts(partition) == {"ZTF1": [1]}
+    assert shadows() == 0
+    assert not partition.objects.pending
+
+
+def test_a_backfill_that_an_earlier_version_began_goes_on(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any
+) -> None:
+    """Its shadows have no number."""
+    partition = make_partition(wide)
+    partition.take(*(make_detection(f"ZTF{n}", candid=n, offset=n) for n in range(3)))
+    reopen(partition, changed)
+    partition.take(
+        msgspec.structs.replace(
+            make_detection("ZTF1", candid=1, offset=1), filters=changed.filters, backfill=True
+        )
+    )
+    [(key, value)] = partition.state.scan(b"b", b"c")
+    partition.state.delete(key)
+    partition.state.put(b"bZTF1", value)
+    now = decode.backfill(partition.state.get(b"z"))
+    partition.state.put(b"z", encode(msgspec.structs.replace(now, number=0)))
+    reopen(partition, changed)
+    assert not partition.objects.pending
+    two = make_detection("ZTF2", candid=2, offset=2)
+    partition.take(
+        msgspec.structs.replace(two, filters=changed.filters, backfill=True),
+        Backfilled(changed.filters),
+    )
+    assert alerts(partition) == {"ZTF1": [1], "ZTF2": [2]}
+    assert not list(partition.state.scan(b"b", b"c"))
+
+
+def test_from_now_on_ends_a_backfill_that_is_under_way(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any
+) -> None:
+    partition = make_partition(wide)
+    partition.take(make_detection(candid=1))
+    reopen(partition, changed)
+    assert partition.objects.awaits_backfill
+    partition.commit()
+    state = Transaction(partition.backend)
+    objects = Objects(
+        changed, state, Accounting().tally(), lambda: 0.0, word=Word.FROM_NOW_ON, backfill="x"
+    )
+    assert not objects.awaits_backfill
+    partition.objects = objects
+    assert alerts(partition) == {"ZTF01": [1]}
 
 
 def test_what_is_read_again_is_no_second_dead_letter_and_no_second_failure(
@@ -242,8 +341,8 @@ def test_what_is_read_again_is_no_second_dead_letter_and_no_second_failure(
 ) -> None:
     accounting = Accounting()
     tally = accounting.backfill_tally()
-    ingest = Ingest(wide, tally, lambda: 4e9, backfill=True)
     where = Coordinates("alerts", 0, 1)
+    ingest = Ingest(wide, tally, lambda: 4e9, backfill=True, given_up={where}.__contains__)
     unreadable = SourceRecord(where, "alerts", b"", fault="it inflates to too much")
     assert ingest.process([unreadable, SourceRecord(where, "alerts", b"no packet")]) == []
     ingest.committed()

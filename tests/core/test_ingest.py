@@ -132,7 +132,10 @@ def test_what_a_source_could_not_read_is_a_dead_letter(wide: Topology) -> None:
 def test_it_makes_no_second_dead_letter_in_a_backfill(wide: Topology) -> None:
     where = Coordinates("night.avro", 0, 3)
     record = SourceRecord(where, "alerts", b"rest", "night.avro", fault="breaks off in block 4")
-    again = Ingest(wide, Accounting().tally(), lambda: NOW, backfill=True)
+    known = {where}
+    again = Ingest(
+        *(wide, Accounting().tally(), lambda: NOW), backfill=True, given_up=known.__contains__
+    )
     assert again.process([record]) == []
 
 
@@ -244,9 +247,48 @@ def test_what_could_not_be_read_makes_no_second_dead_letter(wide: Topology) -> N
     record = SourceRecord(where, "alerts", b"xyz", fault="it ends too early")
     new = Ingest(wide, accounting.tally(), lambda: 0.0)
     assert [one.stream for one in new.process([record])] == ["dead-letters"]
-    again = Ingest(wide, accounting.backfill_tally(), lambda: 0.0, backfill=True)
+    again = Ingest(
+        *(wide, accounting.backfill_tally(), lambda: 0.0),
+        backfill=True,
+        given_up={where}.__contains__,
+    )
     assert again.process([record]) == []
     new.committed()
     again.committed()
     assert accounting.total("dead_letters") == 1
     assert accounting.total("refiltered") == 1
+    assert accounting.total("unjudged") == 0
+
+
+class Away:
+    """A registry without any schema."""
+
+    def known(self, _schema_id: int) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("value", "fault", "error"),
+    [
+        (b"\x00\x00\x00\x00\x07x", "", "UnknownSchema"),
+        (b"no packet", "", "DecodeError"),
+        (b"", "[Errno 5] Input/output error", "SourceError"),
+    ],
+)
+def test_what_a_backfill_cannot_judge_is_a_dead_letter_of_its_own(
+    wide: Topology, value: bytes, fault: str, error: str
+) -> None:
+    """It may have been whole when it was new, and then it goes from its object at the end."""
+    accounting = Accounting()
+    record = SourceRecord(Coordinates("alerts", 0, 3), "alerts", value, fault=fault)
+    again = Ingest(*(wide, accounting.backfill_tally(), lambda: 0.0), schemas=Away(), backfill=True)
+    [output] = again.process([record])
+    assert isinstance(output.value, DeadLetter)
+    assert (output.value.step, output.value.error) == ("backfill", error)
+    assert output.value.reason.startswith("could not be judged anew by changed filters (")
+    again.committed()
+    assert accounting.counts() == {
+        ("refiltered",): 1,
+        ("unjudged",): 1,
+        ("dead_letters", "alerts", "backfill", error): 1,
+    }

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.sources import Waiting, merge, timed
+from ampelstream.sources.merge import After, Removed
 
 T0 = 2460000.5
 
@@ -37,6 +38,12 @@ class Given:
 
     def waiting(self, _after: Any) -> Waiting:
         return Waiting("records", 0)
+
+    def holds(self, _source: str) -> Stream | None:
+        return None
+
+    def removed(self, _handled: After, _reached: After) -> Removed:
+        return Removed()
 
     def following(self) -> "Given":
         return self

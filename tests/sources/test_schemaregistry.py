@@ -203,8 +203,30 @@ def test_the_waits_grow(tmp_path: Path, retries: list[RetryDetails]) -> None:
 def test_who_is_refused_does_not_insist(tmp_path: Path, status: int) -> None:
     async def story(server: Registry, url: str) -> None:
         server.status = [status] * 9
-        assert not await client(url, tmp_path).fetch(701)
+        registry = client(url, tmp_path)
+        assert not await registry.fetch(701)
         assert server.asked == [701]
+        assert not registry.refused(701)  # of the schema, this says nothing
+
+    run(story)
+
+
+def test_that_it_does_not_have_one_is_told_from_that_it_is_away(tmp_path: Path) -> None:
+    async def story(server: Registry, url: str) -> None:
+        clock = Clock()
+        registry = client(url, tmp_path, clock)
+        assert not registry.refused(701)
+        server.status = [503] * 9
+        assert not await registry.fetch(701)
+        assert not registry.refused(701)
+        server.status = []
+        clock.now += 1000
+        assert not await registry.fetch(701)
+        assert registry.refused(701)
+        server.schemas[701] = json.dumps(SCHEMA)
+        clock.now += 1000
+        assert await registry.fetch(701)
+        assert not registry.refused(701)
 
     run(story)
 

@@ -1,5 +1,6 @@
 """Sources: every format, every way to break, resuming, merging."""
 
+import errno
 import gzip
 import io
 import json
@@ -19,6 +20,8 @@ from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.simulate import simulate_notice, simulate_packets
 from ampelstream.sources import event_time, merge, open_source
 from ampelstream.sources.avrofile import split_container
+from ampelstream.sources.files import FileSource
+from ampelstream.sources.merge import Removed
 from ampelstream.sources.window import Piece, Window
 
 JD = 2460000.5
@@ -217,3 +220,79 @@ def test_a_file_whose_name_is_no_unicode_is_read_under_an_escaped_one(tmp_path: 
     assert [one.name for one in source.skipped] == [rf"{tmp_path.name}/caf\xe9.txt"]
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.avro"))
     assert open_source(path, "alerts").name == rf"{tmp_path}/caf\xe9.avro"
+
+
+class Failing(io.RawIOBase):
+    """A file whose disk fails after so many bytes."""
+
+    def __init__(self, path: Path, whole: int) -> None:
+        with io.open(path, "rb") as file:  # noqa: UP020  (a Path opens this one)
+            self._data = io.BytesIO(file.read(whole))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._data.read(len(buffer))
+        if not piece:
+            raise OSError(errno.EIO, "Input/output error")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("whole", [0, 20, 400, 3000])
+def test_a_failing_disk_is_told_from_a_damaged_file(
+    everything: Path, monkeypatch: pytest.MonkeyPatch, whole: int
+) -> None:
+    """In every format: another try may give what a disk did not, and not what is damaged."""
+    expected = {record.where.source for record in open_source(everything, "alerts").read({})}
+
+    def failing(path: Path, *_args: Any, **_more: Any) -> Any:
+        return io.BufferedReader(Failing(path, whole))
+
+    monkeypatch.setattr(Path, "open", failing)
+    faulty = [one for one in open_source(everything, "alerts").read({}) if one.fault]
+    parquet = {one for one in expected if one.endswith(".parquet")}  # which Arrow opens
+    assert {one.where.source for one in faulty} >= expected - parquet
+    assert all(one.unread for one in faulty)
+
+
+def test_a_damaged_file_is_not_one_of_a_failing_disk(tmp_path: Path, packets: list[bytes]) -> None:
+    root = tmp_path / "night"
+    root.mkdir()
+    (root / "a.avro").write_bytes(packets[0][:-40])
+    (root / "b.avro.gz").write_bytes(gzip.compress(packets[1])[:-30])
+    (root / "c.tar.gz").write_bytes(b"\x1f\x8b\x08 and no more")
+    (root / "d.avro.gz").write_bytes(b"\x1f\x8b\x07" + bytes(40))
+    (root / "e.parquet").write_bytes(b"PAR1 it is not")
+    found = list(open_source(root, "alerts").read({}))
+    assert {one.where.source[-2:] for one in found if one.fault} == {"ro", "gz", "et"}
+    assert not [one for one in found if one.unread]
+
+
+@pytest.mark.parametrize("name", ["a.avro", "e.parquet"])
+def test_a_file_that_cannot_be_opened_may_be_read_later(
+    tmp_path: Path, packets: list[bytes], name: str
+) -> None:
+    root = tmp_path / "night"
+    root.mkdir()
+    (root / name).write_bytes(packets[0])
+    source = FileSource(root, "alerts")
+    [record] = source.rest(f"night/{name}", root / f"not-there-{name}", -1)
+    assert record.fault
+    assert record.unread
+
+
+def test_an_input_knows_what_it_holds(tmp_path: Path, packets: list[bytes]) -> None:
+    root = tmp_path / "night"
+    root.mkdir()
+    (root / "a.avro").write_bytes(packets[0])
+    night, one = open_source(root, "alerts"), open_source(root / "a.avro", "alerts")
+    (root / "a.avro").unlink()
+    root.rmdir()  # the disk is away
+    for source in (night, night.following()):
+        assert source.holds("night/b.avro") == "alerts"
+        assert source.holds("nights/b.avro") is None
+        assert source.removed({("night/b.avro", 0): 3}, {}) == Removed()
+    assert one.holds("a.avro") == "alerts"
+    assert one.holds("night/a.avro") is None

@@ -6,6 +6,7 @@ second. A process killed at any moment finds, when started again, a state that h
 records up to its offsets, and goes on there.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -35,6 +36,7 @@ from ampelstream.topology import Topology
 
 __all__ = ["BATCH", "Engine", "Progress", "next_batch"]
 
+_LOG = logging.getLogger(__name__)
 BATCH = 500
 """Records that are handled, and committed, together."""
 _NO_OFFSET = -1
@@ -135,12 +137,24 @@ class Engine:
             in_hand=objects,
             at_once=at_once,
         )
-        if self.objects.changes:
-            self.progress.forget_again()  # a backfill, if there is to be one, begins anew
+        if self.objects.changes or not self.objects.awaits_backfill:
+            self._forget_again()  # a backfill, if there is to be one, begins anew
+        if self.objects.gave_up:
+            _LOG.warning(
+                "the backfill that was under way is ended: all earlier alerts stay as they were "
+                "judged"
+            )
         self.react = React(
             topology, self.tables, react_tally, clock, deliverer, inputs=inputs, in_hand=react
         )
-        self._refilter = Ingest(topology, again, now, backfill=True, in_hand=ingest)
+        self._refilter = Ingest(
+            *(topology, again, now),
+            backfill=True,
+            given_up=self.progress.is_letter,
+            in_hand=ingest,
+        )
+        self.backfill_waits = ""
+        """What a backfill waits for, in words for people; empty while it goes on."""
         self._eager = eager
         self.on_commit: Callable[[], None] = _nothing
         """Called after each commit."""
@@ -251,15 +265,32 @@ class Engine:
 
     def refilter(self, batch: Sequence[SourceRecord]) -> None:
         """Filter alerts anew that were handled before, for filters that have changed; commit."""
+        self.backfill_waits = ""
         self._carry(batch, again=True)
         self.commit()
 
+    @property
+    def unjudged(self) -> int:
+        """How many alerts the backfill that is under way could not judge anew."""
+        return self.accounting.total("unjudged") - self.progress.unjudged_before()
+
     def refiltered(self) -> None:
         """Note that all of them have been; `advance` brings the objects over."""
-        self.progress.forget_again()
+        self.backfill_waits = ""
+        _LOG.info("the backfill is read: its objects are brought over")
+        if self.unjudged:
+            _LOG.warning(
+                "%d alerts could not be judged anew by the backfill: they are dead letters of the "
+                "step `backfill`, and count as rejected",
+                self.unjudged,
+            )
+        self._forget_again()
         mark = Backfilled("")  # there is one at a time, and no other's mark comes late
         self.objects.process([Record(Coordinates("backfill", 0, _NO_OFFSET), "detections", mark)])
         self.commit()
+
+    def _forget_again(self) -> None:
+        self.progress.forget_again(self.accounting.total("unjudged"))
 
     @property
     def event_time(self) -> float | None:
@@ -338,7 +369,8 @@ class Progress:
         The store; a transaction, so that all this is committed with the state that it belongs to.
     """
 
-    _OFFSET, _LETTER, _COUNTS, _AGAIN = b"p", b"d", b"n", b"g"
+    _OFFSET, _LETTER, _COUNTS, _AGAIN, _UNJUDGED = b"p", b"d", b"n", b"g", b"u"
+    _key = msgspec.msgpack.Decoder(tuple[Coordinates, str, str])
     _partition = msgspec.msgpack.Decoder(tuple[str, int])
     _counts = msgspec.msgpack.Decoder(list[tuple[tuple[str, ...], int]])
     _letter = msgspec.msgpack.Decoder(DeadLetter)
@@ -355,10 +387,22 @@ class Progress:
             for key, value in self._tables.scan(table, bytes([table[0] + 1]))
         }
 
-    def forget_again(self) -> None:
-        """Forget how far a backfill had come."""
-        for key, _ in list(self._tables.scan(self._AGAIN, b"h")):
+    def forget_again(self, unjudged: int = 0) -> None:
+        """Forget how far a backfill had come.
+
+        Parameters
+        ----------
+        unjudged
+            How many alerts backfills could not judge anew until now.
+        """
+        for key in [key for key, _ in self._tables.scan(self._AGAIN, b"h")]:
             self._tables.delete(key)
+        if unjudged:
+            self._tables.put(self._UNJUDGED, str(unjudged).encode())
+
+    def unjudged_before(self) -> int:
+        """How many alerts earlier backfills could not judge anew."""
+        return int(self._tables.get(self._UNJUDGED) or 0)
 
     def handled(self, where: Coordinates, *, again: bool = False) -> None:
         """Note that the record was handled (again), whatever became of it."""
@@ -379,6 +423,13 @@ class Progress:
         known = self._tables.get(key) is not None
         self._tables.put(key, self._encode(letter))
         return None if known else key
+
+    def is_letter(self, where: Coordinates) -> bool:
+        """Whether the record of these coordinates could not be read or decoded when it was new."""
+        # the key of a letter, up to where its record was: an array of three
+        begin = self._LETTER + b"\x93" + self._encode(where)
+        found = self._tables.scan(begin, begin + b"\xff")
+        return any(self._key.decode(key[1:])[1] in {"read", "decode"} for key, _ in found)
 
     def letter(self, key: bytes) -> DeadLetter:
         """A dead letter by its key; KeyError where there is none."""

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from ampelstream.errors import UnreachableError
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.rereading import Rereading
 from ampelstream.runtime.service.log import incident
 from ampelstream.sources import Skipped, Source, Waiting, merge
-from ampelstream.sources.merge import After
+from ampelstream.sources.merge import After, Removed
 
 __all__ = ["Beat", "Left", "follow"]
 
@@ -95,6 +95,12 @@ class _Patient:
 
     def following(self) -> Source:
         return self
+
+    def holds(self, source: str) -> Stream | None:
+        return self._source.holds(source)
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        return self._source.removed(handled, reached)
 
     def read(self, after: After) -> Iterator[SourceRecord]:
         if time.monotonic() < self._again_at:
@@ -218,11 +224,10 @@ def _background(engine: Engine, rereading: Rereading, *, waits: bool) -> bool:
         return True
     if rereading.pending:
         try:
-            rereading.step()
+            # at the end there are objects to bring over; what is away may be there at the next poll
+            return bool(rereading.step()) or not rereading.pending
         except UnreachableError as error:
             if not waits:
                 raise
             _LOG.debug("nothing can be read again now: %s", error)  # who reads what is new says so
-            return False
-        return True
     return False

@@ -42,6 +42,7 @@ def counts_of(accounting: Accounting) -> Counts:
         refused=total("watermark_refused"),
         refiltered=total("refiltered"),
         backfilled=total("backfilled"),
+        unjudged=total("unjudged"),
     )
 
 
@@ -203,6 +204,7 @@ class Reporter:
             skipped=len(self._skipped),
             first_skipped=tuple(self._skipped[:_NAMED_SKIPPED]),
             sweeps=engine.objects.pending,
+            backfill_waits=engine.backfill_waits,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
         )
 

@@ -49,8 +49,9 @@ class Counts(msgspec.Struct, frozen=True):
         Reactions that all sinks of their rule have.
     refused
         Alerts younger than the clock, which did not move event time.
-    refiltered, backfilled
-        Earlier alerts that were read again for changed filters; and those that these accepted.
+    refiltered, backfilled, unjudged
+        Earlier alerts that were read again for changed filters; those that these accepted; and
+        those that could not be judged anew.
     """
 
     alerts: int = 0
@@ -66,6 +67,7 @@ class Counts(msgspec.Struct, frozen=True):
     refused: int = 0
     refiltered: int = 0
     backfilled: int = 0
+    unjudged: int = 0
 
     def since(self, before: "Counts") -> "Counts":
         """What was counted after ``before``."""
@@ -117,6 +119,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         How many files and archive members hold no records of a known kind, and the first of them.
     sweeps
         Revisions of events whose objects have yet to be matched.
+    backfill_waits
+        What a backfill waits for; empty while it goes on, or without one.
     kinds
         Of the dead letters, most frequent first.
     """
@@ -144,6 +148,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     first_skipped: tuple[Skipped, ...] = ()
     sweeps: int = 0
+    backfill_waits: str = ""
     kinds: tuple[LetterKind, ...] = ()
 
     def write(self, path: Path) -> None:
@@ -287,6 +292,10 @@ def _backfill(status: RunStatus) -> Iterator[str]:
     new = status.new
     if new.refiltered:
         yield f"{new.refiltered} earlier alerts read again, {new.backfilled} of them accepted"
+    if new.unjudged:
+        yield f"{new.unjudged} of them could not be judged anew"
+    if status.backfill_waits:
+        yield printable(status.backfill_waits)
 
 
 def _candidates(status: RunStatus) -> str:
@@ -384,6 +393,7 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
             "first": [one._asdict() for one in status.first_skipped],
         },
         "sweeps": status.sweeps,
+        "backfill_waits": status.backfill_waits,
         "events": status.events,
         "rejected_events": status.rejected_events,
         "unplaced_events": status.unplaced_events,

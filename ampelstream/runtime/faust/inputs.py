@@ -10,6 +10,7 @@ from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames, backfill_group
 from ampelstream.runtime.kafka.plan import all_names
+from ampelstream.runtime.kafka.schemas import PatientRegistry
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
@@ -49,7 +50,7 @@ class Input:
     connection: Connection
     topics: tuple[str, ...]
     ours: bool
-    registry: SchemaRegistry | None
+    registry: SchemaRegistry | PatientRegistry | None
     pattern: str | None = None
     parked: bool = False
 
@@ -111,8 +112,12 @@ def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
 
 def backfill_of(source: Input, backfill: str) -> Input:
     """What reads the alerts of an input again, for the backfill of that name."""
+    registry = source.registry
+    if isinstance(registry, SchemaRegistry):
+        registry = PatientRegistry(registry)
     return replace(
         source,
+        registry=registry,
         name=f"{source.name}-backfill",
         group=backfill_group(source.group, backfill),
     )

@@ -11,7 +11,7 @@ from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 
-__all__ = ["extent", "retained_since"]
+__all__ = ["extent", "first_arrival", "retained_since"]
 
 _FIRST_SECONDS = 15.0
 """For how long the first record of a partition is waited for, that offsets say is there [s]."""
@@ -79,20 +79,34 @@ async def retained_since(
     """
     begins: list[float] = []
     async with open_consumer(connection, enable_auto_commit=False) as client:
-        for place, (first, end) in (await _extent(client, reads)).items():
+        for place, (first, _) in (await _extent(client, reads)).items():
             if first > 0:
-                arrived = None if first == end else await _arrived(client, place, first)
-                begins.append(jd_from_unix(now() if arrived is None else arrived))
+                begins.append(await first_arrival(client, place, now=now))
     return max(begins, default=None)
 
 
-async def _arrived(client: Any, place: TopicPartition, offset: int) -> float | None:
-    """When the first record at or behind an offset arrived [Unix, s]; None where none is left."""
+async def first_arrival(
+    client: Any, place: TopicPartition, *, now: Callable[[], float] = time.time
+) -> float:
+    """When the first record that is left of a partition arrived [JD]; now, where none is left.
+
+    Parameters
+    ----------
+    client
+        A consumer that reads nothing else.
+    place
+        Which partition.
+    now
+        Unix time [s].
+    """
+    first = (await client.beginning_offsets([place]))[place]
+    if first == (await client.end_offsets([place]))[place]:
+        return jd_from_unix(now())
     client.assign([place])
-    client.seek(place, offset)
+    client.seek(place, first)
     try:
         async with asyncio.timeout(_FIRST_SECONDS):
             record = await client.getone(place)
     except TimeoutError:  # only marks of transactions are left, which no client is given
-        return None
-    return float(record.timestamp) / 1000
+        return jd_from_unix(now())
+    return jd_from_unix(float(record.timestamp) / 1000)

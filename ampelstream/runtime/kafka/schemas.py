@@ -1,16 +1,65 @@
 """Schemas of packets that only name theirs: asked for by their number, never for each packet."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from aiokafka.structs import ConsumerRecord
 
 from ampelstream.codecs.alerts import schema_id_of
+from ampelstream.runtime.service.log import incident
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
-__all__ = ["WireSchemas"]
+__all__ = ["PatientRegistry", "Registry", "WireSchemas"]
 
+_LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
+
+
+class Registry(Protocol):
+    """Where schemas come from."""
+
+    def known(self, schema_id: int) -> Mapping[str, Any] | None:
+        """Schema that is at hand; None where it is not."""
+        ...
+
+    async def fetch(self, schema_id: int) -> bool:
+        """Get a schema; whether it is at hand now."""
+        ...
+
+
+class PatientRegistry:
+    """A registry for alerts that are read again: who asks waits while it is away.
+
+    New alerts go on without a schema, since they are parked. Those that are read again would count
+    as rejected: their schema was known when they were new.
+
+    Parameters
+    ----------
+    registry
+        The registry.
+    """
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        self._registry = registry
+
+    def known(self, schema_id: int) -> Mapping[str, Any] | None:
+        """Schema that is at hand; None where it is not."""
+        return self._registry.known(schema_id)
+
+    async def fetch(self, schema_id: int) -> bool:
+        """Get a schema, as soon as the registry gives it, or says that it does not have it."""
+        said = False
+        while not await self._registry.fetch(schema_id):
+            if self._registry.refused(schema_id):
+                return False
+            if not said:
+                text = "the backfill waits for a schema that the registry does not give now"
+                incident(_LOG, logging.WARNING, "backfill_waits", text, schema=schema_id)
+                said = True
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
 
 
 class WireSchemas:
@@ -24,7 +73,7 @@ class WireSchemas:
         Where they come from.
     """
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
     async def prepare(self, records: Sequence[ConsumerRecord]) -> None:

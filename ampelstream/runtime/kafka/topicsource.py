@@ -9,7 +9,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
@@ -20,18 +20,21 @@ from aiokafka.structs import ConsumerRecord
 from ampelstream.errors import InputError, SourceError, UnreachableError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.times import iso_from_jd, jd_from_unix
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.headers import decode_origin
+from ampelstream.runtime.kafka.retained import first_arrival
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
 from ampelstream.runtime.safefaust.topicids import ask
 from ampelstream.runtime.safefaust.unreadable import UnreadableRecord, fault_of
 from ampelstream.sources import Skipped
-from ampelstream.sources.merge import After, Waiting
+from ampelstream.sources.merge import After, Removed, Waiting
 
 __all__ = ["TopicSource", "open_topics"]
 
 R = TypeVar("R")
+_Place = tuple[str, int]
 _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _AT_ONCE = 500
@@ -68,6 +71,8 @@ class TopicSource:
         self._inputs = inputs
         self._stream: Stream = stream
         self._ids: Mapping[str, str] = {}
+        self._ends_at: dict[_Place, int] = {}
+        self._arrivals: dict[tuple[_Place, int], float] = {}
         self._open = AsyncExitStack()
         self._settled_at = -math.inf
         self._clients: tuple[AIOKafkaConsumer, Any] | None = None
@@ -119,6 +124,7 @@ class TopicSource:
                 for record in records:
                     yield self._record(record)
             before, reached = reached, self._call(self._positions(ends))
+            self._note(reached)
             ends = {tp: end for tp, end in ends.items() if reached[tp] < end}
             if reached != before:
                 since = time.monotonic()
@@ -140,6 +146,33 @@ class TopicSource:
         except (SourceError, CancelledError):
             asked.cancel()
             return Waiting("records", None)
+
+    def holds(self, source: str) -> Stream | None:
+        """What the records of that source are, if they are of these topics."""
+        cluster, _, topic = source.partition(_ID)[0].rpartition("/")
+        ours = cluster == (self._inputs.cluster or "") and self._inputs.matches(topic)
+        return self._stream if ours else None
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        """What is gone for good of what was handled: old records, and topics.
+
+        Known when a pass has begun.
+
+        Raises
+        ------
+        SourceError
+            The cluster cannot be reached.
+        """
+        wanted = {
+            place: last
+            for place, last in handled.items()
+            if reached.get(place, -1) < last and self.holds(place[0])
+        }
+        if not wanted or self._clients is None:
+            return Removed()
+        of_now = {place for place in handled if _ID in place[0]}
+        with reaching(self._connection):
+            return self._call(self._removed(wanted, reached, of_now))
 
     def close(self) -> None:
         """Disconnect."""
@@ -246,6 +279,49 @@ class TopicSource:
         known = {tp: after.get((self._named(tp.topic), tp.partition), -1) for tp in partitions}
         return sum(max(0, last[tp] - max(first[tp], known[tp] + 1)) for tp in partitions)
 
+    def _note(self, positions: Mapping[TopicPartition, int]) -> None:
+        for tp, position in positions.items():
+            self._ends_at[self._named(tp.topic), tp.partition] = position
+
+    async def _removed(self, wanted: After, reached: After, of_now: Collection[_Place]) -> Removed:
+        client, _ = await self._connected()
+        there = {(self._named(tp.topic), tp.partition): tp for tp in client.assignment()}
+        known = {place: tp for place, tp in there.items() if place in wanted}
+        first = await client.beginning_offsets(list(known.values())) if known else {}
+        gone: list[_Place] = []
+        since: list[float] = []
+        for place, last in wanted.items():
+            tp = known.get(place)
+            if tp is not None:
+                if first[tp] > reached.get(place, -1) + 1:
+                    since.append(await self._arrival(place, tp, first[tp]))
+                # the position also passes what is no record
+                if first[tp] > last or self._ends_at.get(place, 0) > last:
+                    gone.append(place)
+                continue
+            named = {one: tp for one, tp in there.items() if _alike(one, place)}
+            if _ID not in place[0] and named:  # of an earlier version, which noted no ids
+                gone += [place for one in named if one in of_now]
+                continue
+            gone.append(place)
+            since.append(await self._arrival(place, next(iter(named.values()), None)))
+        return Removed(tuple(gone), max(since, default=None))
+
+    async def _arrival(self, place: _Place, tp: TopicPartition | None, first: int = -1) -> float:
+        """Before when [JD] what was removed had arrived; asked once for each first offset."""
+        if (place, first) not in self._arrivals:
+            jd = jd_from_unix(time.time())
+            if tp is not None:
+                async with open_consumer(self._connection, enable_auto_commit=False) as client:
+                    jd = await first_arrival(client, tp)
+            self._arrivals[place, first] = jd
+            _LOG.warning(
+                "%s[%d] of %s holds no longer all that was read of it before: accepted alerts from "
+                "before %s stay as they were judged",
+                *(place[0], place[1], self.name, iso_from_jd(jd)),
+            )
+        return self._arrivals[place, first]
+
     def _known(self, tp: TopicPartition, after: After) -> int | None:
         """Offset that was read last; None where that was of a topic that had this name before."""
         named = self._named(tp.topic)
@@ -298,6 +374,11 @@ class TopicSource:
             where, member = decode_origin(record.headers) or (where, member)
         value, fault = record.value or b"", fault_of(record)
         return SourceRecord(where, self._stream, value, member, fault, position=position)
+
+
+def _alike(one: _Place, other: _Place) -> bool:
+    """Whether both are of the same partition of topics of the same name."""
+    return one[1] == other[1] and one[0].partition(_ID)[0] == other[0].partition(_ID)[0]
 
 
 def open_topics(own: Connection, sources: SourcesSpec) -> list[TopicSource]:

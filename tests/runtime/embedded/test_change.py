@@ -1,8 +1,11 @@
 """A topology that changes while it runs gives what a fresh run of the new one gives."""
 
+import logging
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +17,14 @@ from ampelstream.core.state import keys
 from ampelstream.errors import ConfigError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.reaction import Reaction
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import follow
+from ampelstream.runtime.embedded.reporter import Reporter
 from ampelstream.runtime.embedded.rereading import Rereading
-from ampelstream.sources.merge import After, Waiting
+from ampelstream.runtime.embedded.runstatus import status_line, status_row
+from ampelstream.runtime.embedded.statefiles import StateFiles
+from ampelstream.sources.merge import After, Removed, Waiting
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import Topology
 from tests.runtime.embedded.conftest import alert_row
@@ -90,7 +96,7 @@ class Sinks:
 
 
 class Records:
-    """A source in memory."""
+    """A topic in memory; records that are left out at its beginning have been removed."""
 
     name = "memory"
     skipped = ()
@@ -107,11 +113,43 @@ class Records:
     def estimate(self) -> int:
         return len(self.records)
 
+    def holds(self, source: str) -> Stream | None:
+        return "alerts" if source == self.name else None
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        place = (self.name, 0)
+        first = self.records[0].read_at.offset if self.records else 0
+        if first <= reached.get(place, -1) + 1:
+            return Removed()
+        # the first one arrived when all of them had been made
+        made = [jd_of(one) for one in self.records if one.stream == "alerts"]
+        return Removed([place] if first > handled[place] else [], max(made) + 10)
+
     def following(self) -> "Records":
         return self
 
     def waiting(self, _after: After) -> Waiting:
         return Waiting("records", 0)
+
+
+def jd_of(record: SourceRecord) -> float:
+    assert isinstance(record.value, Mapping)
+    return float(record.value["candidate"]["jd"])
+
+
+class Faulty(Records):
+    """One of which a record cannot be read, or is damaged by now."""
+
+    def __init__(self, records: Sequence[SourceRecord], at: int, *, unread: bool) -> None:
+        super().__init__(records)
+        self.at: int | None = at
+        self.unread = unread
+
+    def read(self, after: After) -> Iterator[SourceRecord]:
+        for one in super().read(after):
+            if one.where.offset == self.at:
+                one = replace(one, value=b"", fault="it is broken", unread=self.unread)  # noqa: PLW2901
+            yield one
 
 
 class Running:
@@ -334,3 +372,191 @@ def test_a_channel_that_goes_does_not_end_a_backfill(
     assert running.engine.objects.awaits_backfill
     running.work(records)
     assert running.outcome()[0] == fresh(last, records).outcome()[0]
+
+
+@pytest.mark.parametrize("what", ["nothing", "half", "another input"])
+def test_a_backfill_waits_for_what_is_away(
+    what: str,
+    make_topology: Callable[[str], Topology],
+    records: list[SourceRecord],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A directory whose disk is away looks empty: that is no reason to withdraw anything."""
+    new = make_topology(changed(*REFILTERED["other filter"]))
+    running = fresh(make_topology(OLD), records)
+    before, _ = running.outcome()
+    running.change(new, Word.BACKFILL)
+    left: list[SourceRecord] = records[: len(records) // 2] if what == "half" else []
+    source = Records(left)
+    source.name = "other" if what == "another input" else "memory"
+    follow(running.engine, [source], threading.Event(), once=True)
+    assert running.engine.objects.awaits_backfill
+    assert {one.key for one in running.engine.objects.candidates()} == {one.key for one in before}
+    said = {
+        "nothing": "memory[0] (0 of 18 records)",
+        "half": "memory[0] (9 of 18 records)",
+        "another input": "memory[0] (of none of the inputs)",
+    }[what]
+    assert said in running.engine.backfill_waits
+    assert said in caplog.text
+    assert "--from-now-on" in caplog.text
+    running.change(new, Word.BACKFILL)  # a restart
+    running.work(records)
+    assert running.engine.backfill_waits == ""
+    assert running.outcome() == fresh(new, records).outcome()
+
+
+def test_from_now_on_ends_a_backfill_whose_files_were_tidied_away(
+    make_topology: Callable[[str], Topology],
+    records: list[SourceRecord],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    new = make_topology(changed(*REFILTERED["stricter filter"]))
+    running = fresh(make_topology(OLD), records)
+    before, _ = running.outcome()
+    running.change(new, Word.BACKFILL)
+    running.work([])
+    assert running.engine.objects.awaits_backfill
+    caplog.clear()
+    running.change(new, Word.FROM_NOW_ON)
+    assert "the backfill that was under way is ended" in caplog.text
+    running.work([])
+    assert not running.engine.objects.awaits_backfill
+    assert {one.key for one in running.outcome()[0]} == {one.key for one in before}
+
+
+def test_what_a_topic_has_removed_stays_as_it_was_judged(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    new = make_topology(changed(*REFILTERED["stricter filter"]))
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    half = len(records) // 2
+
+    def judged(*, old: bool) -> dict[int, tuple[str, ...]]:
+        found = [alert for one in running.engine.objects.store for alert in one.alerts]
+        return {one.where.offset: one.channels for one in found if (one.where.offset < half) is old}
+
+    before, old = judged(old=False), judged(old=True)
+    running.change(new, Word.BACKFILL)
+    running.work(records[half:])
+    assert not running.engine.objects.awaits_backfill
+    assert judged(old=True) == old
+    assert judged(old=False) != before
+
+
+def alert_at(records: Sequence[SourceRecord]) -> int:
+    """Offset of an alert in the middle."""
+    return next(one.where.offset for one in records[4:] if one.stream == "alerts")
+
+
+def test_a_backfill_waits_for_what_cannot_be_read_now(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    new = make_topology(changed(*REFILTERED["other filter"]))
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    running.change(new, Word.BACKFILL)
+    source = Faulty(records, alert_at(records), unread=True)
+    rereading = Rereading(running.engine, lambda: [source], batch=4, clock=lambda: 0.0)
+    for _ in range(9):
+        rereading.step()
+    assert rereading.pending
+    assert "memory[0] (it is broken)" in running.engine.backfill_waits
+    source.at = None  # the next poll can read it
+    while rereading.pending:
+        rereading.step()
+    assert running.engine.backfill_waits == ""
+    assert running.outcome() == fresh(new, records).outcome()
+    assert list(running.engine.progress.letters()) == []
+
+
+def test_what_is_damaged_by_now_is_said(
+    make_topology: Callable[[str], Topology],
+    records: list[SourceRecord],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    new = make_topology(changed(*REFILTERED["other filter"]))
+    at = alert_at(records)
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    running.change(new, Word.BACKFILL)
+    damaged = Faulty(records, at, unread=False)
+    follow(running.engine, [damaged], threading.Event(), once=True)
+    assert not running.engine.objects.awaits_backfill
+    [letter] = running.engine.progress.letters()
+    assert (letter.step, letter.where.offset) == ("backfill", at)
+    assert "1 alerts could not be judged anew by the backfill" in caplog.text
+    assert running.engine.accounting.total("unjudged") == 1
+    assert running.engine.unjudged == 0  # of the next one
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_what_was_a_dead_letter_when_it_was_new_is_not_waited_for_nor_said_again(
+    make_topology: Callable[[str], Topology],
+    records: list[SourceRecord],
+    caplog: pytest.LogCaptureFixture,
+    *,
+    unread: bool,
+) -> None:
+    new = make_topology(changed(*REFILTERED["other filter"]))
+    faulty = Faulty(records, alert_at(records), unread=unread)
+    running = Running(make_topology(OLD))
+    follow(running.engine, [faulty], threading.Event(), once=True)
+    [letter] = running.engine.progress.letters()
+    running.change(new, Word.BACKFILL)
+    with caplog.at_level(logging.INFO):
+        follow(running.engine, [faulty], threading.Event(), once=True)
+    assert not running.engine.objects.awaits_backfill
+    assert list(running.engine.progress.letters()) == [letter]
+    assert "the backfill is read" in caplog.text
+    assert "could not be judged" not in caplog.text
+
+
+def test_a_file_of_dead_letters_that_was_thrown_away_is_not_waited_for(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    new = make_topology(changed(*REFILTERED["other filter"]))
+    running = fresh(make_topology(OLD), records)
+    junk = SourceRecord(Coordinates("junk.avro", 0, 0), "alerts", b"junk")
+    running.take([junk, replace(junk, where=Coordinates("junk.avro", 0, 1))])
+    running.outcome()
+    running.change(new, Word.BACKFILL)
+    running.work(records)
+    assert not running.engine.objects.awaits_backfill
+
+
+def test_the_status_says_what_a_backfill_waits_for(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord], tmp_path: Path
+) -> None:
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    running.change(make_topology(changed(*REFILTERED["other filter"])), Word.BACKFILL)
+    running.work()
+    reporter = Reporter(running.engine, StateFiles(tmp_path, "moving"), lambda _status: None)
+    status = reporter.status()
+    assert "memory[0] (0 of 18 records)" in status.backfill_waits
+    assert status.backfill_waits in status_line(status)
+    assert status_row(status, running=True, now=0.0)["backfill_waits"] == status.backfill_waits
+
+
+def test_a_backfill_that_waits_rests_longer_the_longer_a_pass_takes(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    running = fresh(make_topology(OLD), records)
+    running.outcome()
+    running.change(make_topology(changed(*REFILTERED["other filter"])), Word.BACKFILL)
+    now = [0.0]
+    passes: list[float] = []
+
+    class Slow(Records):
+        def read(self, _after: After) -> Iterator[SourceRecord]:
+            passes.append(now[0])
+            now[0] += 3.0
+            return iter(())
+
+    rereading = Rereading(running.engine, lambda: [Slow(records)], batch=4, clock=lambda: now[0])
+    for _ in range(80):
+        assert rereading.step() == 0
+        now[0] += 1.0
+    assert passes == [0.0, 33.0, 66.0]

@@ -9,11 +9,11 @@ import pytest
 
 from ampelstream.errors import UnreachableError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded import live
 from ampelstream.runtime.embedded.live import follow
 from ampelstream.sources import Waiting
-from ampelstream.sources.merge import After
+from ampelstream.sources.merge import After, Removed
 
 TOPOLOGY = "{name: simple, version: 1, channels: {all: {window: [0, 10]}}}"
 
@@ -43,6 +43,12 @@ class Topic:
 
     def waiting(self, _after: After) -> Waiting:
         return Waiting("records", None if self.away else 0)
+
+    def holds(self, source: str) -> Stream | None:
+        return "alerts" if source == self.name else None
+
+    def removed(self, _handled: After, _reached: After) -> Removed:
+        return Removed()
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[str]:

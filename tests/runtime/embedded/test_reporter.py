@@ -11,7 +11,7 @@ import pytest
 
 from ampelstream.errors import SourceError, StorageError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import Left, follow
 from ampelstream.runtime.embedded.reporter import BEAT_SECONDS, Reporter
@@ -19,7 +19,7 @@ from ampelstream.runtime.embedded.runstatus import RunStatus, read_status
 from ampelstream.runtime.embedded.statefiles import StateFiles
 from ampelstream.simulate import simulate_notice
 from ampelstream.sources import Skipped, Waiting
-from ampelstream.sources.merge import After
+from ampelstream.sources.merge import After, Removed
 from ampelstream.state.memory import MemoryBackend
 
 TOPOLOGY = """
@@ -49,6 +49,12 @@ class Inbox:
 
     def estimate(self) -> int | None:
         return None
+
+    def holds(self, _source: str) -> Stream | None:
+        return None
+
+    def removed(self, _handled: After, _reached: After) -> Removed:
+        return Removed()
 
     def following(self) -> "Inbox":
         return self

@@ -8,9 +8,10 @@ import pytest
 
 from ampelstream.errors import ConfigError
 from ampelstream.runtime.context import WorkerContext
-from ampelstream.runtime.faust.inputs import inputs_of
+from ampelstream.runtime.faust.inputs import backfill_of, inputs_of
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.runtime.kafka.schemas import PatientRegistry
 from ampelstream.runtime.kafka.sources import SourcesSpec
 
 SURVEY: dict[str, Any] = {"bootstrap": "survey:9092", "group_prefix": "ourselves-"}
@@ -61,6 +62,9 @@ def test_with_a_registry_what_is_parked_is_read_too(names: TopicNames, tmp_path:
     assert [one.parked for one in found] == [False, True]
     assert found[1].topics == (names.parked,)
     assert found[0].registry is found[1].registry is not None
+    again = backfill_of(found[0], "x")
+    assert isinstance(again.registry, PatientRegistry)
+    assert again.group == f"{found[0].group}.backfill-x"
 
 
 def test_what_we_write_is_not_read(names: TopicNames, tmp_path: Path) -> None:

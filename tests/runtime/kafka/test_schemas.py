@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from ampelstream.runtime.kafka.schemas import WireSchemas
+from ampelstream.runtime.kafka.schemas import PatientRegistry, WireSchemas
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
 
@@ -61,3 +61,35 @@ def test_what_is_waited_for_is_asked_for_again_and_again(monkeypatch: pytest.Mon
         asyncio.run(wire(registry).watch(wanted, retry_seconds=60.0))
     assert registry.asked == [7, 8, 7, 7]  # for how long not to, the registry itself knows
     assert slept == [5.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_read_again_waits_for_a_registry_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    """Until it gives the schema, or says that it has none."""
+    told: list[str] = []
+    answers = iter([False, False, False, there])
+    known: set[int] = set()
+
+    async def fetch(schema_id: int) -> bool:
+        told.append("asked")
+        if not (found := next(answers)):
+            return False
+        known.add(schema_id)
+        return found
+
+    async def sleep(_seconds: float) -> None:
+        told.append("waited")
+
+    registry: Any = SimpleNamespace(
+        fetch=fetch,
+        known=lambda one: {} if one in known else None,
+        refused=lambda _one: len(told) == 7,
+    )
+    monkeypatch.setattr("ampelstream.runtime.kafka.schemas.asyncio.sleep", sleep)
+    patient = PatientRegistry(registry)
+    records: list[Any] = [SimpleNamespace(value=packet(7), headers=())]
+    asyncio.run(WireSchemas(patient).prepare(records))
+    assert told == ["asked", "waited"] * 3 + ["asked"]
+    assert (patient.known(7) is not None) is there
