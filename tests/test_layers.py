@@ -58,7 +58,7 @@ PROCESSORS = {
     "events": {"MapCache"},
     "lookup": {"Lookup"},
     "census": {"EventCensus", "RevisionCensus"},
-    "ownership": {"Word", "check_word", "finish", "owner_of"},
+    "ownership": {"Word", "asks", "check_word", "finish", "owner_of"},
     "waiting": {"Note", "Waiting", "is_note"},
     "state": {"commit_order", "LedgerEntry", "ObjectState"},
 }

@@ -70,7 +70,7 @@ class Refiltering:
         """Whether objects wait to become their shadows."""
         return self._now is not None and self._now.read
 
-    def begin(self, name: str, filters: str, since_jd: float | None) -> None:
+    def begin(self, name: str, filters: str) -> None:
         """Begin anew; what was gathered before is seen no longer.
 
         Parameters
@@ -79,11 +79,8 @@ class Refiltering:
             Tells this backfill from others.
         filters
             Digest of the filters.
-        since_jd
-            Accepted alerts that are older [JD] stay as they were judged; None where all are read
-            again.
         """
-        self._mark(Backfill(name, filters, since_jd, number=self._unused_number()))
+        self._mark(Backfill(name, filters, None, number=self._unused_number()))
         self._look_for_litter()
 
     def end(self) -> None:

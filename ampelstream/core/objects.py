@@ -67,9 +67,8 @@ class Objects:
         Digest of the inputs, for a replay (see `claim`).
     word
         From when on changed filters count, where the topology has changed (see `claim`).
-    backfill, since_jd
-        Name of the backfill, where there is to be one, and from when on [JD] alerts are read again:
-        accepted alerts that are older [JD] will not be read again.
+    backfill
+        Name of the backfill, where there is to be one.
     in_hand
         Is told which record or object is about to be handled.
     at_once
@@ -92,7 +91,6 @@ class Objects:
         inputs: str = "",
         word: Word | None = None,
         backfill: str = "",
-        since_jd: float | None = None,
         in_hand: InHand | None = None,
         at_once: int = 1,
     ) -> None:
@@ -122,10 +120,10 @@ class Objects:
         asked = claimed.refilters or not claimed.used or claimed.missed
         again = word is Word.BACKFILL or backfill != ""
         if (again and asked) or (stale and (again or word is not Word.FROM_NOW_ON)):
-            self._refiltering.begin(backfill, topology.filters, since_jd)
-        elif (
-            stale or claimed.refilters or word is Word.FROM_NOW_ON
-        ) and not self._refiltering.pending:
+            self._refiltering.begin(backfill, topology.filters)
+        elif not self._refiltering.pending and (
+            stale or claimed.refilters or (word is Word.FROM_NOW_ON and not again)
+        ):
             # one that has been read is finished first: it was asked for
             self.gave_up = self._refiltering.filters != ""
             self._refiltering.end()

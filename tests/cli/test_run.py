@@ -244,7 +244,7 @@ def test_a_defect_is_70_with_its_traceback_whatever_the_command(tmp_path: Path) 
     program = (
         "import sys\n"
         "import ampelstream.cli.workflow as workflow\n"
-        "def defect(*_): raise KeyError('lost')\n"
+        "def defect(*_, **__): raise KeyError('lost')\n"
         "workflow.open_topology = defect\n"
         "from ampelstream.cli.main import main\n"
         "main()\n"

@@ -81,7 +81,7 @@ def test_diff_of_two_files_and_of_a_state(tmp_path: Path, make_night: Callable[.
     assert (code, "changed: react.good-kilonova-candidates.when" in said) == (0, True)
     mine.write_text(mine.read_text().replace("min_drb: 0.995", "min_drb: 0.5"))
     code, said = run(mine)
-    assert code == 1
+    assert code == 78
     assert "config.min_drb: 0.995 -> 0.5 (from now on, or with a backfill)" in said
     assert run(mine, "--backfill")[0] == 0
     assert run(mine, at=fresh)[0] == 0

@@ -27,10 +27,8 @@ def changed(make_topology: Callable[[str], Topology]) -> Topology:
     return make_topology(WIDE.replace("{region: 0.99", "{alerts: {where: rb > 0.5}, region: 0.99"))
 
 
-def reopen(
-    partition: Any, topology: Topology, since_jd: float | None = None, backfill: str = ""
-) -> None:
-    """The worker comes back with a changed file, whose backfill reaches back so far."""
+def reopen(partition: Any, topology: Topology, backfill: str = "") -> None:
+    """The worker comes back with a changed file."""
     partition.commit()
     partition.topology = topology
     partition.state = Transaction(partition.backend)
@@ -41,7 +39,6 @@ def reopen(
         lambda: 0.0,
         word=Word.BACKFILL,
         backfill=backfill or topology.filters,
-        since_jd=since_jd,
     )
     partition.objects.advance()
 
@@ -82,7 +79,8 @@ def test_alerts_that_could_not_be_read_again_stay(
             make_detection("ZTF01", candid=number, jd=T0 + days, offset=number),
             make_detection(f"ZTF1{number}", candid=10 + number, jd=T0 + days, offset=10 + number),
         )
-    reopen(partition, changed, T0 + 2.0)
+    reopen(partition, changed)
+    partition.objects.keep_older(T0 + 2.0)
     partition.take(Backfilled(changed.filters))
     assert alerts(partition) == {"ZTF01": [0], "ZTF10": [10]}
 
@@ -94,7 +92,8 @@ def test_its_end_says_how_old_what_could_not_be_read_again_is(
     partition = make_partition(wide)
     for number, days in enumerate((1.0, 3.0, 5.0)):
         partition.take(make_detection("ZTF01", candid=number, jd=T0 + days, offset=number))
-    reopen(partition, changed, T0 + 2.0)
+    reopen(partition, changed)
+    partition.objects.keep_older(T0 + 2.0)
     partition.take(Backfilled(changed.filters, T0 + 4.0))
     assert alerts(partition) == {"ZTF01": [0, 1]}
 
@@ -328,9 +327,12 @@ def test_from_now_on_ends_a_backfill_that_is_under_way(
     assert partition.objects.awaits_backfill
     partition.commit()
     state = Transaction(partition.backend)
-    objects = Objects(
-        changed, state, Accounting().tally(), lambda: 0.0, word=Word.FROM_NOW_ON, backfill="x"
-    )
+    now, mine = Word.FROM_NOW_ON, changed.filters
+    named = Objects(changed, state, Accounting().tally(), lambda: 0.0, word=now, backfill=mine)
+    assert named.awaits_backfill  # on Kafka all is chosen for the whole cluster, and named
+    assert not named.gave_up
+    objects = Objects(changed, state, Accounting().tally(), lambda: 0.0, word=now)
+    assert objects.gave_up
     assert not objects.awaits_backfill
     partition.objects = objects
     assert alerts(partition) == {"ZTF01": [1]}

@@ -67,8 +67,10 @@ def test_events_of_the_log(text: str) -> None:
         for row in table.splitlines()
         for name in re.findall(r"`(\w+)`", row[: row.find("|", 2)])
     }
-    code = "".join(path.read_text() for path in sorted((ROOT / "runtime").rglob("*.py")))
-    said = set(re.findall(r'incident\(\s*_LOG,\s*logging\.\w+,\s*"(\w+)"', code))
+    run = (ROOT / "cli" / "run.py").read_text()
+    code = "".join([run, *(path.read_text() for path in sorted((ROOT / "runtime").rglob("*.py")))])
+    said = set(re.findall(r'_tell\(\s*settings,\s*"(\w+)"', run))
+    said |= set(re.findall(r'incident\(\s*_LOG,\s*logging\.\w+,\s*"(\w+)"', code))
     said |= {f"worker_{name}" for name in re.findall(r'_tell\(logging\.\w+, "(\w+)"', code)}
     assert len(said) > 20
     assert said - told == set()

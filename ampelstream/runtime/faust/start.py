@@ -21,7 +21,7 @@ from ampelstream.runtime.context import WorkerContext, port_of
 from ampelstream.runtime.faust.admission import Admission, open_admission
 from ampelstream.runtime.kafka.clients import UnreachableError
 from ampelstream.runtime.kafka.names import REACT
-from ampelstream.runtime.service.directorylock import hold_directory
+from ampelstream.runtime.service.directorylock import hold_directory, make_directory
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.service.metrics import Metrics
@@ -116,7 +116,7 @@ def _check(topology: Topology, settings: WorkerSettings, directory: Path) -> Non
     nobody would work. Its port is not tried, since a predecessor may have it until it stops.
     """
     check_heavy(topology)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     if REACT in settings.steps:
         check_sinks(topology, settings.state)
 

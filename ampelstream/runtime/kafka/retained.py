@@ -42,7 +42,7 @@ async def _extent(
     client: AIOKafkaConsumer, reads: Callable[[str], bool]
 ) -> dict[TopicPartition, tuple[int, int]]:
     # not `topics()`, which gives names and forgets what it was told of their partitions
-    cluster = await client._client.fetch_all_metadata()  # noqa: SLF001
+    cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  (see above)
     places = [
         TopicPartition(topic, number)
         for topic in sorted(cluster.topics(exclude_internal_topics=True))

@@ -148,7 +148,7 @@ class Faulty(Records):
     def read(self, after: After) -> Iterator[SourceRecord]:
         for one in super().read(after):
             if one.where.offset == self.at:
-                one = replace(one, value=b"", fault="it is broken", unread=self.unread)  # noqa: PLW2901
+                one = replace(one, value=b"", fault="it is broken", unread=self.unread)  # noqa: PLW2901  (the same one, broken)
             yield one
 
 

@@ -39,7 +39,7 @@ def make(app: App, reached: Sequence[bool]) -> RunningApp:
     async def is_reached() -> bool:
         return next(answers)
 
-    made._reached = is_reached  # type: ignore[method-assign]
+    made._reached = is_reached  # type: ignore[method-assign]  # (a broker that says no at first)
     return made
 
 

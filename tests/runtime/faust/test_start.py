@@ -235,6 +235,6 @@ def test_a_directory_that_cannot_be_made_is_met_before_the_file_comes_into_force
     tmp_path: Path, admission: Admission
 ) -> None:
     (tmp_path / "state").write_text("no directory")
-    with pytest.raises(OSError, match="state"):
+    with pytest.raises(ConfigError, match="cannot hold the state: Not a directory"):
         asyncio.run(start(tmp_path, Brokers(0)))
     assert admission.accepted == 0

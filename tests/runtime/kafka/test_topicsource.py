@@ -227,11 +227,11 @@ def test_after_brokers_were_away_it_connects_anew_and_lets_them_settle(
     async def away() -> list[dict[str, Any]]:
         raise NodeNotReadyError("Attempt to send a request to node which is not ready")
 
-    cluster.describe_topics = away  # type: ignore[method-assign]
+    cluster.describe_topics = away  # type: ignore[method-assign]  # (brokers go away)
     with pytest.raises(UnreachableError):
         list(source.read({}))
     assert source.waiting({}).number is None
-    cluster.describe_topics, cluster.logs = everything, {}  # type: ignore[method-assign]
+    cluster.describe_topics, cluster.logs = everything, {}  # type: ignore[method-assign]  # (and come back)
     with pytest.raises(UnreachableError, match="there is no topic a"):
         list(source.read({}))  # a broker that has just started knows nothing yet
     monkeypatch.setattr(source, "_settled_at", 0.0)
