@@ -54,7 +54,7 @@ PROCESSORS = {
     "accounting": {"COUNTS", "Accounting", "CountKey"},
     "ingest": {"Ingest"},
     "objects": {"Objects"},
-    "react": {"Deliverer", "React"},
+    "react": {"STRANDED", "Deliverer", "React"},
     "events": {"MapCache"},
     "lookup": {"Lookup"},
     "census": {"EventCensus", "RevisionCensus"},

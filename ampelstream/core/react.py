@@ -14,7 +14,8 @@ that at the end it says the same however the candidate came to be what it is.
 A rule may leave the topology and come back, and so may a sink. A matter whose rule is away says
 nothing, and ends with its candidate; what else became of it is seen when the rule is back and the
 candidate comes again. Whoever missed something is then told how the matter stands now, if it was
-left with the opposite, and nothing of what led there (`_settled`).
+left with the opposite, and nothing of what led there (`_settled`). What a sink had not taken when
+it went goes to the one that came in its place: a path was corrected, say (`_handed_on`).
 """
 
 from collections import deque
@@ -37,7 +38,13 @@ from ampelstream.model.streams import Output, Record
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import ReactionRule, Topology
 
-__all__ = ["Deliverer", "React", "message_id", "values_of"]
+__all__ = ["STRANDED", "Deliverer", "React", "message_id", "values_of"]
+
+STRANDED = (
+    "%d messages wait for sinks that are gone: no other came in their place. They are sent when "
+    "such a sink, or another, is there again"
+)
+"""Said, with their number, where messages were left behind."""
 
 
 class Deliverer(Protocol):
@@ -146,6 +153,8 @@ class React:
         """Messages to send, by matter in order: none overtakes an earlier one of its matter."""
         self._not_before: dict[str, float] = {}
         """When a matter is tried again that a sink did not take."""
+        self.stranded = 0
+        """Messages that a sink had not taken which is gone, and no other came in its place."""
         matters: dict[str, list[LedgerEntry]] = {}
         for entry in sorted(self.entries(), key=lambda entry: entry.reaction.turn):
             name = _matter_name(entry.reaction.rule, entry.reaction.about)
@@ -159,14 +168,19 @@ class React:
         # a commit that a kill cut short may hold the message and not the matter: then it is
         # decided again, when its candidate comes again
         entries = [entry for entry in entries if entry.reaction.turn <= matter.turn]
+        now = frozenset(self._sinks_of(rule) or ())
         if rule not in self._rules:
             self._away.add(rule)
-            self._settle(entries)
-        elif not matter.missed:  # else its candidate comes again
+            entries = self._settle(entries)
+        elif matter.missed:
+            return  # its candidate comes again
+        else:
             # sinks that were away when the last message was decided, and not when another was
-            now = set(self._sinks_of(rule) or ())
             back = now & _sinks_in(entries[:-1]) - _sinks_in(entries[-1:])
-            self._queue_open(name, self._settle(entries, back))
+            entries = self._settle(entries, back, before=entries)
+            self._queue_open(name, entries)
+        if self._deliverer is not None:
+            self.stranded += sum(bool(_owed_in([entry]) - now) for entry in entries)
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -245,7 +259,10 @@ class React:
             reaction = self._updated(matter.message, candidate)
         if missed:
             entries = self._entries_of(rule.name, candidate.key, matter.turn)
-            self._queue_open(name, self._settle(entries))
+            before = entries if reaction is None else entries[:-1]
+            # a sink that is new gets what is decided now, unless nobody was told what it takes back
+            sinks = _sinks_in(before if any(one.sent for one in before) else entries)
+            self._queue_open(name, self._settle(entries, sinks, before=before))
         self._tables.put(keys.MATTER + name.encode(), encode(matter))
         return reaction
 
@@ -393,12 +410,28 @@ class React:
         return [entry for entry in map(self._entry, names) if entry is not None]
 
     def _settle(
-        self, entries: Sequence[LedgerEntry], sinks: Collection[str] | None = None
+        self,
+        entries: Sequence[LedgerEntry],
+        sinks: Collection[str] | None = None,
+        *,
+        before: Sequence[LedgerEntry] = (),
     ) -> list[LedgerEntry]:
-        """Have sinks of a matter (all of them by default) hear how it stands, and no more."""
-        settled = _settled(entries, _sinks_in(entries) if sinks is None else sinks)
-        for before, after in zip(entries, settled, strict=True):
-            if after != before:
+        """Have sinks of a matter (all of them by default) hear how it stands, and no more.
+
+        Where the rule has sinks that are in none of the messages ``before``, they have taken the
+        place of those that are gone, and hear what these would have.
+        """
+        if not entries:
+            return []
+        sinks = _sinks_in(entries) if sinks is None else sinks
+        now = frozenset(self._sinks_of(entries[0].reaction.rule) or ())
+        gone, new = _owed_in(entries) - now, now - _sinks_in(before)
+        if gone and new and before:
+            settled = _handed_on(_settled(entries, {*sinks, *gone}), gone, new)
+        else:
+            settled = _settled(entries, sinks)
+        for known, after in zip(entries, settled, strict=True):
+            if after != known:
                 self._put(after)
         return settled
 
@@ -467,13 +500,20 @@ def _sinks_in(entries: Iterable[LedgerEntry]) -> frozenset[str]:
     return frozenset(name for entry in entries for name in entry.sinks or ())
 
 
+def _owed_in(entries: Iterable[LedgerEntry]) -> frozenset[str]:
+    """Sinks that have yet to take a message."""
+    return frozenset(n for entry in entries for n in entry.sinks or () if n not in entry.sent)
+
+
 def _settled(entries: Sequence[LedgerEntry], sinks: Collection[str]) -> list[LedgerEntry]:
     """Messages of a matter, in order, with what these sinks are to get of them now.
 
     A sink gets the last one if it took nothing that says the same: where it took none at all it
-    knows of nothing that could be withdrawn. The others are not for it, unless it took them.
+    knows of nothing that could be withdrawn. The others are not for it, unless it took them. A sink
+    that is in none but the last was given that on purpose.
     """
-    heard = dict.fromkeys(sinks, 0)
+    given = _sinks_in(entries[-1:]) - _sinks_in(entries[:-1])
+    heard = dict.fromkeys((name for name in sinks if name not in given), 0)
     for entry in entries:
         heard |= {name: entry.reaction.turn for name in entry.sent if name in heard}
     settled: list[LedgerEntry] = []
@@ -485,6 +525,18 @@ def _settled(entries: Sequence[LedgerEntry], sinks: Collection[str]) -> list[Led
         names = None if entry.sinks is None else tuple(dict.fromkeys([*kept, *sorted(owed)]))
         settled.append(msgspec.structs.replace(entry, sinks=names))
     return settled
+
+
+def _handed_on(
+    entries: Sequence[LedgerEntry], gone: Collection[str], new: Collection[str]
+) -> list[LedgerEntry]:
+    """Settled messages, of which the last goes to new sinks in the place of those that are gone."""
+    *others, last = entries
+    owed = _owed_in([last]) & set(gone)
+    if owed:
+        names = [name for name in last.sinks or () if name not in owed]
+        last = msgspec.structs.replace(last, sinks=tuple(dict.fromkeys([*names, *sorted(new)])))
+    return [*others, last]
 
 
 def _reason(candidate: Candidate) -> str:

@@ -123,7 +123,7 @@ class FileSink:
                 self._catch_up()
         except OSError as error:
             self._file.close()
-            raise ConfigError(f"reactions cannot be written to {path}: {error}") from error
+            raise ConfigError(f"reactions cannot be written to {path}: {error.strerror}") from error
         except ConfigError:
             self._file.close()
             raise
@@ -136,7 +136,8 @@ class FileSink:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
             number = os.open(self._path, flags, 0o666)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
-            raise ConfigError(f"reactions cannot be written to {self._path}: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(f"reactions cannot be written to {self._path}: {why}") from error
         file = os.fdopen(number, "r+b", buffering=0)  # half a line must not stay in a buffer
         if not stat.S_ISREG(os.fstat(number).st_mode):
             file.close()

@@ -79,7 +79,9 @@ def embedded_database(state: Path, topology: str) -> Path:
         path.parent.mkdir(exist_ok=True)
         old.rename(path)
     except OSError as error:
-        raise ConfigError(f"{where} {topology}, and cannot be moved to {path}: {error}") from error
+        raise ConfigError(
+            f"{where} {topology}, and cannot be moved to {path}: {error.strerror}"
+        ) from error
     text = "the state was moved from where earlier versions kept it"
     incident(_LOG, logging.WARNING, "state_moved", text, old=str(old), new=str(path))
     return path

@@ -150,6 +150,9 @@ def test_a_rule_that_fails_names_the_candidate(
 class Sinks:
     """Two sinks, of which one fails as long as it is told to."""
 
+    steady = "one"
+    """Which one never fails."""
+
     def __init__(self) -> None:
         self.fails = True
         self.took: list[tuple[str, str]] = []
@@ -158,7 +161,7 @@ class Sinks:
         return [name for name in ("one", "other") if name not in sent]
 
     def deliver(self, reaction: Reaction, sent: Collection[str]) -> list[str]:
-        able = [n for n in self.missing("", sent) if n == "one" or not self.fails]
+        able = [n for n in self.missing("", sent) if n == self.steady or not self.fails]
         self.took += [(name, reaction.id) for name in able]
         return able
 
@@ -480,3 +483,77 @@ def test_whatever_comes_and_goes_each_sink_knows_at_the_end_how_it_stands(
     # it is always there: nothing is withdrawn from it that it was not told, and nothing kept back
     assert not any(klass == "withdrawn" for klass in rules.heard("one")[:1])
     assert rules.heard("one") or not holds
+
+
+def test_what_a_sink_had_not_taken_goes_to_the_one_in_its_place(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    """Such as a file whose path was wrong; whoever comes later still begins with what is new."""
+    rules = Changing(make_topology)
+    [first] = rules.give(candidate())
+    rules.sinks.fails = True
+    [second] = rules.give(candidate(0.9))
+    rules.change(sinks=("one",))
+    assert rules.react.stranded == 1  # what `other` had not taken is kept, and said
+    rules.change(sinks=("one", "third"))
+    assert rules.react.stranded == 0
+    rules.sinks.fails = False
+    rules.send()
+    assert rules.sinks.took == [
+        *(("one", first.id), ("other", first.id)),
+        *(("one", second.id), ("third", second.id)),
+    ]
+    rules.change(sinks=("one", "third", "fourth"))
+    assert len(rules.sinks.took) == 4
+    rules.change()  # `other` had been told of it, and is back
+    assert rules.sinks.took[4:] == [("other", second.id)]
+
+
+def test_a_rule_that_is_back_with_another_sink_tells_that_one(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    rules = Changing(make_topology)
+    rules.sinks.steady = ""
+    rules.change(sinks=("one",))
+    rules.sinks.fails = True
+    rules.give(candidate())
+    rules.change(rule=False)
+    rules.sinks.fails = False
+    rules.change(sinks=("third",))
+    assert [(name, rules.heard(name)) for name in ("one", "third")] == [
+        ("one", []),
+        ("third", ["new"]),
+    ]
+
+
+_REPLACED = st.tuples(
+    st.just("change"), st.booleans(), st.sampled_from([("one",), ("other",), ("third",)])
+)
+
+
+@settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(_SEEN | _REPLACED | _FAILED, max_size=12))
+def test_whichever_sink_is_there_somebody_is_told_how_it_stands(
+    make_topology: Callable[[str], Topology], story: list[tuple[str, Any, Any]]
+) -> None:
+    rules = Changing(make_topology)
+    rules.sinks.steady = ""
+    rules.change(sinks=("one",))
+    for what, one, other in story:
+        if what == "give":
+            rules.give(candidate(one, other))
+        elif what == "change":
+            rules.change(rule=one, sinks=other)
+        else:
+            rules.sinks.fails = one
+            rules.send()
+    rules.sinks.fails = False
+    rules.change(sinks=rules.sinks.names)
+    rules.send()
+    assert len(set(rules.sinks.took)) == len(rules.sinks.took)
+    known = {entry.reaction.id: entry.reaction for entry in rules.react.entries()}
+    told = [known[one].klass != "withdrawn" for _, one in rules.sinks.took]
+    holds = rules.live is not None and rules.live == candidate(0.1)
+    assert (told[-1] if told else False) is holds

@@ -18,7 +18,7 @@ from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word, finish
-from ampelstream.core.react import Deliverer, React
+from ampelstream.core.react import STRANDED, Deliverer, React
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
@@ -147,6 +147,8 @@ class Engine:
         self.react = React(
             topology, self.tables, react_tally, clock, deliverer, inputs=inputs, in_hand=react
         )
+        if self.react.stranded:
+            _LOG.warning(STRANDED, self.react.stranded)
         self._refilter = Ingest(
             *(topology, again, now),
             backfill=True,

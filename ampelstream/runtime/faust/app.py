@@ -28,7 +28,7 @@ from ampelstream.core.events import MapCache
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
 from ampelstream.core.ownership import Word
-from ampelstream.core.react import React
+from ampelstream.core.react import STRANDED, React
 from ampelstream.core.state import commit_order
 from ampelstream.errors import StorageError
 from ampelstream.model.streams import Output
@@ -288,6 +288,9 @@ def react_app(shared: Shared) -> faust.App:
         made = React(shared.topology, state, tally, time.monotonic, sinks, in_hand=journal)
         if table.remade(partition):
             made.forget_offsets()
+        if made.stranded:
+            facts = {"partition": partition, "messages": made.stranded}
+            incident(_LOG, logging.WARNING, "stranded", STRANDED % made.stranded, **facts)
         return made
 
     state = Stateful(table=table, begin=Transaction, processor=processor)
