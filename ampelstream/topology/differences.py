@@ -59,10 +59,16 @@ _RULES: tuple[tuple[tuple[str | None, ...], Effect, str], ...] = (
     (("version",), Effect.AT_ONCE, "candidates name it, and are given again"),
     (("description",), Effect.AT_ONCE, ""),
     (("catalogs",), Effect.AT_ONCE, ""),
+    (
+        ("kafka", "partitions"),
+        Effect.AT_ONCE,
+        "where there are no topics yet; those that there are keep their number, and workers refuse",
+    ),
+    (("kafka", "replication"), Effect.AT_ONCE, "for new topics; `topics create` names others"),
     (("kafka",), Effect.AT_ONCE, "`topics create` brings the topics in line"),
-    (("retention",), Effect.AT_ONCE, ""),
+    (("retention",), Effect.AT_ONCE, "what is forgotten, or in the archive, does not come back"),
     (("react", None, "when"), Effect.AT_ONCE, "matters that it holds for no longer are withdrawn"),
-    (("react", None, "sinks"), Effect.AT_ONCE, "what was decided before goes where it went"),
+    (("react", None, "sinks"), Effect.AT_ONCE, "a new one also gets what one that goes had not"),
     (("react",), Effect.AT_ONCE, ""),
     (("events", "skymap"), Effect.NOW_ON, "the state keeps one map of each notice"),
     (("events",), Effect.AGAIN, ""),
@@ -235,5 +241,5 @@ _SHOWN = 60
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else " ".join(str(value).split())
+    text = "nothing" if value is None else " ".join(str(value).split()) or "empty"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -249,3 +249,8 @@ channels:
       - unit: CatalogMatch
         config: {catalogs: {near: {catalog: stars, radius_arcsec: 3, optional: true}}}
 """
+
+
+def test_nothing_and_an_empty_text_are_told_apart() -> None:
+    text = Difference("description", "", None, Effect.AT_ONCE)
+    assert list(in_words([text])) == ["description: empty -> nothing (at once)"]
