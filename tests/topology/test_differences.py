@@ -13,7 +13,7 @@ from ampelstream.errors import CatalogError
 from ampelstream.sky.catalogs.builder import build
 from ampelstream.sky.catalogs.sourcetable import SourceTable
 from ampelstream.topology import Topology, identity_of, load
-from ampelstream.topology.differences import Effect, differences, in_words
+from ampelstream.topology.differences import Difference, Effect, differences, in_words
 from ampelstream.topology.identity import shown
 
 OLD = """
