@@ -144,7 +144,7 @@ def _follow(settings: WorkerSettings) -> int:
     if unsent:
         text = f"{unsent} reactions are still to be sent; the next start tries again"
         _tell(settings, "unsent", text, reactions=unsent)
-    if unsent or embedded.backfill_waits:
+    if unsent or (settings.once and embedded.backfill_waits):
         return 1
     fresh = count("dead_letters") - before["dead_letters"]
     if fresh:

@@ -1,5 +1,6 @@
 """``ampelstream status``: how a topology that runs is doing."""
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["status"]
 
 _FAULTY = 1
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number of seconds")
+    return value
 
 
 def status(
@@ -44,6 +51,7 @@ def status(
         float,
         typer.Option(
             min=0,
+            callback=_finite,
             metavar="SECONDS",
             help="Longest time since the last heartbeat; with --broker, without a commit of a step "
             "for which records wait.",

@@ -7,8 +7,8 @@ what they are while the alerts are read, and nothing is withdrawn and given agai
 all have been read, each object becomes its shadow, and its candidates are evaluated once.
 
 New alerts go into both, object and shadow: they are accepted by the new filters already. Accepted
-alerts that are older than what was read again stay as they were judged. Where the topology changes
-once more when all have been read, the objects are brought over all the same.
+alerts that were not read again, since they are there no longer, stay as they were judged. Where the
+topology changes once more when all have been read, the objects are brought over all the same.
 
 Shadows lie under the number of their backfill. Those of one that is given up are seen by nobody
 from then on; they are removed slice by slice, as the objects are brought over: there may be as many
@@ -17,13 +17,14 @@ done.
 """
 
 import heapq
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from itertools import chain, groupby, islice
 
 import msgspec
 
 from ampelstream.core.objectstore import merge_detection
-from ampelstream.core.state import Backfill, ObjectState, decode, encode, keys
+from ampelstream.core.state import AcceptedAlert, Backfill, ObjectState, decode, encode, keys
 from ampelstream.errors import StateError
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.detection import Detection
@@ -60,10 +61,15 @@ class Refiltering:
         """Digest of the filters of the backfill that is under way; empty without one."""
         return "" if self._now is None else self._now.filters
 
-    @property
-    def since_jd(self) -> float | None:
-        """Accepted alerts that are older [JD] were not read again; None where all were."""
-        return None if self._now is None else self._now.since_jd
+    def stays(self, alert: AcceptedAlert) -> bool:
+        """Whether an accepted alert stays as it was judged, since it may not have been read."""
+        now = self._now
+        if now is None:
+            return False
+        topic = alert.where.source
+        return (now.since_jd is not None and alert.jd < now.since_jd) or any(
+            topic not in there and re.fullmatch(names, topic) for names, there in now.held.items()
+        )
 
     @property
     def pending(self) -> bool:
@@ -90,11 +96,24 @@ class Refiltering:
         self._now = None
         self._look_for_litter()
 
-    def keep_older(self, jd: float) -> None:
-        """Note that accepted alerts that are older [JD] cannot be read again: they stay."""
-        now = self._now
-        if now is not None and not now.read and (now.since_jd is None or jd > now.since_jd):
-            self._mark(msgspec.structs.replace(now, since_jd=jd))
+    def keep(self, since_jd: float | None, held: Mapping[str, tuple[str, ...]]) -> None:
+        """Note what cannot be read again of the accepted alerts, as in `Backfilled`: it stays."""
+        if self._now is not None and not self._now.read:
+            self._note(self._now, since_jd, held)
+
+    def _note(
+        self,
+        now: Backfill,
+        since_jd: float | None,
+        held: Mapping[str, tuple[str, ...]],
+        *,
+        read: bool = False,
+    ) -> None:
+        since = max((one for one in (now.since_jd, since_jd) if one is not None), default=None)
+        held = {**now.held, **held}
+        after = msgspec.structs.replace(now, since_jd=since, held=held, read=read)
+        if after != now:
+            self._mark(after)
 
     def clear(self, limit: int) -> None:
         """Remove the next shadows of backfills that were given up."""
@@ -138,9 +157,7 @@ class Refiltering:
     def read(self, mark: Backfilled) -> None:
         """Note that all earlier alerts have been read again."""
         if self._now is not None and self._now.id == mark.id and not self._now.read:
-            known = [one for one in (self._now.since_jd, mark.since_jd) if one is not None]
-            since = max(known, default=None)
-            self._mark(msgspec.structs.replace(self._now, read=True, since_jd=since))
+            self._note(self._now, mark.since_jd, mark.held, read=True)
 
     def take(self, limit: int) -> list[str]:
         """Give the next objects that are to become their shadows; none at the end."""

@@ -12,7 +12,7 @@ the same way: all events are swept, which gives every candidate as the topology 
 Where units are heavy, several objects are evaluated at the same time (``evaluation.py``).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -145,9 +145,9 @@ class Objects:
         """Event time by which is forgotten [JD, UTC]; None before the first tick."""
         return self._retention.watermark.jd
 
-    def keep_older(self, jd: float) -> None:
-        """Note that accepted alerts that are older [JD] cannot be read again by the backfill."""
-        self._refiltering.keep_older(jd)
+    def keep(self, since_jd: float | None, held: Mapping[str, tuple[str, ...]]) -> None:
+        """Note what the backfill cannot read again (see `Backfilled`)."""
+        self._refiltering.keep(since_jd, held)
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -321,8 +321,8 @@ class Objects:
         shadow = self._refiltering.taken(name)
         matched: Matched | Failure = Failure(WORKER_DIED, fault)
         if not fault:
-            since = self._refiltering.since_jd
-            matched = yield from attempting(self.store.refilter, name, shadow, since)
+            stays = self._refiltering.stays
+            matched = yield from attempting(self.store.refilter, name, shadow, stays)
         if isinstance(matched, Failure):
             matched = Matched([], [((*what, ""), matched)])
         outputs = self._outputs(matched, _NO_RECORD, "detections")

@@ -9,7 +9,7 @@ meanwhile other objects may be matched, but not the same one.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -195,7 +195,10 @@ class ObjectStore(Lookup):
         return (yield from self._match(known, known, [event], moved=moved))[1]
 
     def refilter(
-        self, object_id: str, shadow: ObjectState | None, since_jd: float | None
+        self,
+        object_id: str,
+        shadow: ObjectState | None,
+        stays: Callable[[AcceptedAlert], bool] = lambda _alert: False,
     ) -> Evaluation[Matched]:
         """Let an object hold what changed filters accept (see ``backfill.py``).
 
@@ -205,11 +208,11 @@ class ObjectStore(Lookup):
             Which one; it need not be known yet.
         shadow
             What the filters accept of what was read again; None where that is nothing.
-        since_jd
-            Its accepted alerts that are older [JD] were not read again, and stay; None for none.
+        stays
+            Says which of its accepted alerts were not read again, and stay.
         """
         known = self.get(object_id)
-        state = _refiltered(known, shadow, since_jd)
+        state = _refiltered(known, shadow, stays)
         if state is None:
             gone = () if known is None else known.candidates
             withdrawn = [] if known is None else [_rejected(c) for c in self._evidence(known, gone)]
@@ -397,15 +400,16 @@ def _rejected(candidate: Candidate) -> Candidate:
 
 
 def _refiltered(
-    known: ObjectState | None, shadow: ObjectState | None, since_jd: float | None
+    known: ObjectState | None,
+    shadow: ObjectState | None,
+    stays: Callable[[AcceptedAlert], bool],
 ) -> ObjectState | None:
     """An object with what changed filters accept; None where nothing is left of it.
 
     Datapoints of alerts that are accepted no longer go, unless older alerts stay: which of them
     they came with is not known.
     """
-    old = () if known is None or since_jd is None else known.alerts
-    older = tuple(alert for alert in old if since_jd is not None and alert.jd < since_jd)
+    older = () if known is None else tuple(filter(stays, known.alerts))
     first = shadow or known
     if first is None or (shadow is None and not older):
         return None

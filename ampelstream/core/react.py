@@ -510,9 +510,11 @@ def _settled(entries: Sequence[LedgerEntry], sinks: Collection[str]) -> list[Led
 
     A sink gets the last one if it took nothing that says the same: where it took none at all it
     knows of nothing that could be withdrawn. The others are not for it, unless it took them. A sink
-    that is in none but the last was given that on purpose.
+    that is in none but the last was given that on purpose, if anybody was told anything.
     """
     given = _sinks_in(entries[-1:]) - _sinks_in(entries[:-1])
+    if not any(entry.sent for entry in entries):
+        given = frozenset()
     heard = dict.fromkeys((name for name in sinks if name not in given), 0)
     for entry in entries:
         heard |= {name: entry.reaction.turn for name in entry.sent if name in heard}

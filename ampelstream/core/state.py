@@ -191,6 +191,8 @@ class Backfill(msgspec.Struct, frozen=True):
         Digest of the filters that they are filtered with.
     since_jd
         Accepted alerts that are older [JD] are not filtered anew, and stay as they are.
+    held
+        So do those of topics that an expression here matches and does not name (see `Backfilled`).
     read
         Whether all of them have been.
     done
@@ -205,6 +207,7 @@ class Backfill(msgspec.Struct, frozen=True):
     read: bool = False
     done: str = ""
     number: int = 0
+    held: dict[str, tuple[str, ...]] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder()

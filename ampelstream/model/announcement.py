@@ -73,7 +73,11 @@ class Backfilled(msgspec.Struct, frozen=True):
     since_jd
         Accepted alerts that are older [JD] stay as they were judged, since some of their records
         are there no longer; None where all are.
+    held
+        Regular expression of names of topics that were read again -> those that are still there.
+        Alerts of others that it matches stay, too.
     """
 
     id: str
     since_jd: float | None = None
+    held: dict[str, tuple[str, ...]] = {}

@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ampelstream.codecs.alerts import decode
@@ -58,10 +59,13 @@ class Removed(NamedTuple):
         (source, partition) of which nothing that was handled is left behind what was reached.
     since_jd
         Alerts that are older [JD] may be among what is gone; None where nothing is.
+    held
+        Where topics are gone: those that are there, by an expression for all (see `Backfilled`).
     """
 
     places: Collection[tuple[str, int]] = ()
     since_jd: float | None = None
+    held: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class Source(Protocol):

@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 10.0
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_NO_SUCH = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""Said of a number that cannot be one of a schema: a damaged record asks for such."""
 _MISSES_KEPT = 1000
 """A flood of garbage names a new identifier in every record; it must not fill the memory."""
 _LONGEST_PAUSE_SECONDS = 600.0
@@ -301,6 +303,8 @@ class SchemaRegistry:
                 raise _Passing(f"HTTP status {response.status}")
             if response.status == HTTPStatus.NOT_FOUND:
                 raise _Lacking("it does not have it (HTTP status 404)")
+            if response.status in _NO_SUCH:
+                raise _Lacking(f"no schema has such a number (HTTP status {response.status})")
             if response.status != HTTPStatus.OK:
                 raise _Refused(f"HTTP status {response.status}")
             body = await response.read()

@@ -23,7 +23,10 @@ MAX_LENGTH = 5_000_000
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What PyYAML raises on a value that looks like a date or a number and is none."""
-_VALUE = "this value cannot be read"
+_VALUE = (
+    "this value cannot be read: it looks like a date, a number or what its tag says, and is none; "
+    "correct it, or put it into quotes where it is text"
+)
 _STRANGE = (
     "this does not follow from what is above it; look at indentation, quotes and brackets, here "
     "and in the line before"
@@ -43,6 +46,10 @@ _MISTAKES = {
     "single document": "a second document begins here (---), and a file is one",
     "unhashable key": "a key is a text or a number, no list and no mapping",
     "special characters are not allowed": "this control character may not be in YAML",
+    "unknown escape character": "no such escape exists: double the backslash, or use single quotes",
+    "duplicate anchor": "this name (&name) is given a second time: choose another",
+    "expected a mapping": "what is merged here is no mapping, and no list of mappings",
+    "expected chomping or indentation": "behind | or > nothing may stand but +, - or a digit",
     "could not determine a constructor": "this tag (!name) is not known; leave it out",
 }
 """What PyYAML says, in part, and what we say."""
@@ -105,9 +112,7 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except _UNREADABLE as error:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{_VALUE}: {error}", node.start_mark
-            ) from error
+            raise yaml.constructor.ConstructorError(None, None, _VALUE, node.start_mark) from error
 
 
 def read_yaml(text: str, file: Path, *, quote: bool = True) -> tuple[yaml.Node | None, Any]:
@@ -145,6 +150,12 @@ def read_yaml(text: str, file: Path, *, quote: bool = True) -> tuple[yaml.Node |
             return node, None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
+    except ConfigError:
+        raise
+    except _UNREADABLE as error:  # such as an escape that names no character
+        raise ConfigError(
+            f"{file}:{loader.line + 1}: not valid YAML: an escape or a number here is too large"
+        ) from error
     except yaml.YAMLError as error:
         line, column = _place(error, text)
         if quote:
@@ -165,7 +176,7 @@ def _place(error: yaml.YAMLError, text: str) -> tuple[int, int]:
 def _in_words(error: yaml.YAMLError) -> str:
     """What is wrong, and what to do; where the part begins that is wrong, if that is above."""
     problem = str(getattr(error, "problem", None) or error)
-    if problem.startswith(_VALUE):
+    if problem == _VALUE:
         return problem
     said = f"{getattr(error, 'context', None)} {problem}"
     words = next((ours for theirs, ours in _MISTAKES.items() if theirs in said), _STRANGE)

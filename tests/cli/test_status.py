@@ -194,6 +194,8 @@ def test_several_topologies_of_a_state(desk: Desk) -> None:
     [
         ((), 2, "say where it runs: --state, or --broker"),
         (("--state", "s", "--max-age", "-1"), 2, "Invalid value for '--max-age'"),
+        (("--state", "s", "--max-age", "inf"), 2, "inf is no number of seconds"),
+        (("--broker", "b:1", "--max-age", "nan"), 2, "Invalid value for '--max-age'"),
         (("--broker", "b:1", "--sources", "none.yml", "x"), 1, "sources file none.yml cannot be"),
         (("--state", "nowhere"), 1, "nowhere holds no status of any topology"),
         (("kilonova", "--state", "nowhere"), 1, "no status of topology kilonova"),

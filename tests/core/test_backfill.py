@@ -80,7 +80,7 @@ def test_alerts_that_could_not_be_read_again_stay(
             make_detection(f"ZTF1{number}", candid=10 + number, jd=T0 + days, offset=10 + number),
         )
     reopen(partition, changed)
-    partition.objects.keep_older(T0 + 2.0)
+    partition.objects.keep(T0 + 2.0, {})
     partition.take(Backfilled(changed.filters))
     assert alerts(partition) == {"ZTF01": [0], "ZTF10": [10]}
 
@@ -93,8 +93,40 @@ def test_its_end_says_how_old_what_could_not_be_read_again_is(
     for number, days in enumerate((1.0, 3.0, 5.0)):
         partition.take(make_detection("ZTF01", candid=number, jd=T0 + days, offset=number))
     reopen(partition, changed)
-    partition.objects.keep_older(T0 + 2.0)
+    partition.objects.keep(T0 + 2.0, {})
     partition.take(Backfilled(changed.filters, T0 + 4.0))
+    assert alerts(partition) == {"ZTF01": [0, 1]}
+
+
+def test_alerts_of_topics_that_were_deleted_stay(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any
+) -> None:
+    """As a survey does with that of a night; what topics that are there hold was read again."""
+    partition = make_partition(wide)
+    topics = ["ztf_1", "ztf_2", "ztf_10", "night.tar.gz"]
+    for number, topic in enumerate(topics):
+        one = make_detection("ZTF01", candid=number, offset=number)
+        where = Coordinates(topic, 0, number)
+        partition.take(msgspec.structs.replace(one, where=where))
+    reopen(partition, changed)
+    mark = Backfilled(changed.filters, held={"ztf_[12]": ("ztf_2",), "other": ()})
+    partition.take(mark)
+    assert alerts(partition) == {"ZTF01": [0]}
+
+
+def test_what_a_run_cannot_read_again_is_known_to_a_restart(
+    wide: Topology, changed: Topology, make_partition: Any, make_detection: Any
+) -> None:
+    partition = make_partition(wide)
+    for number, days in enumerate((1.0, 3.0)):
+        one = make_detection("ZTF01", candid=number, jd=T0 + days, offset=number)
+        where = Coordinates(f"night-{number}", 0, number)
+        partition.take(msgspec.structs.replace(one, where=where))
+    reopen(partition, changed)
+    partition.objects.keep(None, {"night-.*": ("night-0",)})
+    partition.objects.keep(T0 + 2.0, {})
+    reopen(partition, changed, changed.filters)
+    partition.take(Backfilled(changed.filters))
     assert alerts(partition) == {"ZTF01": [0, 1]}
 
 

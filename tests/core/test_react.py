@@ -526,6 +526,23 @@ def test_a_rule_that_is_back_with_another_sink_tells_that_one(
     ]
 
 
+@pytest.mark.parametrize("back", ["one", "third"])
+def test_nothing_is_withdrawn_that_nobody_was_told(
+    make_topology: Callable[[str], Topology], back: str
+) -> None:
+    rules = Changing(make_topology)
+    rules.sinks.steady = ""
+    rules.change(sinks=("one",))
+    rules.sinks.fails = True
+    rules.give(candidate())
+    rules.change(rule=False)
+    rules.give(candidate(0.9))
+    rules.sinks.fails = False
+    rules.change(sinks=(back,))
+    rules.send()
+    assert rules.sinks.took == []
+
+
 _REPLACED = st.tuples(
     st.just("change"), st.booleans(), st.sampled_from([("one",), ("other",), ("third",)])
 )
@@ -555,5 +572,6 @@ def test_whichever_sink_is_there_somebody_is_told_how_it_stands(
     assert len(set(rules.sinks.took)) == len(rules.sinks.took)
     known = {entry.reaction.id: entry.reaction for entry in rules.react.entries()}
     told = [known[one].klass != "withdrawn" for _, one in rules.sinks.took]
+    assert told[:1] in ([], [True])
     holds = rules.live is not None and rules.live == candidate(0.1)
     assert (told[-1] if told else False) is holds

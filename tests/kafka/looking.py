@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from aiokafka.admin import NewTopic
+
 from ampelstream.core.state import ObjectState
 from ampelstream.model.deadletter import DeadLetter
-from ampelstream.runtime.kafka.clients import open_producer
+from ampelstream.runtime.kafka.clients import open_admin, open_producer
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.kafka.topologylog import TopologyLog
@@ -76,6 +78,18 @@ async def _produce(connection: Connection, topic: str, values: Iterable[bytes]) 
     async with open_producer(connection) as producer:
         for sent in [await producer.send(topic, value) for value in values]:
             await sent
+
+
+def make_topic(connection: Connection, name: str, partitions: int = 3) -> None:
+    """Make a topic, and wait until it is there."""
+
+    async def make() -> None:
+        async with open_admin(connection) as admin:
+            await admin.create_topics([NewTopic(name, partitions, 1)])
+            while name not in await admin.list_topics():  # noqa: ASYNC110  (the cluster has no event for it)
+                await asyncio.sleep(0.1)
+
+    asyncio.run(make())
 
 
 def produce(connection: Connection, topic: str, values: Iterable[bytes]) -> None:

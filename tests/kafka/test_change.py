@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 from aiokafka.admin import RecordsToDelete
 
+from ampelstream.model.record import record_bytes
 from ampelstream.runtime.kafka.clients import open_admin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import TopicNames
@@ -19,8 +21,9 @@ from ampelstream.runtime.kafka.retained import extent
 from ampelstream.simulate import Night
 from ampelstream.sky.catalogs.builder import build
 from ampelstream.sky.catalogs.sourcetable import SourceTable
+from ampelstream.sources import open_source
 
-from .looking import answer, in_force, incidents, metrics, where
+from .looking import answer, in_force, incidents, make_topic, metrics, produce, where
 from .workers import Running, ampelstream, lags, wait_for_work, wait_until
 
 FIRST = """
@@ -154,10 +157,13 @@ async def expire(address: str, topic: str) -> None:
 
 
 @pytest.fixture
-def change(
-    make_night: Callable[..., Night], broker_address: str, unique: str, tmp_path: Path
-) -> Any:
-    made = Change(broker_address, unique, tmp_path, make_night(seed=7, alerts=400))
+def night(make_night: Callable[..., Night]) -> Night:
+    return make_night(seed=7, alerts=400)
+
+
+@pytest.fixture
+def change(night: Night, broker_address: str, unique: str, tmp_path: Path) -> Any:
+    made = Change(broker_address, unique, tmp_path, night)
     yield made
     made.stop()
 
@@ -217,6 +223,55 @@ def test_a_backfill_leaves_what_the_topic_holds_no_longer(change: Change) -> Non
     assert all(one["status"] != "rejected" for one in after)
     # nothing is withdrawn, and nothing told again
     assert Counter(one["id"] for one in change.messages() if one["channel"] == "sky") == sent
+    assert second.stop() == 0
+
+
+async def delete(address: str, topic: str) -> None:
+    async with open_admin(Connection(bootstrap=(address,))) as admin:
+        await admin.delete_topics([topic])
+        while topic in await admin.list_topics():  # noqa: ASYNC110  (the cluster has no event for it)
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_backfill_leaves_what_came_of_topics_that_are_gone(change: Change, night: Night) -> None:
+    """Such as those of last month, of a survey that has one for each night."""
+    here = Connection(bootstrap=(change.address,))
+    values = [record_bytes(one) for one in open_source(night.alerts, "alerts").read({})]
+    for number, part in enumerate((values[:200], values[200:])):
+        make_topic(here, f"{change.name}-night-{number}")
+        produce(here, f"{change.name}-night-{number}", part)
+    sources = change.directory / "sources.yml"
+    notices = TopicNames(change.name).notices
+    sources.write_text(
+        json.dumps(
+            {
+                "alerts": [{"pattern": f"{re.escape(change.name)}-night-[0-9]+"}],
+                "notices": [{"topics": notices}],
+            }
+        )
+    )
+    ampelstream("topics", "load", change.file, *change.broker, "--notices", night.notices)
+    options = ("--sources", str(sources), "--refresh", "2")
+    first = change.worker(0, *options)
+    expected = {(one["object_id"], one["channel"]) for one in change.replayed()}
+
+    def found() -> set[tuple[str, str]]:
+        return {(one["object_id"], one["channel"]) for one in change.candidates()}
+
+    wait_until(lambda: found() == expected, 90, "all candidates")
+    assert expected
+    asyncio.run(delete(change.address, f"{change.name}-night-0"))
+    change.edit(FILTER, CHANNEL)
+    second = change.worker(0, *options, "--backfill")
+    assert first.process.wait(60) == 77
+    change.backfilled(second)
+    # of the night that is there those of the new file; of the other what was accepted once
+    fresh = {(one["object_id"], one["channel"]) for one in change.replayed()}
+    assert expected <= found() <= fresh | expected
+    assert found() != expected
+    assert second.process.poll() is None
     assert second.stop() == 0
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import NewTopic
 from aiokafka.structs import TopicPartition
 
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 
 from .foreign import PASSWORD, TOKEN_SECRET, scram_cluster, token_cluster, tokens
-from .looking import incidents, produce, state, where
+from .looking import incidents, make_topic, produce, state, where
 from .small import Small
 from .workers import Running, wait_for_work, wait_until
 
@@ -29,16 +28,6 @@ FIRST, SECOND, OTHER = (
     "ztf_20240115_programid2",
 )
 PACKETS = 3000
-
-
-def make_topic(connection: Connection, name: str, partitions: int = 3) -> None:
-    async def make() -> None:
-        async with open_admin(connection) as admin:
-            await admin.create_topics([NewTopic(name, partitions, 1)])
-            while name not in await admin.list_topics():  # noqa: ASYNC110  (the cluster has no event for it)
-                await asyncio.sleep(0.1)
-
-    asyncio.run(make())
 
 
 def behind(connection: Connection, group: str, topics: list[str]) -> int:

@@ -211,6 +211,19 @@ def test_who_is_refused_does_not_insist(tmp_path: Path, status: int) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_number_that_cannot_be_one_is_that_of_no_schema(tmp_path: Path, status: int) -> None:
+    """Else a damaged record would hold up the backfill of all others."""
+
+    async def story(server: Registry, url: str) -> None:
+        server.status = [status] * 9
+        registry = client(url, tmp_path)
+        assert not await registry.fetch(701)
+        assert registry.refused(701)
+
+    run(story)
+
+
 def test_that_it_does_not_have_one_is_told_from_that_it_is_away(tmp_path: Path) -> None:
     async def story(server: Registry, url: str) -> None:
         clock = Clock()

@@ -267,7 +267,6 @@ class Engine:
 
     def refilter(self, batch: Sequence[SourceRecord]) -> None:
         """Filter alerts anew that were handled before, for filters that have changed; commit."""
-        self.backfill_waits = ""
         self._carry(batch, again=True)
         self.commit()
 
@@ -412,6 +411,15 @@ class Progress:
             (where.source, where.partition)
         )
         self._tables.put(key, str(where.offset).encode())
+
+    def step_back(self, place: tuple[str, int]) -> None:
+        """Have a backfill judge the last record of a (source, partition) once more."""
+        key = self._AGAIN + self._encode(place)
+        last = int(self._tables.get(key) or 0)
+        if last > 0:
+            self._tables.put(key, str(last - 1).encode())
+        else:
+            self._tables.delete(key)
 
     def add_letter(self, letter: DeadLetter) -> bytes | None:
         """Keep a dead letter, under its coordinates and reason: a record may have several.

@@ -8,7 +8,7 @@ for. Only of topics, which remove records by themselves, what is gone stays as i
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ampelstream.errors import UnreachableError
 from ampelstream.model.coordinates import Coordinates
@@ -25,6 +25,9 @@ _NAMED = 3
 _SAY_AGAIN_SECONDS = 600.0
 _REST = 10
 """So many times as long as a pass over the inputs took, that could not end it, there is none."""
+_LONGEST_REST_SECONDS = 600.0
+_RETRY_SECONDS = 3.0
+"""Between two tries to reach brokers that are away [s]."""
 
 _Place = tuple[str, int]
 
@@ -59,6 +62,8 @@ class Rereading:
         self._sources: Sequence[Source] | None = None
         self._records: Iterator[SourceRecord] | None = None
         self._handled: dict[_Place, int] = {}
+        self._before: Mapping[_Place, int] = {}
+        self._repeated = 0
         self._reached: dict[_Place, int] = {}
         self._faults: dict[_Place, str] = {}
         self._gaps: dict[_Place, int] = {}
@@ -90,20 +95,25 @@ class Rereading:
             batch = next_batch(self._records, self._batch)
             if self._gaps or not batch:
                 self._look_what_is_gone()
-        except UnreachableError:
+        except UnreachableError as error:
             self._records = None  # what was broken off has no end: it is read on from where it was
+            self._begins_at = self._clock() + _RETRY_SECONDS
+            self._said = self._engine.backfill_waits = str(error)
             raise
         if batch:
             self._engine.refilter(batch)
+            if len(batch) > self._repeated:
+                self._engine.backfill_waits = ""
             return len(batch)
         self._records = None
         missing = self._missing()
         if missing:
             now = self._clock()
-            self._begins_at = now + _REST * (now - self._began)
+            self._begins_at = now + min(_REST * (now - self._began), _LONGEST_REST_SECONDS)
+            self._judge_last_again(missing)
             self._say(missing)
         else:
-            self._sources, self._said = None, ""
+            self._sources, self._said, self._repeated = None, "", 0
             self._engine.refiltered()
         return 0
 
@@ -112,10 +122,13 @@ class Rereading:
         self._began = self._clock()
         progress = self._engine.progress
         again = progress.offsets(again=True)
+        self._before = again
         self._reached, self._faults, self._gone = dict(again), {}, set()
         if self._sources is None:
             self._sources = self._reopen()
-            self._handled = progress.offsets()  # what comes from now on is judged as it comes
+        # what comes from now on is judged as it comes; where topics got their ids only now, it also
+        # says which they are
+        self._handled = progress.offsets()
         for record in merge(self._sources, again):
             position = record.read_at
             place = position.source, position.partition
@@ -126,7 +139,8 @@ class Rereading:
                 self._faults[place] = record.fault
                 continue
             last = self._reached.get(place, -1)
-            if old and position.offset > last + 1:
+            # also where what is left is new, and all that was handled is gone
+            if last < self._handled.get(place, -1) and position.offset > last + 1:
                 self._gaps.setdefault(place, last)
             self._reached[place] = max(position.offset, last)
             if old and record.stream == "alerts":
@@ -136,11 +150,15 @@ class Rereading:
         """Let alerts stay as they were judged that a topic has removed before they were reached."""
         reached = {**self._reached, **self._gaps}
         self._gaps, self._gone = {}, set()
+        alerts = {
+            place: last
+            for place, last in self._handled.items()
+            if not self._are_notices(place[0])  # those are not read again
+        }
         for source in self._sources or ():
-            removed = source.removed(self._handled, reached)
+            removed = source.removed(alerts, reached)
             self._gone.update(removed.places)
-            if removed.since_jd is not None:
-                self._engine.objects.keep_older(removed.since_jd)
+            self._engine.objects.keep(removed.since_jd, removed.held)
 
     def _missing(self) -> list[_Place]:
         """Of what was handled, where it was not read again as far."""
@@ -161,6 +179,18 @@ class Rereading:
         progress = self._engine.progress
         return all(progress.is_letter(Coordinates(*place, offset)) for offset in missing)
 
+    def _judge_last_again(self, missing: Sequence[_Place]) -> None:
+        """Judge the last record of what is missing once more: it was cut if a copy went on."""
+        moved = [
+            place
+            for place in missing
+            if self._reached.get(place, -1) > self._before.get(place, -1)
+            and place not in self._faults
+        ]
+        for place in moved:
+            self._engine.progress.step_back(place)
+        self._repeated = len(moved)
+
     def _are_notices(self, source: str) -> bool:
         return any(one.holds(source) == "notices" for one in self._sources or ())
 
@@ -175,8 +205,8 @@ class Rereading:
         if text != self._said or self._clock() >= self._says_at:
             self._says_at = self._clock() + _SAY_AGAIN_SECONDS
             _LOG.warning(
-                "%s. Bring them back, or give them as inputs again; or end the backfill with "
-                "--from-now-on: earlier alerts then stay as they were judged",
+                "%s. Bring them back, or give them as inputs again, notices too; or end the "
+                "backfill with --from-now-on: earlier alerts then stay as they were judged",
                 text,
             )
         self._said = self._engine.backfill_waits = text

@@ -26,7 +26,7 @@ from ampelstream.runtime.faust.inputs import Input, backfill_of
 from ampelstream.runtime.kafka.clients import open_admin, open_consumer, reaching
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
-from ampelstream.runtime.kafka.retained import extent, retained_since
+from ampelstream.runtime.kafka.retained import extent, what_is_left
 from ampelstream.runtime.kafka.topologylog import BackfillPlan
 from ampelstream.runtime.service.log import incident
 
@@ -105,26 +105,31 @@ async def all_read(
         incident(_LOG, logging.WARNING, "backfill_in_part", text, groups=plan.groups)
     while goes_on():
         if whole and await _are_read(parts):
-            since = await _since(parts)
-            mark = Backfilled(plan.id, since)
+            mark = await _end_of(plan, parts)
             await shared.outbox.send(shared.encode([Output("detections", "backfilled", mark)]))
             return
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _since(parts: Iterable[Reread]) -> float | None:
-    """From when on [JD] all alerts are still there, in all topics; None where all are.
+async def _end_of(plan: BackfillPlan, parts: Iterable[Reread]) -> Backfilled:
+    """The news that all has been read again, and of what there was no longer.
 
     As of the end: what retention removed while the rest was read may not have been read again.
     """
     while True:
+        begins: list[float] = []
+        held: dict[str, tuple[str, ...]] = {}
         try:
-            found = [await retained_since(one.source.connection, one.source.reads) for one in parts]
+            for one in (part.source for part in parts):
+                found = await what_is_left(one.connection, one.reads)
+                begins += [] if found.since_jd is None else [found.since_jd]
+                known = held.get(one.expression, ())  # two clusters may have the same
+                held[one.expression] = tuple(sorted({*known, *found.topics}))
         except SourceError as error:
             _LOG.debug("how old what is left is cannot be known now: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
         else:
-            return max((one for one in found if one is not None), default=None)
+            return Backfilled(plan.id, max(begins, default=None), held)
 
 
 class Pace:

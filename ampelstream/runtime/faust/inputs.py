@@ -54,6 +54,11 @@ class Input:
     pattern: str | None = None
     parked: bool = False
 
+    @property
+    def expression(self) -> str:
+        """A regular expression for the names of its topics."""
+        return self.pattern or "|".join(map(re.escape, self.topics))
+
     def reads(self, topic: str) -> bool:
         """Whether it reads that topic."""
         return topic in self.topics or bool(self.pattern and re.fullmatch(self.pattern, topic))
@@ -87,9 +92,7 @@ def _pattern(inputs: Iterable[InputSpec]) -> str | None:
     inputs = list(inputs)
     if all(one.pattern is None for one in inputs):
         return None
-    parts = [f"(?:{one.pattern})" for one in inputs if one.pattern is not None]
-    parts += [re.escape(topic) for one in inputs for topic in one.topics]
-    return "|".join(parts)
+    return "|".join(f"(?:{one.expression})" for one in inputs)
 
 
 def _check_own(sources: SourcesSpec, names: TopicNames) -> None:

@@ -159,7 +159,8 @@ class ClusterView:
         """First offset of each partition whose record is not older [s, Unix time]; or its end."""
         if not ends:
             return {}
-        found = await self._consumer.offsets_for_times(dict.fromkeys(ends, int(time * 1000)))
+        at = max(0, int(time * 1000))
+        found = await self._consumer.offsets_for_times(dict.fromkeys(ends, at))
         return {tp: end if found[tp] is None else found[tp].offset for tp, end in ends.items()}
 
     async def last_records(

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -11,7 +11,7 @@ from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.kafka.clients import open_consumer
 from ampelstream.runtime.kafka.connection import Connection
 
-__all__ = ["extent", "first_arrival", "retained_since"]
+__all__ = ["Retained", "extent", "first_arrival", "what_is_left"]
 
 _FIRST_SECONDS = 15.0
 """For how long the first record of a partition is waited for, that offsets say is there [s]."""
@@ -55,13 +55,28 @@ async def _extent(
     return {place: (first[place], last[place]) for place in places}
 
 
-async def retained_since(
+class Retained(NamedTuple):
+    """What is left of alerts that have arrived.
+
+    Attributes
+    ----------
+    since_jd
+        From when on [JD] all are still there of the topics that are; None where all are.
+    topics
+        Topics that are there.
+    """
+
+    since_jd: float | None
+    topics: tuple[str, ...]
+
+
+async def what_is_left(
     connection: Connection, reads: Callable[[str], bool], *, now: Callable[[], float] = time.time
-) -> float | None:
-    """From when on [JD] all alerts that have arrived are still there; None where all are.
+) -> Retained:
+    """Say what topics still hold.
 
     An alert is made before it arrives, so one that is younger than the first record that is left
-    arrived behind it.
+    of its topic arrived behind it.
 
     Parameters
     ----------
@@ -79,10 +94,12 @@ async def retained_since(
     """
     begins: list[float] = []
     async with open_consumer(connection, enable_auto_commit=False) as client:
-        for place, (first, _) in (await _extent(client, reads)).items():
+        found = await _extent(client, reads)
+        for place, (first, _) in found.items():
             if first > 0:
                 begins.append(await first_arrival(client, place, now=now))
-    return max(begins, default=None)
+    topics = tuple(sorted({place.topic for place in found}))
+    return Retained(max(begins, default=None), topics)
 
 
 async def first_arrival(

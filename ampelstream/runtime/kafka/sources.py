@@ -63,6 +63,11 @@ class InputSpec(Strict):
             return topic in self.topics
         return not topic.startswith("__") and re.fullmatch(self.pattern, topic) is not None
 
+    @property
+    def expression(self) -> str:
+        """A regular expression for the names of all of them."""
+        return self.pattern or "|".join(map(re.escape, self.topics))
+
     def describe(self) -> str:
         """For people: which topics, and where."""
         what = f"/{self.pattern}/" if self.pattern is not None else ", ".join(self.topics)

@@ -288,8 +288,10 @@ class TopicSource:
         there = {(self._named(tp.topic), tp.partition): tp for tp in client.assignment()}
         known = {place: tp for place, tp in there.items() if place in wanted}
         first = await client.beginning_offsets(list(known.values())) if known else {}
+        topics = {tp.topic for tp in client.assignment()}
         gone: list[_Place] = []
         since: list[float] = []
+        held: dict[str, tuple[str, ...]] = {}
         for place, last in wanted.items():
             tp = known.get(place)
             if tp is not None:
@@ -304,8 +306,13 @@ class TopicSource:
                 gone += [place for one in named if one in of_now]
                 continue
             gone.append(place)
-            since.append(await self._arrival(place, next(iter(named.values()), None)))
-        return Removed(tuple(gone), max(since, default=None))
+            if named:  # the topic was made anew
+                since.append(await self._arrival(place, next(iter(named.values()))))
+            elif _topic(place) in topics:  # it has fewer partitions than it had
+                since.append(await self._arrival(place, None))
+            else:
+                held = {self._inputs.expression: tuple(sorted(topics))}
+        return Removed(tuple(gone), max(since, default=None), held)
 
     async def _arrival(self, place: _Place, tp: TopicPartition | None, first: int = -1) -> float:
         """Before when [JD] what was removed had arrived; asked once for each first offset."""
@@ -374,6 +381,11 @@ class TopicSource:
             where, member = decode_origin(record.headers) or (where, member)
         value, fault = record.value or b"", fault_of(record)
         return SourceRecord(where, self._stream, value, member, fault, position=position)
+
+
+def _topic(place: _Place) -> str:
+    """Name of a place's topic, as its cluster knows it."""
+    return place[0].partition(_ID)[0].rpartition("/")[2]
 
 
 def _alike(one: _Place, other: _Place) -> bool:

@@ -1,5 +1,7 @@
 """A topology that changes while it runs gives what a fresh run of the new one gives."""
 
+import gzip
+import json
 import logging
 import random
 import threading
@@ -24,6 +26,7 @@ from ampelstream.runtime.embedded.reporter import Reporter
 from ampelstream.runtime.embedded.rereading import Rereading
 from ampelstream.runtime.embedded.runstatus import status_line, status_row
 from ampelstream.runtime.embedded.statefiles import StateFiles
+from ampelstream.sources.files import FileSource
 from ampelstream.sources.merge import After, Removed, Waiting
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.topology import Topology
@@ -560,3 +563,32 @@ def test_a_backfill_that_waits_rests_longer_the_longer_a_pass_takes(
         assert rereading.step() == 0
         now[0] += 1.0
     assert passes == [0.0, 33.0, 66.0]
+
+
+@pytest.mark.parametrize("suffix", [".ndjson", ".ndjson.gz"])
+def test_a_file_that_is_met_half_while_it_is_brought_back_is_read_whole(
+    make_topology: Callable[[str], Topology], make_rows: list[Any], tmp_path: Path, suffix: str
+) -> None:
+    night = tmp_path / "alerts" / f"night{suffix}"
+    night.parent.mkdir()
+    whole = b"".join(json.dumps(row).encode() + b"\n" for row in make_rows)
+    if suffix.endswith(".gz"):
+        whole = gzip.compress(whole, 0)
+    night.write_bytes(whole)
+    source = FileSource(night.parent, "alerts")
+    running = Running(make_topology(OLD))
+    follow(running.engine, [source], threading.Event(), once=True)
+    night.unlink()
+    new = make_topology(changed(*REFILTERED["other filter"]))
+    running.change(new, Word.BACKFILL)
+    rereading = Rereading(running.engine, lambda: [source], batch=4, clock=lambda: 0.0)
+    for left in (b"", whole[: len(whole) // 2], whole):
+        night.write_bytes(left)
+        for _ in range(20):
+            if rereading.pending:
+                rereading.step()
+        assert rereading.pending is (left != whole)
+    running.outcome()
+    other = Running(new)
+    follow(other.engine, [source], threading.Event(), once=True)
+    assert [*other.engine.objects.store] == [*running.engine.objects.store]

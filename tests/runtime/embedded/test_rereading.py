@@ -1,5 +1,6 @@
 """What is read again is bounded as what is new is."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 
 from ampelstream.errors import UnreachableError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.record import SourceRecord
+from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded import engine as engine_module
 from ampelstream.runtime.embedded import rereading as rereading_module
 from ampelstream.runtime.embedded.rereading import Rereading
+from ampelstream.sources.merge import After, Removed
 
 
 def test_a_step_holds_no_more_bytes_than_a_batch_of_what_is_new(
@@ -64,12 +66,107 @@ def test_what_was_broken_off_is_read_on_and_does_not_count_as_done(
         return []
 
     monkeypatch.setattr(rereading_module, "merge", merged)
-    rereading = Rereading(engine, reopen, batch=2)
+    seconds = itertools.count(0.0, 5.0)
+    rereading = Rereading(engine, reopen, batch=2, clock=lambda: next(seconds))
     assert rereading.step() == 2
     with pytest.raises(UnreachableError):
         rereading.step()
+    assert engine.backfill_waits == "no broker answers"
     assert done == []
     while rereading.step():
         pass
     assert done == [[0, 1, 2, 3]]
     assert opened == [1]  # each opening has clients of its own
+
+
+class Topic:
+    """A topic of which only what begins at ``first`` is left, behind what another gives."""
+
+    name, skipped = "memory", ()
+
+    def __init__(self, first: int, stream: Stream = "alerts") -> None:
+        self.first, self.stream = first, stream
+        self.asked: list[dict[tuple[str, int], int]] = []
+
+    def read(self, after: After) -> Iterator[SourceRecord]:
+        for offset in range(max(self.first, after.get(("t", 0), -1) + 1), self.first + 5):
+            yield SourceRecord(Coordinates("t", 0, offset), self.stream, b"")
+
+    def holds(self, source: str) -> Stream | None:
+        return self.stream if source == "t" else None
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        short = {place: at for place, at in handled.items() if reached.get(place, -1) < at}
+        self.asked.append(short)
+        gone = [place for place, at in short.items() if self.first > at]
+        return Removed(gone, 7.0 if short else None)
+
+
+def story(topic: Any, handled: int, clock: Any = lambda: 0.0) -> tuple[Rereading, list[Any]]:
+    """A backfill of all that was handled of the topic, and what comes of it."""
+    told: list[Any] = []
+    again: dict[tuple[str, int], int] = {}
+
+    def refilter(batch: Any) -> None:
+        again["t", 0] = batch[-1].where.offset
+        told.extend(one.where.offset for one in batch)
+
+    progress = SimpleNamespace(
+        offsets=lambda *, again_=again, again=False: dict(again_) if again else {("t", 0): handled},
+        is_letter=lambda _where: False,
+        step_back=lambda place: again.update({place: again[place] - 1}),
+    )
+    engine: Any = SimpleNamespace(
+        progress=progress,
+        refilter=refilter,
+        refiltered=lambda: told.append("done"),
+        objects=SimpleNamespace(keep=lambda since, _held: told.append(since)),
+    )
+    return Rereading(engine, lambda: [topic], batch=2, clock=clock), told
+
+
+@pytest.mark.parametrize("first", [98, 101, 150])
+def test_what_a_topic_has_removed_stays_also_where_all_of_it_is_gone(first: int) -> None:
+    topic = Topic(first)
+    rereading, told = story(topic, 100)
+    while rereading.step():
+        pass
+    assert {("t", 0): 100} in topic.asked
+    assert 7.0 in told
+    assert told[-1] == "done"
+    assert [one for one in told if isinstance(one, int)] == list(range(first, 101))
+
+
+def test_what_topics_of_notices_have_removed_is_no_matter_of_alerts() -> None:
+    topic = Topic(3, "notices")
+    rereading, told = story(topic, 5)
+    while rereading.step():
+        pass
+    assert set(map(str, topic.asked)) <= {"{}"}
+    assert told[-1] == "done"
+    assert 7.0 not in told
+
+
+def test_however_long_a_pass_took_the_next_comes_soon() -> None:
+    now = [0.0]
+
+    class Night(Topic):
+        def read(self, after: After) -> Iterator[SourceRecord]:
+            for record in super().read(after):
+                now[0] += 10_000.0
+                yield record
+
+        def removed(self, _handled: After, _reached: After) -> Removed:
+            return Removed()
+
+    night = Night(0)
+    rereading, told = story(night, 9, lambda: now[0])
+    while rereading.step():
+        pass
+    assert told[-1] != "done"
+    night.first = 5  # the rest is there
+    now[0] += 601.0
+    while rereading.step():
+        pass
+    assert told[-1] == "done"
+    assert [one for one in told if isinstance(one, int)] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]

@@ -17,6 +17,7 @@ from ampelstream.runtime.faust.backfilling import Reread, all_read, rereads
 from ampelstream.runtime.faust.inputs import Input, backfill_of
 from ampelstream.runtime.kafka.clients import reaching
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.retained import Retained
 from ampelstream.runtime.kafka.topologylog import BackfillPlan
 
 PLAN = BackfillPlan("f-3", "f", ("g",))
@@ -60,12 +61,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     async def extent(_: Connection, reads: Callable[[str], bool]) -> dict[Any, Any]:
         return {TopicPartition(*tp): one for tp, one in made.held.items() if reads(tp.topic)}
 
-    async def retained_since(*_: Any) -> float | None:
-        return made.since
+    async def what_is_left(_: Connection, reads: Callable[[str], bool]) -> Retained:
+        return Retained(made.since, tuple(sorted({tp[0] for tp in made.held if reads(tp[0])})))
 
     monkeypatch.setattr(backfilling, "open_admin", open_admin)
     monkeypatch.setattr(backfilling, "extent", extent)
-    monkeypatch.setattr(backfilling, "retained_since", retained_since)
+    monkeypatch.setattr(backfilling, "what_is_left", what_is_left)
     monkeypatch.setattr(backfilling, "LOOK_SECONDS", 0.0)
     return made
 
@@ -118,7 +119,7 @@ def test_it_ends_when_all_is_read_and_says_how_old_what_is_left_is(cluster: Clus
     assert marks([part(7, 4)]) == []
     cluster.done[READ][SECOND] = 4
     cluster.since = 2461000.5
-    assert marks([part(7, 4)]) == [Backfilled("f-3", 2461000.5)]
+    assert marks([part(7, 4)]) == [Backfilled("f-3", 2461000.5, {"alerts": ("alerts",)})]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_what_is_there_no_longer_is_not_waited_for(
 ) -> None:
     cluster.held = held
     cluster.done[READ] = {FIRST: 7, SECOND: 2}
-    assert marks([part(7, 4)]) == [Backfilled("f-3")], why
+    assert marks([part(7, 4)]) == [Backfilled("f-3", held={"alerts": ("alerts",)})], why
     cluster.held = {FIRST: (0, 9), SECOND: (0, 9)}
     assert marks([part(7, 4)]) == []
 
@@ -148,4 +149,4 @@ def test_who_does_not_read_all_leaves_the_end_to_others(
     assert marks([part(7)], plan) == []
     assert marks([], plan) == []
     assert "another has to see its end" in caplog.text
-    assert marks([part(7)]) == [Backfilled("f-3")]
+    assert marks([part(7)]) == [Backfilled("f-3", held={"alerts": ("alerts",)})]

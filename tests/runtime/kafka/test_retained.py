@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.kafka import retained
 from ampelstream.runtime.kafka.connection import Connection
-from ampelstream.runtime.kafka.retained import extent, retained_since
+from ampelstream.runtime.kafka.retained import extent, what_is_left
 
 NOW = 1.75e9
 HERE = Connection(bootstrap=("nowhere:1",))
@@ -65,7 +65,9 @@ def open_client(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def since() -> float | None:
-    return asyncio.run(retained_since(HERE, lambda topic: topic == "alerts", now=lambda: NOW))
+    found = asyncio.run(what_is_left(HERE, lambda topic: topic == "alerts", now=lambda: NOW))
+    assert found.topics == ("alerts",)
+    return found.since_jd
 
 
 def test_what_is_all_there_has_no_beginning(open_client: Any) -> None:

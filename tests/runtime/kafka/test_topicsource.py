@@ -304,11 +304,28 @@ def test_a_topic_that_was_made_anew_or_is_away_is_gone(
     list(source.read({}))
     assert source.removed({("a#id1", 0): 7}, {}) == Removed((("a#id1", 0),), 2460000.5)
     assert arrivals == [TopicPartition("a", 0)]
-    away = source.removed({("a", 5): 7}, {})  # such as a topic of last week
-    assert away.places == (("a", 5),)
-    assert away.since_jd is not None
-    assert away.since_jd > 2460000.5 + 1000
+    fewer = source.removed({("a", 5): 7}, {})
+    assert fewer.places == (("a", 5),)
+    assert fewer.since_jd is not None
+    assert fewer.since_jd > 2460000.5 + 1000
     # noted by an earlier version, without ids: not gone, unless its records are known by both
     assert source.removed({("a", 0): 4}, {}) == Removed()
     both = {("a", 0): 3, ("a#id2", 0): 4}
     assert source.removed(both, {("a#id2", 0): 4}) == Removed((("a", 0),))
+
+
+def test_of_a_topic_that_was_deleted_it_says_which_are_there(
+    cluster: Cluster, arrivals: list[TopicPartition]
+) -> None:
+    """So that its alerts stay, and no others."""
+    inputs = InputSpec(cluster="ztf", pattern="ztf_[0-9]+")
+    source = TopicSource(Connection(bootstrap="k:9092"), inputs, "alerts")
+    cluster.logs = {("ztf_2", 0): cluster.logs["a", 0], ("ztf_3", 0): cluster.logs["a", 0]}
+    list(source.read({}))
+    places = {("ztf/ztf_1", 0): 9, ("ztf/ztf_1", 1): 9}
+    removed = source.removed(places, {})
+    assert set(removed.places) == set(places)
+    assert removed.since_jd is None
+    assert removed.held == {"ztf_[0-9]+": ("ztf_2", "ztf_3")}
+    assert arrivals == []
+    source.close()
