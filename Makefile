@@ -65,7 +65,8 @@ bench: $(READY) ## measure the cost per alert as ratios to bare fastavro
 
 bench-kafka: $(READY) ## measure speed, restore and sweeps on a Kafka of its own
 	cd benchmarks && ../$(BIN)/python kafka_speed.py && ../$(BIN)/python kafka_state.py \
-		&& ../$(BIN)/python kafka_ingest.py
+		&& ../$(BIN)/python kafka_ingest.py && ../$(BIN)/python kafka_change.py \
+		&& ../$(BIN)/python pool_speed.py
 
 soak: $(READY) ## rounds of faults on Kafka brokers of its own; takes hours, writes soak.md
 	$(BIN)/python -m tests.kafka.soak --out soak.md

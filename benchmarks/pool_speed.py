@@ -10,6 +10,7 @@ import argparse
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -83,7 +84,7 @@ def main() -> None:
         file.write_text(TOPOLOGY.format(seconds=options.seconds))
         took = interleaved(
             {
-                str(processes): lambda processes=processes: prepared(file, night, processes)
+                str(processes): partial(prepared, file, night, processes)
                 for processes in range(1, cores + 1)
             },
             rounds=options.rounds,
