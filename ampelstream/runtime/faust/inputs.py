@@ -92,7 +92,8 @@ def _pattern(inputs: Iterable[InputSpec]) -> str | None:
     inputs = list(inputs)
     if all(one.pattern is None for one in inputs):
         return None
-    return "|".join(f"(?:{one.expression})" for one in inputs)
+    patterned = [f"(?:{one.pattern})" for one in inputs if one.pattern is not None]
+    return "|".join([*patterned, *(one.expression for one in inputs if one.pattern is None)])
 
 
 def _check_own(sources: SourcesSpec, names: TopicNames) -> None:
