@@ -121,6 +121,12 @@ def _follow(settings: WorkerSettings) -> int:
         )
         for line in in_words(embedded.objects.changes, settings.word):
             _tell(settings, "changed", f"changed: {line}")
+        if embedded.word_is_unused:
+            text = (
+                f"--{settings.word} changes nothing: no difference asks for a word. To judge "
+                "earlier alerts after all, start a file that differs in a filter, or in a channel"
+            )
+            _tell(settings, "word_unused", text, word=str(settings.word))
         count = embedded.accounting.total
         before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
         following = f"following {len(inputs)} inputs; Ctrl-C stops"
@@ -167,15 +173,15 @@ def _say_what_was_done(
     from ampelstream.runtime.embedded.reporter import counts_of
     from ampelstream.runtime.embedded.summary import skipped_rows
 
-    count = embedded.accounting.total
+    count, counts = embedded.accounting.total, counts_of(embedded.accounting)
     _tell(
         settings,
         "stopped",
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
         f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
-        f"{count('dead_letters')} dead letters",
-        **msgspec.to_builtins(counts_of(embedded.accounting)),
+        f"{counts.sent} reactions sent; {count('dead_letters')} dead letters",
+        **msgspec.to_builtins(counts),
     )
     _say_of_backfill(settings, embedded, before)
     for line in skipped_lines(skipped_rows([one for source in inputs for one in source.skipped])):

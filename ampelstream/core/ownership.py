@@ -72,10 +72,16 @@ def check_word(old: Identity, new: Identity, word: Word | None) -> tuple[Differe
             "this topology, or another directory"
         )
     if word is None and asks(found):
+        choice = (
+            "start with --from-now-on: what came before stays as it is, and no backfill can change "
+            "that"
+            if Effect.NOW_ON in effects
+            else "start with --from-now-on (earlier alerts stay as they were judged) or with "
+            "--backfill (those that are still there are judged again)"
+        )
         raise ConfigError(
-            f"topology {new.name} has changed since it ran last, and what it changes about earlier "
-            f"alerts is for you to say:\n{listed}\nstart with --from-now-on (earlier alerts stay "
-            "as they were judged) or with --backfill (those that are still there are judged again)"
+            f"topology {new.name} has changed since it ran last, and what that means for what came "
+            f"before is for you to say:\n{listed}\n{choice}"
         )
     if word is Word.BACKFILL and Effect.NOW_ON in effects:
         raise ConfigError(

@@ -179,7 +179,7 @@ class React:
             back = now & _sinks_in(entries[:-1]) - _sinks_in(entries[-1:])
             entries = self._settle(entries, back, before=entries)
             self._queue_open(name, entries)
-        if self._deliverer is not None:
+        if self._deliverer is not None and rule in self._rules:
             self.stranded += sum(bool(_owed_in([entry]) - now) for entry in entries)
 
     def committed(self) -> None:
@@ -274,12 +274,13 @@ class React:
         """
         name = _matter_name(rule, candidate.key)
         matter = self._matter(name)
-        if not matter.active or 0 <= offset <= matter.offset:
+        if matter.turn == 0 or 0 <= offset <= matter.offset:
             return None
         matter.offset = offset
+        # also of one that had ended: it is a candidate again
         matter.missed = candidate.status is not CandidateStatus.REJECTED
         reaction = None
-        if not matter.missed:
+        if not matter.missed and matter.active:
             reaction = self._message(rule, candidate, matter, active=False)
             self._settle(self._entries_of(rule, candidate.key, matter.turn))
         self._tables.put(keys.MATTER + name.encode(), encode(matter))

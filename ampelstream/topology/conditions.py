@@ -58,7 +58,8 @@ class Condition:
             try:
                 tree = ast.parse(self.text, mode="eval").body
             except (SyntaxError, ValueError, RecursionError) as error:
-                raise ConfigError(f"condition {self.text!r}: {error}") from error
+                why = error.msg if isinstance(error, SyntaxError) else error
+                raise ConfigError(f"condition {self.text!r} cannot be read: {why}") from error
             self.names = frozenset(_names(tree))
             self._test = _compile(tree, self.text)
 

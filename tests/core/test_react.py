@@ -543,6 +543,21 @@ def test_nothing_is_withdrawn_that_nobody_was_told(
     assert rules.sinks.took == []
 
 
+def test_what_went_and_came_while_a_rule_was_away_is_not_said(
+    make_topology: Callable[[str], Topology],
+) -> None:
+    """Its object was no candidate for a while: an event's condition changed there and back."""
+    rules = Changing(make_topology)
+    [first] = rules.give(candidate())
+    rules.change(rule=False)
+    rules.give(candidate(status="rejected"))
+    rules.give(candidate())
+    assert rules.react.stranded == 0
+    rules.change()
+    rules.send()
+    assert rules.sinks.took == [("one", first.id), ("other", first.id)]
+
+
 _REPLACED = st.tuples(
     st.just("change"), st.booleans(), st.sampled_from([("one",), ("other",), ("third",)])
 )

@@ -17,7 +17,7 @@ import msgspec
 from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
-from ampelstream.core.ownership import Word, finish
+from ampelstream.core.ownership import Word, asks, finish, owner_of
 from ampelstream.core.react import STRANDED, Deliverer, React
 from ampelstream.model.announcement import Backfilled
 from ampelstream.model.candidate import Candidate
@@ -30,6 +30,7 @@ from ampelstream.model.times import jd_from_unix
 from ampelstream.runtime.embedded.letterfile import LetterFile
 from ampelstream.runtime.portion import PORTION_SECONDS, Portion
 from ampelstream.runtime.service.journal import Journals
+from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.settings import STEPS
 from ampelstream.state.store import Backend, KeyValue, Transaction
 from ampelstream.topology import Topology
@@ -119,6 +120,9 @@ class Engine:
         self.topology = topology
         self.tables = Transaction(backend)
         self.progress = Progress(self.tables)
+        given = word
+        if word is Word.BACKFILL and owner_of(self.tables) is None:
+            word = None  # nothing was read before
         self.accounting = Accounting(self.progress.counts())
         again = self.accounting.backfill_tally()
         self._tallies = [again, *(self.accounting.tally() for _ in STEPS)]
@@ -139,6 +143,10 @@ class Engine:
         )
         if self.objects.changes or not self.objects.awaits_backfill:
             self._forget_again()  # a backfill, if there is to be one, begins anew
+        goes_on = word is Word.BACKFILL and self.objects.awaits_backfill
+        used = asks(self.objects.changes) or self.objects.gave_up or goes_on
+        self.word_is_unused = given is not None and not used
+        """Whether a word was given that nothing asked for."""
         if self.objects.gave_up:
             _LOG.warning(
                 "the backfill that was under way is ended: all earlier alerts stay as they were "
@@ -148,7 +156,8 @@ class Engine:
             topology, self.tables, react_tally, clock, deliverer, inputs=inputs, in_hand=react
         )
         if self.react.stranded:
-            _LOG.warning(STRANDED, self.react.stranded)
+            number = self.react.stranded
+            incident(_LOG, logging.WARNING, "stranded", STRANDED % number, messages=number)
         self._refilter = Ingest(
             *(topology, again, now),
             backfill=True,
@@ -370,7 +379,7 @@ class Progress:
         The store; a transaction, so that all this is committed with the state that it belongs to.
     """
 
-    _OFFSET, _LETTER, _COUNTS, _AGAIN, _UNJUDGED = b"p", b"d", b"n", b"g", b"u"
+    _OFFSET, _LETTER, _COUNTS, _AGAIN, _UNJUDGED = b"p", b"d", b"n", b"g", b"i"
     _key = msgspec.msgpack.Decoder(tuple[Coordinates, str, str])
     _partition = msgspec.msgpack.Decoder(tuple[str, int])
     _counts = msgspec.msgpack.Decoder(list[tuple[tuple[str, ...], int]])

@@ -204,6 +204,7 @@ class Reporter:
             skipped=len(self._skipped),
             first_skipped=tuple(self._skipped[:_NAMED_SKIPPED]),
             sweeps=engine.objects.pending,
+            backfills=engine.objects.awaits_backfill,
             backfill_waits=engine.backfill_waits,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
         )

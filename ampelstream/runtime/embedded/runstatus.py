@@ -119,6 +119,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         How many files and archive members hold no records of a known kind, and the first of them.
     sweeps
         Revisions of events whose objects have yet to be matched.
+    backfills
+        Whether a backfill is under way.
     backfill_waits
         What a backfill waits for; empty while it goes on, or without one.
     kinds
@@ -148,6 +150,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
     first_skipped: tuple[Skipped, ...] = ()
     sweeps: int = 0
+    backfills: bool = False
     backfill_waits: str = ""
     kinds: tuple[LetterKind, ...] = ()
 
@@ -204,6 +207,10 @@ def faults(status: RunStatus, *, running: bool, now: float, max_age: float) -> I
         yield f"{what} {span(age)} ago, more than {span(max_age)}"
     if status.unsent and not running:
         yield f"{status.unsent} reactions are unsent, and no process tries"
+    if status.backfill_waits:
+        yield printable(status.backfill_waits)
+    elif status.backfills and not running:
+        yield "a backfill is not done; the next start goes on with it"
 
 
 # --- for people ---------------------------------------------------------------------------------
@@ -294,6 +301,8 @@ def _backfill(status: RunStatus) -> Iterator[str]:
         yield f"{new.refiltered} earlier alerts read again, {new.backfilled} of them accepted"
     if new.unjudged:
         yield f"{new.unjudged} of them could not be judged anew"
+    if status.backfills and not new.refiltered:
+        yield "a backfill is under way"
     if status.backfill_waits:
         yield printable(status.backfill_waits)
 
@@ -393,6 +402,7 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
             "first": [one._asdict() for one in status.first_skipped],
         },
         "sweeps": status.sweeps,
+        "backfills": status.backfills,
         "backfill_waits": status.backfill_waits,
         "events": status.events,
         "rejected_events": status.rejected_events,

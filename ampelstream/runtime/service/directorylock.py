@@ -19,6 +19,13 @@ __all__ = ["hold_directory", "make_directory"]
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
+_NO_PLACE = frozenset(
+    {
+        *(errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS),
+    }
+)
+"""Errors that say that a directory cannot be at this place, whatever the disk does later."""
 
 
 async def hold_directory(directory: Path, *, patience: float, stop: asyncio.Event) -> int | None:
@@ -81,7 +88,9 @@ def make_directory(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
         why = error.strerror
     else:
         why = "" if os.access(directory, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)

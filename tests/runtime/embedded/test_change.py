@@ -20,7 +20,8 @@ from ampelstream.errors import ConfigError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.record import SourceRecord, Stream
-from ampelstream.runtime.embedded.engine import Engine
+from ampelstream.runtime.embedded.engine import Engine, Progress
+from ampelstream.runtime.embedded.letterfile import LetterFile
 from ampelstream.runtime.embedded.live import follow
 from ampelstream.runtime.embedded.reporter import Reporter
 from ampelstream.runtime.embedded.rereading import Rereading
@@ -478,6 +479,7 @@ def test_what_is_damaged_by_now_is_said(
     make_topology: Callable[[str], Topology],
     records: list[SourceRecord],
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     new = make_topology(changed(*REFILTERED["other filter"]))
     at = alert_at(records)
@@ -492,6 +494,40 @@ def test_what_is_damaged_by_now_is_said(
     assert "1 alerts could not be judged anew by the backfill" in caplog.text
     assert running.engine.accounting.total("unjudged") == 1
     assert running.engine.unjudged == 0  # of the next one
+    for _ in range(2):  # what is noted of it is in nobody's way
+        Engine(new, running.backend, letter_file=tmp_path / "letters.ndjson").commit()
+    assert (tmp_path / "letters.ndjson").read_text().count("\n") == 1
+
+
+def test_no_two_tables_of_a_state_have_one_prefix() -> None:
+    ours = [value for name, value in vars(Progress).items() if name.isupper() and len(value) == 1]
+    ours += [value for name, value in vars(LetterFile).items() if name.isupper()]
+    core = [value for name, value in vars(keys).items() if name.isupper()]
+    assert len(ours) == 7
+    assert len({*ours, *core}) == len(ours) + len(core)
+
+
+def test_a_word_that_nothing_asks_for_is_known_to_be_none(
+    make_topology: Callable[[str], Topology], records: list[SourceRecord]
+) -> None:
+    first, second = make_topology(OLD), make_topology(changed(*REFILTERED["other filter"]))
+    backend = MemoryBackend()
+
+    def unused(topology: Topology, word: Word | None) -> bool:
+        engine = Engine(topology, backend, word=word)
+        engine.process(records)
+        engine.commit()
+        return engine.word_is_unused
+
+    assert unused(first, Word.BACKFILL)  # nothing was read before
+    assert not Engine(first, backend).objects.awaits_backfill
+    assert not unused(first, None)
+    assert not unused(second, Word.FROM_NOW_ON)
+    assert unused(second, Word.BACKFILL)  # it was chosen otherwise
+    assert not unused(first, Word.BACKFILL)
+    assert not unused(first, Word.BACKFILL)  # it goes on
+    assert not unused(first, Word.FROM_NOW_ON)  # and is ended
+    assert unused(first, Word.FROM_NOW_ON)
 
 
 @pytest.mark.parametrize("unread", [False, True])
