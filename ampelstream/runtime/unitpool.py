@@ -146,14 +146,14 @@ class _Seat:
         """Have a process compute; PoolError where none can be started.
 
         One that died while it was idle is noticed here. Another takes its place: the work was not
-        begun, so that it is not to blame.
+        begun, so that it is not to blame. So is one that is closed in this moment.
         """
-        with suppress(BrokenProcessPool):
+        with suppress(RuntimeError):  # BrokenProcessPool is one, too
             return self.prepare().submit(_run, work)
         self.end()
         try:
             return self.prepare().submit(_run, work)
-        except BrokenProcessPool as error:
+        except RuntimeError as error:
             raise PoolError("its process died before it began (out of memory?)") from error
 
     def result(self, computation: Future[Result], timeout: float) -> Result:

@@ -308,6 +308,16 @@ def wait_gone(process: int) -> None:
         time.sleep(0.1)
 
 
+def test_a_pool_that_is_closed_between_two_steps_of_a_start_says_so(heavy: Any) -> None:
+    pool = UnitPool(1)
+    [seat] = pool._seats
+    seat.prepare().shutdown()  # as `close` does in another thread
+    seat._closed = True
+    with pytest.raises(PoolError, match="closed"):
+        pool.compute(heavy(what="pid"), INPUTS)
+    pool.close()
+
+
 def test_closing_twice_is_no_error_and_ends_one_that_begins(heavy: Any) -> None:
     pool = UnitPool(1)
     begins = pool.start(heavy(what="hang"), INPUTS)

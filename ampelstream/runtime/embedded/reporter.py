@@ -210,11 +210,15 @@ class Reporter:
         )
 
     def _write(self, status: RunStatus) -> None:
-        """Replace the status file. The work does not end where that fails: the heartbeat does."""
+        """Replace the status file.
+
+        The work does not end where that fails, but the heartbeat; unless the state is gone as well.
+        """
         self._beat_at = self._clock() + BEAT_SECONDS
         try:
             status.write(self._files.status)
         except OSError as error:
+            self._check()  # which has better words
             if not self._unwritten:
                 _LOG.warning("%s cannot be written: %s", self._files.status, error.strerror)
             self._unwritten = True
