@@ -93,7 +93,6 @@ def _follow(settings: WorkerSettings) -> int:
     from ampelstream.runtime.statedirectory import embedded_database
     from ampelstream.runtime.unitpool import has_heavy, with_pool
     from ampelstream.state.rocks import RocksBackend
-    from ampelstream.topology.differences import in_words
 
     _, topology = open_topology(settings.topology, settings.catalogs)
     stop = threading.Event()
@@ -119,14 +118,7 @@ def _follow(settings: WorkerSettings) -> int:
             journals=open_things.enter_context(Journals(files.in_hand)),
             at_once=settings.pool_processes if has_heavy(topology) else 1,
         )
-        for line in in_words(embedded.objects.changes, settings.word):
-            _tell(settings, "changed", f"changed: {line}")
-        if embedded.word_is_unused:
-            text = (
-                f"--{settings.word} changes nothing: no difference asks for a word. To judge "
-                "earlier alerts after all, start a file that differs in a filter, or in a channel"
-            )
-            _tell(settings, "word_unused", text, word=str(settings.word))
+        _say_what_changed(settings, embedded)
         count = embedded.accounting.total
         before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
         following = f"following {len(inputs)} inputs; Ctrl-C stops"
@@ -158,6 +150,20 @@ def _follow(settings: WorkerSettings) -> int:
         text = f"{fresh} dead letters are of this run; they are in {where}"
         _tell(settings, "dead_letters", text, records=fresh, file=where)
     return 3 if fresh else 0
+
+
+def _say_what_changed(settings: WorkerSettings, embedded: "Embedded") -> None:
+    """Say how the topology differs from that of the last run, and that a word was not needed."""
+    from ampelstream.topology.differences import in_words
+
+    for line in in_words(embedded.objects.changes, settings.word):
+        _tell(settings, "changed", f"changed: {line}")
+    if embedded.word_is_unused:
+        text = (
+            f"--{settings.word} changes nothing: no difference asks for a word. To judge "
+            "earlier alerts after all, start a file that differs in a filter, or in a channel"
+        )
+        _tell(settings, "word_unused", text, word=str(settings.word))
 
 
 def _say_what_was_done(

@@ -1,13 +1,12 @@
 """A directory that is followed: a pass over it costs what is new, not what is there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.record import SourceRecord
 from ampelstream.sources.formats import ONE_RECORD, plain_name
-from ampelstream.sources.merge import After, Removed, Waiting
-from ampelstream.sources.window import Skipped
+from ampelstream.sources.merge import After, SourceAround, Waiting
 
 if TYPE_CHECKING:
     from ampelstream.sources.files import FileSource
@@ -22,7 +21,7 @@ _Stamp = tuple[int, int]
 """Size [byte] and time of change [ns]."""
 
 
-class Follower:
+class Follower(SourceAround["FileSource"]):
     """A source that is read again and again, by one reader: what it gave is not looked for again.
 
     A file is read until its end was met. Then one of several records (NDJSON, archives, tables) is
@@ -36,26 +35,12 @@ class Follower:
     """
 
     def __init__(self, source: "FileSource") -> None:
-        self._source = source
+        super().__init__(source)
         self._listing = source.listing()
         self._passes = 0
         self._unread: dict[str, Path] = {}
         self._growing: dict[str, tuple[Path, _Stamp]] = {}
         self._quiet: dict[str, tuple[Path, _Stamp]] = {}
-
-    @property
-    def name(self) -> str:
-        """The path as the user gave it."""
-        return self._source.name
-
-    @property
-    def skipped(self) -> Sequence[Skipped]:
-        """Files and archive members that were met and not read, by name."""
-        return self._source.skipped
-
-    def estimate(self) -> int | None:
-        """Number of records, where that is cheaply known."""
-        return self._source.estimate()
 
     def waiting(self, after: After) -> Waiting:
         """How many files the last pass found that were not read to their end yet.
@@ -66,18 +51,6 @@ class Follower:
         if not self._passes:
             return Waiting("files", None)
         return Waiting("files", len(self._unread))
-
-    def holds(self, source: str) -> Stream | None:
-        """What the records of that source are, if they are of this input."""
-        return self._source.holds(source)
-
-    def removed(self, handled: After, reached: After) -> Removed:
-        """What is gone for good of what was handled."""
-        return self._source.removed(handled, reached)
-
-    def following(self) -> "Follower":
-        """Itself."""
-        return self
 
     def read(self, after: After) -> Iterator[SourceRecord]:
         """Give the records that have come since the last pass, and are not in ``after``.

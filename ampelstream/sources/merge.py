@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 from ampelstream.codecs.alerts import decode
 from ampelstream.errors import DecodeError
@@ -19,6 +19,7 @@ __all__ = [
     "After",
     "Removed",
     "Source",
+    "SourceAround",
     "Waiting",
     "created_time",
     "event_time",
@@ -108,6 +109,48 @@ class Source(Protocol):
     def following(self) -> "Source":
         """Give the same records to one reader who asks again and again: each time what is new."""
         ...
+
+
+S = TypeVar("S", bound=Source)
+
+
+class SourceAround(Generic[S]):
+    """What a source that reads another one in its own way has of that; it is the one to follow.
+
+    Parameters
+    ----------
+    source
+        The other.
+    """
+
+    def __init__(self, source: S) -> None:
+        self._source = source
+
+    @property
+    def name(self) -> str:
+        """How the user called it."""
+        return self._source.name
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Files and archive members that were met and not read."""
+        return self._source.skipped
+
+    def estimate(self) -> int | None:
+        """Number of records, where that is cheaply known."""
+        return self._source.estimate()
+
+    def holds(self, source: str) -> Stream | None:
+        """What the records of that source of coordinates are, if they are of this input."""
+        return self._source.holds(source)
+
+    def removed(self, handled: After, reached: After) -> Removed:
+        """What is gone for good of what was handled."""
+        return self._source.removed(handled, reached)
+
+    def following(self) -> Self:
+        """Itself."""
+        return self
 
 
 def created_time(value: bytes) -> float | None:

@@ -449,6 +449,22 @@ _SEEN = st.sampled_from(
     [("give", c, s) for c, s in ((0.1, "active"), (0.9, "active"))]
     + [("give", 0.1, status) for status in ("outside", "retracted", "rejected")]
 )
+_Story = list[tuple[str, Any, Any]]
+
+
+def play(rules: Changing, story: _Story) -> None:
+    """Let all of it happen; at the end no sink fails."""
+    for what, one, other in story:
+        if what == "give":
+            rules.give(candidate(one, other))
+        elif what == "change":
+            rules.change(rule=one, sinks=other)
+        else:
+            rules.sinks.fails = one
+            rules.send()
+    rules.sinks.fails = False
+
+
 _CHANGED = st.tuples(
     st.just("change"), st.booleans(), st.sampled_from([("one", "other"), ("one",)])
 )
@@ -460,18 +476,10 @@ _FAILED = st.tuples(st.just("fails"), st.booleans(), st.just(None))
 )
 @given(st.lists(_SEEN | _CHANGED | _FAILED, max_size=12))
 def test_whatever_comes_and_goes_each_sink_knows_at_the_end_how_it_stands(
-    make_topology: Callable[[str], Topology], story: list[tuple[str, Any, Any]]
+    make_topology: Callable[[str], Topology], story: _Story
 ) -> None:
     rules = Changing(make_topology)
-    for what, one, other in story:
-        if what == "give":
-            rules.give(candidate(one, other))
-        elif what == "change":
-            rules.change(rule=one, sinks=other)
-        else:
-            rules.sinks.fails = one
-            rules.send()
-    rules.sinks.fails = False
+    play(rules, story)
     rules.change()
     rules.send()
     holds = rules.live is not None and rules.live == candidate(0.1)
@@ -568,20 +576,12 @@ _REPLACED = st.tuples(
 )
 @given(st.lists(_SEEN | _REPLACED | _FAILED, max_size=12))
 def test_whichever_sink_is_there_somebody_is_told_how_it_stands(
-    make_topology: Callable[[str], Topology], story: list[tuple[str, Any, Any]]
+    make_topology: Callable[[str], Topology], story: _Story
 ) -> None:
     rules = Changing(make_topology)
     rules.sinks.steady = ""
     rules.change(sinks=("one",))
-    for what, one, other in story:
-        if what == "give":
-            rules.give(candidate(one, other))
-        elif what == "change":
-            rules.change(rule=one, sinks=other)
-        else:
-            rules.sinks.fails = one
-            rules.send()
-    rules.sinks.fails = False
+    play(rules, story)
     rules.change(sinks=rules.sinks.names)
     rules.send()
     assert len(set(rules.sinks.took)) == len(rules.sinks.took)

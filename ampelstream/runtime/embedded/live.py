@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from ampelstream.errors import UnreachableError
-from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.rereading import Rereading
 from ampelstream.runtime.service.log import incident
-from ampelstream.sources import Skipped, Source, Waiting, merge
-from ampelstream.sources.merge import After, Removed
+from ampelstream.sources import Source, Waiting, merge
+from ampelstream.sources.merge import After, SourceAround
 
 __all__ = ["Beat", "Left", "follow"]
 
@@ -67,40 +67,20 @@ class _Away:
                     incident(_LOG, logging.INFO, "broker_back", "the brokers answer", **facts)
 
 
-class _Patient:
+class _Patient(SourceAround[Source]):
     """A source whose brokers may be away: it gives nothing then, and is tried again.
 
     So the others go on.
     """
 
     def __init__(self, source: Source, away: _Away) -> None:
-        self._source = source
+        super().__init__(source)
         self._away = away
         self._is_away = False
         self._again_at = -math.inf
 
-    @property
-    def name(self) -> str:
-        return self._source.name
-
-    @property
-    def skipped(self) -> Sequence[Skipped]:
-        return self._source.skipped
-
-    def estimate(self) -> int | None:
-        return self._source.estimate()
-
     def waiting(self, after: After) -> Waiting:
         return self._source.waiting(after)
-
-    def following(self) -> Source:
-        return self
-
-    def holds(self, source: str) -> Stream | None:
-        return self._source.holds(source)
-
-    def removed(self, handled: After, reached: After) -> Removed:
-        return self._source.removed(handled, reached)
 
     def read(self, after: After) -> Iterator[SourceRecord]:
         if time.monotonic() < self._again_at:

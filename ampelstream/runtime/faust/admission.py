@@ -19,10 +19,10 @@ import msgspec
 from aiokafka.errors import for_code
 
 from ampelstream.core.ownership import Word, asks, check_word
-from ampelstream.errors import ConfigError, SourceError
+from ampelstream.errors import ConfigError, SourceError, UnreachableError
 from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.faust.inputs import Input, inputs_of
-from ampelstream.runtime.kafka.clients import UnreachableError, open_admin
+from ampelstream.runtime.kafka.clients import open_admin
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import OBJECTS, REACT, TopicNames
 from ampelstream.runtime.kafka.topologylog import Accepted, BackfillPlan, TopologyLog

@@ -11,7 +11,7 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames, backfill_group
 from ampelstream.runtime.kafka.plan import all_names
 from ampelstream.runtime.kafka.schemas import PatientRegistry
-from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec
+from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec, expression
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
 __all__ = ["PARKED", "Input", "backfill_of", "inputs_of"]
@@ -57,7 +57,7 @@ class Input:
     @property
     def expression(self) -> str:
         """A regular expression for the names of its topics."""
-        return self.pattern or "|".join(map(re.escape, self.topics))
+        return expression(self.topics, self.pattern)
 
     def reads(self, topic: str) -> bool:
         """Whether it reads that topic."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ampelstream.core.accounting import Accounting
+from ampelstream.errors import UnreachableError
 from ampelstream.reactions.sinks import check_sinks
 from ampelstream.runtime.context import WorkerContext, port_of
 from ampelstream.runtime.faust.admission import Admission, open_admission
-from ampelstream.runtime.kafka.clients import UnreachableError
 from ampelstream.runtime.kafka.names import REACT
 from ampelstream.runtime.service.directorylock import hold_directory, make_directory
 from ampelstream.runtime.service.health import Health

@@ -14,7 +14,6 @@ from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
 __all__ = [
-    "UnreachableError",
     "open_admin",
     "open_consumer",
     "open_producer",

@@ -1,7 +1,7 @@
 """Where alerts and notices come from: clusters, and topics on them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +27,11 @@ _TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def expression(topics: Iterable[str], pattern: str | None) -> str:
+    """Give a regular expression for topics that are named, or have a pattern."""
+    return pattern or "|".join(map(re.escape, topics))
 
 
 class InputSpec(Strict):
@@ -66,7 +71,7 @@ class InputSpec(Strict):
     @property
     def expression(self) -> str:
         """A regular expression for the names of all of them."""
-        return self.pattern or "|".join(map(re.escape, self.topics))
+        return expression(self.topics, self.pattern)
 
     def describe(self) -> str:
         """For people: which topics, and where."""

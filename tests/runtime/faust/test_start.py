@@ -15,10 +15,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ampelstream.errors import ConfigError
+from ampelstream.errors import ConfigError, UnreachableError
 from ampelstream.runtime.faust import start as start_module
 from ampelstream.runtime.faust.start import begin
-from ampelstream.runtime.kafka.clients import UnreachableError
 from ampelstream.runtime.service.server import PortError
 from ampelstream.runtime.settings import INGEST, WorkerSettings
 from ampelstream.testing.broker.ports import free_port
