@@ -15,7 +15,7 @@ import fastavro
 from interleave import interleaved
 
 from ampelstream.codecs.alerts import datapoints, decode
-from ampelstream.codecs.avrocontainer import first_block, metadata, read_header
+from ampelstream.codecs.avro.container import first_block, metadata, read_header
 from ampelstream.codecs.lsst import FixedSchemas
 from ampelstream.errors import DecodeError
 from ampelstream.simulate import simulate_packets

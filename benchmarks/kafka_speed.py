@@ -36,7 +36,7 @@ from kafka_bench import (
 )
 from replay import three_events
 
-from ampelstream.codecs.avrocontainer import metadata, read_header
+from ampelstream.codecs.avro.container import metadata, read_header
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path

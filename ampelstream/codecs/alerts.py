@@ -1,20 +1,28 @@
-"""Alerts of every survey: bytes or rows to `Alert`, by what they begin with; called by ingest."""
+"""Alerts of every survey, by what they begin with: one as an `Alert`, many as columns.
+
+Called by ingest: `batches` gives columns of all that have the same writer schema, and says which
+values have to be decoded by themselves (rows of tables, compressed containers, what is corrupt).
+"""
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ampelstream.codecs import lsst, ztf
-from ampelstream.codecs.avrocontainer import read_header
+from ampelstream.codecs.avro.container import MARKER_BYTES, read_header
+from ampelstream.codecs.avro.packets import PacketSchema
+from ampelstream.codecs.avro.program import UnfitSchema
+from ampelstream.codecs.batch import PacketBatch
 from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.codecs.lsst import Schemas
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
+from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["MANY_VALUES", "Schemas", "datapoints", "decode", "schema_id_of"]
+__all__ = ["MANY_VALUES", "Schemas", "batches", "datapoints", "decode", "schema_id_of"]
 
 _SCHEMAS_KEPT = 64
 _RUBIN = b'"diaSource"'
@@ -103,3 +111,121 @@ def datapoints(alert: Alert) -> list[Datapoint]:
         The history is corrupt.
     """
     return lsst.datapoints(alert) if alert.survey == "lsst" else ztf.datapoints(alert)
+
+
+_FEW = 4
+"""Fewer packets of one schema are decoded one by one: columns have a cost of their own."""
+_HEADS_KEPT = 32
+
+
+class _Head(NamedTuple):
+    """What packets of one writer schema begin with.
+
+    Attributes
+    ----------
+    begin
+        Those bytes: of a container up to its sync marker, of a message in the wire format five.
+    start
+        Where what follows the header begins.
+    schema
+        The writer's.
+    kind
+        Of the survey.
+    """
+
+    begin: bytes
+    start: int
+    schema: PacketSchema
+    kind: type[PacketBatch]
+
+
+_heads: OrderedDict[bytes, _Head] = OrderedDict()
+"""Of containers, by what they begin with; those that were met last come last."""
+
+
+def _container_head(value: bytes) -> _Head | None:
+    """Head of a container; None where it is compressed.
+
+    Raises
+    ------
+    DecodeError
+        It is none, or not of alerts.
+    """
+    header = read_header(value)
+    survey, kind = (lsst, lsst.RubinBatch) if _from_rubin(header.key) else (ztf, ztf.ZtfBatch)
+    schema, codec = survey.SCHEMAS.of_container(header.key)
+    if codec not in {"", "null"}:
+        return None
+    head = _Head(value[: header.body - MARKER_BYTES], header.body, schema, kind)
+    _heads[head.begin] = head
+    if len(_heads) > _HEADS_KEPT:
+        _heads.popitem(last=False)
+    return head
+
+
+def _wire_head(value: bytes, schemas: Schemas | None) -> _Head | None:
+    """Head of a message in the wire format; None where its schema is not at hand."""
+    schema = None if schemas is None else schemas.known(lsst.wire_schema_id(value))
+    if schema is None:
+        return None
+    begin = value[: lsst.WIRE_HEAD]
+    return _Head(begin, len(begin), lsst.SCHEMAS.of_schema(schema), lsst.RubinBatch)
+
+
+def _head_of(value: Any, last: _Head | None, schemas: Schemas | None) -> _Head | None:
+    """Head of a value, most often that of the one before; None where it has none."""
+    if not isinstance(value, bytes):
+        return None
+    if last is not None and value.startswith(last.begin):
+        return last
+    if value[:1] == b"\x00":
+        return _wire_head(value, schemas)
+    if value[:1] == b"{":
+        return None
+    for head in reversed(_heads.values()):
+        if value.startswith(head.begin):
+            return head
+    return _container_head(value)
+
+
+def batches(
+    values: Sequence[bytes | Mapping[str, Any]], asked: Asked, schemas: Schemas | None = None
+) -> list[tuple[AlertBatch, list[int]]]:
+    """Columns of those of some alerts that can be read together.
+
+    Parameters
+    ----------
+    values
+        As `decode` takes them.
+    asked
+        What of them is to become columns.
+    schemas
+        Writer schemas of messages in the wire format.
+
+    Returns
+    -------
+    list
+        For each writer schema the columns, and where in ``values`` each of their rows is. What is
+        in none of them is for `decode`.
+    """
+    groups: dict[int, tuple[_Head, list[int]]] = {}
+    head: _Head | None = None
+    for number, value in enumerate(values):
+        try:
+            found = _head_of(value, head, schemas)
+        except DecodeError:  # `decode` will find the same, and say so
+            continue
+        if found is not None:
+            head = found
+            groups.setdefault(id(head.schema), (head, []))[1].append(number)
+    made: list[tuple[AlertBatch, list[int]]] = []
+    for head, numbers in groups.values():
+        if len(numbers) >= _FEW:
+            packets: Any = [values[number] for number in numbers]
+            starts = [head.start] * len(numbers)
+            framed = head.begin[:1] != b"\x00"
+            try:
+                made.append((head.kind(head.schema, packets, starts, asked, framed=framed), numbers))
+            except (UnfitSchema, DecodeError):
+                continue
+    return made

@@ -17,7 +17,7 @@ import fastavro
 import msgspec
 from fastavro.schema import fingerprint
 
-from ampelstream.codecs.avroplan import GARBAGE
+from ampelstream.codecs.avro.packets import GARBAGE
 from ampelstream.errors import DecodeError
 from ampelstream.model.announcement import Announcement, Backfilled, Tick
 from ampelstream.model.candidate import Candidate, UnitResult

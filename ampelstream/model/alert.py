@@ -13,10 +13,6 @@ class History(Protocol):
         """Julian dates [d] of the earlier detections (those with a ``candid``)."""
         ...
 
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        """Earlier detections and upper limits, with at least the fields of a light curve."""
-        ...
-
     def points(self) -> Sequence[Mapping[str, Any]]:
         """Earlier detections and upper limits, as in the packet.
 

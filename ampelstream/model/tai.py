@@ -1,6 +1,9 @@
 """Atomic time to UTC: Rubin gives times in TAI, everything here is in UTC."""
 
-__all__ = ["FIRST_MJD_TAI", "LEAP_SECONDS", "jd_from_mjd_tai"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FIRST_MJD_TAI", "LEAP_SECONDS", "jd_from_mjd_tai", "jds_from_mjd_tai"]
 
 LEAP_SECONDS = (
     (57754, 37),
@@ -34,3 +37,14 @@ def jd_from_mjd_tai(mjd: float) -> float:
         if mjd >= begin:
             return mjd - offset + _JD_OF_MJD
     raise ValueError(f"MJD {mjd!r} (TAI) is before 1999, where no survey of today observed")
+
+
+_BEGINS = np.array([begin for begin, _ in reversed(_STEPS)])
+_OFFSETS = np.array([np.nan, *(offset for _, offset in reversed(_STEPS))])
+
+
+def jds_from_mjd_tai(mjds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The same for many times, of any shape; NaN where one cannot be converted."""
+    offsets = _OFFSETS[np.searchsorted(_BEGINS, mjds, side="right")]
+    found: npt.NDArray[np.float64] = mjds - offsets + _JD_OF_MJD
+    return found

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from ampelstream.codecs.avrocontainer import (
+from ampelstream.codecs.avro.container import (
     MAGIC,
     MARKER_BYTES,
+    MAX_VARINT,
     inflate,
     long_bytes,
     metadata,
     read_header,
+    read_long,
     write_header,
 )
-from ampelstream.codecs.avroplan import GARBAGE
-from ampelstream.codecs.avrowalk import MAX_VARINT, Skip, compile_skip, read_long
+from ampelstream.codecs.avro.columns import Walker
+from ampelstream.codecs.avro.packets import GARBAGE
 from ampelstream.errors import DecodeError
 from ampelstream.sources.window import KEPT_BYTES, RECORD_LIMIT, Piece, Window
 
@@ -48,14 +50,14 @@ class _Head(NamedTuple):
         Its sync marker.
     codec
         Of its blocks.
-    skip
-        Walks over a record; None where the schema is corrupt, as ``fault`` says.
+    walker
+        Finds where a record ends; None where the schema is corrupt, as ``fault`` says.
     """
 
     packet: bytes
     marker: bytes
     codec: str
-    skip: Skip | None
+    walker: Walker | None
     fault: str
 
 
@@ -68,10 +70,10 @@ class _Block(NamedTuple):
 
 
 @lru_cache(_SCHEMAS_KEPT)
-def _skip_of(schema: bytes) -> tuple[Skip | None, str]:
-    """What walks over a record of a schema, or what is wrong with that: once for many files."""
+def _walker_of(schema: bytes) -> tuple[Walker | None, str]:
+    """What finds the end of a record of a schema, or what is wrong with that: once for many files."""
     try:
-        return compile_skip(json.loads(schema), {}), ""
+        return Walker(json.loads(schema)), ""
     except (DecodeError, *GARBAGE) as error:
         return None, f"the container's schema is corrupt: {error}"
 
@@ -100,11 +102,11 @@ def _read_head(window: Window, at: int) -> tuple[_Head, int]:
     if "avro.schema" not in meta:
         raise DecodeError("the header of the Avro container holds no schema")
     codec = meta.get("avro.codec", b"null").decode("utf-8", "replace")
-    skip, fault = _skip_of(meta["avro.schema"])
+    walker, fault = _walker_of(meta["avro.schema"])
     packet = data[: header.body]
     if codec not in {"", "null"}:
         packet = write_header(meta | {"avro.codec": b"null"}, marker)
-    return _Head(packet, marker, codec, skip, fault), at + header.body
+    return _Head(packet, marker, codec, walker, fault), at + header.body
 
 
 def _measure(window: Window, at: int) -> _Block | None:
@@ -313,7 +315,7 @@ class _Splitter:
     def _records(self, block: _Block, stop: int, *, cut: bool) -> tuple[Sequence[bytes], str]:
         """Records of a block that lies before ``stop``, and what is wrong with it."""
         head = self._head
-        if head.skip is None:
+        if head.walker is None:
             return (), head.fault
         if block.records > _BLOCK_RECORDS:
             return (), f"a block has no more than {_BLOCK_RECORDS} records"
@@ -321,7 +323,7 @@ class _Splitter:
             body = inflate(self._window.cut(block.begin, stop), head.codec, BLOCK_LIMIT, cut=cut)
         except DecodeError as error:
             return (), str(error)
-        records, wrong = _walk(body, head.skip, block.records if cut else _BLOCK_RECORDS + 1)
+        records, wrong = _walk(body, head.walker, block.records if cut else _BLOCK_RECORDS + 1)
         if not wrong:
             right = len(records) == block.records
             return records, "" if right else f"it holds {len(records)} records"
@@ -346,14 +348,14 @@ class _Splitter:
         return Piece(self._name, self._window.cut(at, min(stop, at + KEPT_BYTES)), reason)
 
 
-def _walk(body: bytes, skip: Skip, most: int) -> tuple[list[bytes], str]:
+def _walk(body: bytes, walker: Walker, most: int) -> tuple[list[bytes], str]:
     """Records of a block, one behind the other, and what is wrong with the next."""
     records: list[bytes] = []
     at = 0
     while at < len(body) and len(records) < most:
         try:
-            end = skip(body, at)
-        except (DecodeError, *GARBAGE) as error:
+            end = walker.behind(body, at)
+        except DecodeError as error:
             return records, f"its record {len(records) + 1} cannot be read: {error}"
         if end <= at:
             return records, f"its record {len(records) + 1} is empty"

@@ -21,7 +21,7 @@ import aiohttp
 import fastavro
 import stamina
 
-from ampelstream.codecs.avroplan import GARBAGE
+from ampelstream.codecs.avro.packets import GARBAGE
 from ampelstream.errors import ConfigError
 
 __all__ = ["SchemaRegistry"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ampelstream.codecs.avrocontainer import read_header
+from ampelstream.codecs.avro.container import read_header
 from ampelstream.simulate import Night
 
 OUTPUTS = (

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampelstream.codecs import avropick
-from ampelstream.codecs.avrocontainer import long_bytes
+from ampelstream.codecs.avro.container import long_bytes
 from ampelstream.codecs.avropick import compile_entries
 from ampelstream.codecs.avrowalk import compile_skip, read_long
 from ampelstream.errors import DecodeError

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampelstream.codecs.alerts import decode
-from ampelstream.codecs.avrocontainer import first_block, metadata, read_header
+from ampelstream.codecs.avro.container import first_block, metadata, read_header
 from ampelstream.sources import avrofile
 from ampelstream.sources.avrofile import split_container
 from ampelstream.sources.window import Piece, Window

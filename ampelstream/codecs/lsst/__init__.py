@@ -2,7 +2,10 @@
 
 from ampelstream.codecs.lsst.datapoints import datapoints
 from ampelstream.codecs.lsst.packet import (
+    SCHEMAS,
+    WIRE_HEAD,
     FixedSchemas,
+    RubinBatch,
     Schemas,
     decode,
     decode_container,
@@ -12,7 +15,10 @@ from ampelstream.codecs.lsst.packet import (
 )
 
 __all__ = [
+    "SCHEMAS",
+    "WIRE_HEAD",
     "FixedSchemas",
+    "RubinBatch",
     "Schemas",
     "datapoints",
     "decode",

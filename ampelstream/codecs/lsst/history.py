@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ampelstream.codecs.avroplan import PacketPlan
+import numpy as np
+
+from ampelstream.codecs.avro.packets import PacketSchema
 from ampelstream.codecs.rows import records_of
 from ampelstream.errors import DecodeError
-from ampelstream.model.tai import jd_from_mjd_tai
+from ampelstream.model.alertbatch import Bools, Floats
+from ampelstream.model.tai import jd_from_mjd_tai, jds_from_mjd_tai
 
-__all__ = ["PacketHistory", "RowHistory", "jd_of", "number"]
+__all__ = ["PacketHistory", "RowHistory", "jd_of", "jds_of", "number"]
 
 _LAST_JD = 2_500_000.5
 """2132: a time behind it is a corrupt packet, and would upset all that sorts by time."""
@@ -27,28 +30,47 @@ def number(entry: Mapping[str, Any], name: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def jd_of(source: Mapping[str, Any]) -> float:
+def jd_of(mjd: float | None) -> float:
     """Julian date [d, UTC] of a source's exposure, its middle.
+
+    Parameters
+    ----------
+    mjd
+        ``midpointMjdTai`` [d, TAI]; None where that is no finite number.
 
     Raises
     ------
     DecodeError
         The time is missing, or is none.
     """
-    mjd = number(source, "midpointMjdTai")
     if mjd is None:
-        raise DecodeError(f"midpointMjdTai is {source.get('midpointMjdTai')!r}, not a number")
+        raise DecodeError("midpointMjdTai is missing, or no number")
     try:
         jd = jd_from_mjd_tai(mjd)
     except ValueError as error:
         raise DecodeError(f"midpointMjdTai: {error}") from error
-    if jd > _LAST_JD:
+    if not _of_this_age(jd):
         raise DecodeError(f"midpointMjdTai is {mjd!r}, not a date of this age")
     return jd
 
 
+def jds_of(mjds: Floats) -> tuple[Floats, Bools]:
+    """Julian dates [d, UTC] of many, and which of them are dates."""
+    jds = jds_from_mjd_tai(mjds)
+    return jds, _of_this_age(jds)
+
+
+def _of_this_age(jd: Any) -> Any:
+    """Whether a Julian date may be one: of a number a truth value, of a column a column."""
+    return jd <= _LAST_JD
+
+
 def _epochs(entries: Iterable[Mapping[str, Any]]) -> list[float]:
-    return [jd_of(entry) for entry in entries if entry.get("midpointMjdTai") is not None]
+    return [
+        jd_of(number(entry, "midpointMjdTai"))
+        for entry in entries
+        if entry.get("midpointMjdTai") is not None
+    ]
 
 
 class PacketHistory:
@@ -56,37 +78,36 @@ class PacketHistory:
 
     Parameters
     ----------
-    plan
-        Of its writer schema.
+    schema
+        Of its writer.
     data, begin
         The packet, and the position where its record begins.
-    at
-        Position behind the head.
     """
 
-    __slots__ = ("_at", "_begin", "_data", "_plan")
+    __slots__ = ("_begin", "_data", "_schema")
 
-    def __init__(self, plan: PacketPlan, data: bytes, begin: int, at: int) -> None:
-        self._plan = plan
+    def __init__(self, schema: PacketSchema, data: bytes, begin: int) -> None:
+        self._schema = schema
         self._data = data
         self._begin = begin
-        self._at = at
 
     def epochs(self) -> Sequence[float]:
         """Julian dates [d, UTC] of the earlier detections."""
-        return _epochs(self._plan.times(self._data, self._begin, self._at))
-
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        """Earlier detections, with at least the fields of a light curve."""
-        return self._plan.measured(self._data, self._begin, self._at)
+        wanted = (("prvDiaSources", ("midpointMjdTai",)),)
+        columns = self._schema.columns(wanted, self._data, self._begin)
+        if columns is None or not columns.has("prvDiaSources", "midpointMjdTai"):
+            return _epochs(self.points())
+        mjds, null = columns.floats("prvDiaSources", "midpointMjdTai")
+        found = np.where(np.isfinite(mjds), mjds, np.nan)[~null].tolist()
+        return [jd_of(None if math.isnan(mjd) else mjd) for mjd in found]
 
     def points(self) -> Sequence[Mapping[str, Any]]:
         """Earlier detections (``prvDiaSources``)."""
-        return self._plan.points(self._data, self._begin)
+        return self._schema.points(self._data, self._begin)
 
     def forced(self) -> Sequence[Mapping[str, Any]]:
         """Forced photometry (``prvDiaForcedSources``)."""
-        return self._plan.forced(self._data, self._begin)
+        return self._schema.forced(self._data, self._begin)
 
 
 class RowHistory:
@@ -109,10 +130,6 @@ class RowHistory:
     def epochs(self) -> Sequence[float]:
         """Julian dates [d, UTC] of the earlier detections."""
         return _epochs(self._entries("prvDiaSources"))
-
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        """Earlier detections."""
-        return self._entries("prvDiaSources")
 
     def points(self) -> Sequence[Mapping[str, Any]]:
         """Earlier detections (``prvDiaSources``)."""

@@ -1,20 +1,30 @@
-"""A Rubin alert packet: its own detection at once, its history when asked for.
+"""A Rubin alert packet, alone or with many others.
 
 Rubin's packets are laid out alike from schema 7.1 to 11.0 as far as they are read here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ampelstream.codecs.avrocontainer import Header, first_block, read_header
-from ampelstream.codecs.avroplan import Layout, Plans
-from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, number
-from ampelstream.errors import DecodeError, UnknownSchema
+import numpy as np
+import numpy.typing as npt
+
+from ampelstream.codecs.avro.columns import Columns, fault
+from ampelstream.codecs.avro.container import Header, first_block, read_header
+from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
+from ampelstream.codecs.batch import PacketBatch, on_sky
+from ampelstream.codecs.lsst.datapoints import FIELDS, Sources, points
+from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, jds_of, number
+from ampelstream.errors import AmpelstreamError, DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert, History
+from ampelstream.model.alertbatch import Asked, Floats
+from ampelstream.model.lightcurve import Datapoint
 
 __all__ = [
-    "MEASURED",
+    "SCHEMAS",
+    "WIRE_HEAD",
     "FixedSchemas",
+    "RubinBatch",
     "Schemas",
     "decode",
     "decode_container",
@@ -23,26 +33,17 @@ __all__ = [
     "wire_schema_id",
 ]
 
-MEASURED = frozenset(
-    {
-        *("diaSourceId", "visit", "detector", "midpointMjdTai", "band"),
-        *("psfFlux", "psfFluxErr", "reliability", "ra", "dec", "x", "y"),
-    }
-)
-"""Fields of a history's entry that a datapoint takes."""
-
-_PLANS = Plans(
+SCHEMAS = WriterSchemas(
     Layout(
         survey="Rubin",
         head=("diaSource",),
         history="prvDiaSources",
         forced="prvDiaForcedSources",
-        times=frozenset({"midpointMjdTai"}),
-        measured=MEASURED,
     )
 )
 
-_WIRE_HEAD = 5
+WIRE_HEAD = 5
+"""Bytes before the record in Confluent's wire format: 0, and the schema's identifier."""
 _LONG = 1 << 63
 _SEEN_BY_RUBIN = "a DIA source has a diaObjectId, or the ssObjectId of a solar-system object"
 
@@ -86,19 +87,21 @@ def _identifier(source: Mapping[str, Any], name: str) -> int:
 
 
 def _object_id(source: Mapping[str, Any]) -> str:
+    """Name of the object, of its identifiers."""
+    name = _named(_identifier(source, "diaObjectId"), _identifier(source, "ssObjectId"))
+    if not name:
+        raise DecodeError(f"the alert belongs to no object: {_SEEN_BY_RUBIN}")
+    return name
+
+
+def _named(static: int, moving: int) -> str:
     """Name of the object: of a static one its number, of a moving one its number behind ``ss``.
 
     Many of Rubin's alerts are of known solar-system objects. They are no broken records, so they
     are not refused but have a name of their own kind: a topology may keep them out (``ssObjectId ==
-    0``).
+    0``). Empty where there is no identifier.
     """
-    static = _identifier(source, "diaObjectId")
-    if static:
-        return str(static)
-    moving = _identifier(source, "ssObjectId")
-    if not moving:
-        raise DecodeError(f"the alert belongs to no object: {_SEEN_BY_RUBIN}")
-    return f"ss{moving}"
+    return str(static) if static else f"ss{moving}" if moving else ""
 
 
 def _degrees(source: Mapping[str, Any], name: str) -> float:
@@ -117,18 +120,116 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
     if not candid:
         raise DecodeError("diaSource.diaSourceId is missing")
     ra, dec = _degrees(source, "ra"), _degrees(source, "dec")
-    if not (0.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):  # noqa: PLR2004  (degrees of the sky)
+    if not on_sky(ra, dec):
         raise DecodeError(f"diaSource.ra, dec are {ra!r}, {dec!r}, not a position in degrees")
     return Alert(
         survey="lsst",
         object_id=_object_id(source),
         candid=candid,
-        jd=jd_of(source),
+        jd=jd_of(number(source, "midpointMjdTai")),
         ra=ra,
         dec=dec,
         candidate=source,
         history=history,
     )
+
+
+class RubinBatch(PacketBatch):
+    """Rubin's alerts of one writer schema, as columns."""
+
+    survey = "lsst"
+    record = "diaSource"
+    history = "prvDiaSources"
+    identity = ()
+    position = ("diaObjectId", "diaSourceId", "dec", "midpointMjdTai", "ra", "ssObjectId")
+    times = ("midpointMjdTai",)
+    measured = FIELDS
+
+    def __init__(
+        self,
+        schema: PacketSchema,
+        values: list[bytes],
+        starts: Sequence[int],
+        asked: Asked,
+        *,
+        framed: bool,
+    ) -> None:
+        super().__init__(schema, values, starts, asked, framed=framed)
+        self._needs("diaSource", {"f8", "i8"}, "midpointMjdTai", "ra", "dec")
+        self._needs("diaSource", {"i8"}, "diaSourceId")
+        self._needs("diaSource", {"i8", None}, "diaObjectId", "ssObjectId")
+        self.ra, self.dec = self.number("ra")[0], self.number("dec")[0]
+        mjds, _ = self.number("midpointMjdTai")
+        self.jd, dated = jds_of(mjds)
+        self._candids, static, moving = (
+            self._identifiers(name) for name in ("diaSourceId", "diaObjectId", "ssObjectId")
+        )
+        self._static, self._moving = static, moving
+        known = (self._candids > 0) & (static >= 0) & (moving >= 0) & ((static > 0) | (moving > 0))
+        self._look_at(np.flatnonzero(~(dated & on_sky(self.ra, self.dec) & known)).tolist())
+        self._past: tuple[npt.NDArray[np.int64], Floats] | None = None
+        if asked.epochs:
+            self._past = self._earlier()
+
+    def _identifiers(self, name: str) -> npt.NDArray[np.int64]:
+        if self.kind(name) is None:
+            return np.zeros(len(self), np.int64)
+        return self.columns.integers("diaSource", name)[0]
+
+    def _earlier(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Times of the earlier detections; a history that has a wrong one is a fault of its alert."""
+        history = self.history
+        offsets = self.columns.offsets(history)
+        if not self.columns.has(history, "midpointMjdTai"):
+            return np.zeros(len(offsets), np.int64), np.zeros(0)
+        mjds, null = self.columns.floats(history, "midpointMjdTai")
+        jds, dated = jds_of(mjds)
+        for row in np.flatnonzero(~(dated | null)).tolist():
+            packet = int(np.searchsorted(offsets, row, side="right")) - 1
+            if packet not in self.faults:
+                self.faults[packet] = _undated(mjds[row].item())
+        before = np.concatenate(([0], np.cumsum(~null)))
+        return before[offsets], jds[~null]
+
+    def object_id(self, row: int) -> str:
+        """Name of the object."""
+        return _named(int(self._static[row]), int(self._moving[row]))
+
+    def candid(self, row: int) -> int:
+        """Identifier of the detection."""
+        return int(self._candids[row])
+
+    def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Times of the earlier detections [JD, UTC]."""
+        return self._earlier() if self._past is None else self._past
+
+    def alert(self, row: int) -> Alert:
+        """The alert by itself."""
+        data = self._values[row]
+        if self._framed:
+            return decode_container(data, read_header(data))
+        return _from_record(self._schema, data, self._starts[row])
+
+    def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
+        sources = Sources.of_columns(columns)
+        for packet, status in enumerate(columns.status.tolist()):
+            try:
+                if status < 0:
+                    raise fault(status)
+                found = points(sources, packet)
+            except DecodeError as error:
+                yield error
+            else:
+                yield found
+
+
+def _undated(mjd: float) -> DecodeError:
+    """What is wrong with a time that is none."""
+    try:
+        jd_of(mjd if np.isfinite(mjd) else None)
+    except DecodeError as error:
+        return error
+    return DecodeError(f"midpointMjdTai is {mjd!r}, not a date")
 
 
 def wire_schema_id(value: bytes) -> int:
@@ -139,9 +240,9 @@ def wire_schema_id(value: bytes) -> int:
     DecodeError
         The message is not in that format.
     """
-    if len(value) < _WIRE_HEAD or value[0]:
+    if len(value) < WIRE_HEAD or value[0]:
         raise DecodeError("not in Confluent's wire format: 0, a schema's identifier, a record")
-    return int.from_bytes(value[1:_WIRE_HEAD], "big")
+    return int.from_bytes(value[1:WIRE_HEAD], "big")
 
 
 def decode_wire(value: bytes, schemas: Schemas | None) -> Alert:
@@ -158,9 +259,11 @@ def decode_wire(value: bytes, schemas: Schemas | None) -> Alert:
     schema = None if schemas is None else schemas.known(schema_id)
     if schema is None:
         raise UnknownSchema(schema_id)
-    plan = _PLANS.of_schema(schema)
-    fields, at = plan.head(value, _WIRE_HEAD)
-    return _alert(fields, PacketHistory(plan, value, _WIRE_HEAD, at))
+    return _from_record(SCHEMAS.of_schema(schema), value, WIRE_HEAD)
+
+
+def _from_record(schema: PacketSchema, data: bytes, begin: int) -> Alert:
+    return _alert(schema.head(data, begin), PacketHistory(schema, data, begin))
 
 
 def decode_container(value: bytes, header: Header) -> Alert:
@@ -171,10 +274,8 @@ def decode_container(value: bytes, header: Header) -> Alert:
     DecodeError
         It is no Rubin alert, or a broken one.
     """
-    plan, codec = _PLANS.of_container(header.key)
-    body = first_block(value, header.body, codec)
-    fields, at = plan.head(body, 0)
-    return _alert(fields, PacketHistory(plan, body, 0, at))
+    schema, codec = SCHEMAS.of_container(header.key)
+    return _from_record(schema, first_block(value, header.body, codec), 0)
 
 
 def decode_row(row: Mapping[str, Any]) -> Alert:

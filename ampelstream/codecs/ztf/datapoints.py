@@ -2,17 +2,120 @@
 
 import math
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
+from ampelstream.codecs.avro.columns import Columns
+from ampelstream.codecs.batch import floats_of, integers_of, packets_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["datapoints"]
+__all__ = ["FIELDS", "Detections", "datapoints", "points"]
+
+_INTEGERS = ("candid", "fid", "pid", "rcid", "programid")
+_FLOATS = ("jd", "magpsf", "sigmapsf", "diffmaglim", "ra", "dec", "rb", "drb", "xpos", "ypos")
+FIELDS = (*_INTEGERS, "isdiffpos", *_FLOATS)
+"""Fields of a detection, or of an entry of the history, that make a datapoint."""
 
 _LONG = 1 << 63
 _POSITIVE = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
+
+_Values = tuple[Any, ...]
+"""Values of `FIELDS`, in that order; None where there are none."""
+
+
+class Detections:
+    """Values of the fields of packets that make datapoints.
+
+    Parameters
+    ----------
+    own
+        Of each packet's own detection.
+    earlier
+        Of the histories, one behind the other.
+    offsets
+        Where the history of each packet begins, and where the last one ends.
+    """
+
+    def __init__(
+        self, own: Sequence[_Values], earlier: Sequence[_Values], offsets: Sequence[int]
+    ) -> None:
+        self._own = own
+        self._earlier = earlier
+        self._offsets = offsets
+
+    def history(self, packet: int) -> Sequence[_Values]:
+        """Entries of a packet's history."""
+        return self._earlier[self._offsets[packet] : self._offsets[packet + 1]]
+
+    def own(self, packet: int) -> _Values:
+        """Values of a packet's own detection."""
+        return self._own[packet]
+
+    @classmethod
+    def of_columns(cls, columns: Columns) -> Self:
+        """Take them from columns."""
+        history = "prv_candidates"
+        own = _zipped(columns, "candidate", range(len(columns)))
+        candids, _ = columns.integers("", "candid")
+        own = [(candid, *one[1:]) for candid, one in zip(candids.tolist(), own, strict=True)]
+        if not columns.has(history, "candid"):  # schema 3.5 put forced photometry here
+            return cls(own, (), [0] * (len(columns) + 1))
+        earlier = _zipped(columns, history, packets_of(columns, history))
+        return cls(own, earlier, columns.offsets(history).tolist())
+
+    @classmethod
+    def of_alert(cls, alert: Alert) -> Self:
+        """Take them from an alert that was decoded by itself."""
+        earlier = [_picked(one) for one in alert.history.points() if "candid" in one]
+        own = (alert.candid, *_picked(alert.candidate)[1:])
+        return cls([own], earlier, [0, len(earlier)])
+
+
+def _zipped(columns: Columns, record: str, packets: Iterable[int]) -> list[_Values]:
+    whole = [integers_of(columns, record, name) for name in _INTEGERS]
+    floats = [floats_of(columns, record, name) for name in _FLOATS]
+    return list(zip(*whole, _positives(columns, record, packets), *floats, strict=True))
+
+
+def _positives(columns: Columns, record: str, packets: Iterable[int]) -> list[bool | None]:
+    kind = columns.kind(record, "isdiffpos")
+    if kind == "bool":
+        values, null = columns.integers(record, "isdiffpos")
+        pairs = zip(values.tolist(), null.tolist(), strict=True)
+        return [None if missing else bool(value) for value, missing in pairs]
+    if kind != "text":
+        return [_positive(value) for value in integers_of(columns, record, "isdiffpos")]
+    begin, size, null = columns.spans(record, "isdiffpos")
+    known: dict[bytes, bool | None] = {}
+    found: list[bool | None] = []
+    for packet, first, behind, missing in zip(
+        packets, begin.tolist(), (begin + size).tolist(), null.tolist(), strict=True
+    ):
+        if missing:
+            found.append(None)
+            continue
+        text = columns.values[packet][first:behind]
+        if text not in known:
+            known[text] = _positive(text.decode("utf-8", "replace"))
+        found.append(known[text])
+    return found
+
+
+def _positive(value: Any) -> bool | None:
+    if value is None:
+        return None
+    return value if isinstance(value, bool) else _POSITIVE.get(str(value).strip().lower())
+
+
+def _picked(entry: Mapping[str, Any]) -> _Values:
+    """The same from fields by name."""
+    return (
+        *(_int(entry, name) for name in _INTEGERS),
+        _positive(entry.get("isdiffpos")),
+        *(_float(entry, name) for name in _FLOATS),
+    )
 
 
 def _float(entry: Mapping[str, Any], name: str) -> float | None:
@@ -32,13 +135,6 @@ def _int(entry: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
-def _positive(entry: Mapping[str, Any]) -> bool | None:
-    value = entry.get("isdiffpos")
-    if value is None:
-        return None
-    return value if isinstance(value, bool) else _POSITIVE.get(str(value).strip().lower())
-
-
 def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int:
     """Identifier of an upper limit: the image's, negated; without one, a digest of its values."""
     if pid is not None:
@@ -46,37 +142,38 @@ def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int
     return -zlib.crc32(f"{jd!r}/{fid}/{limmag!r}".encode()) - 1
 
 
-def _point(entry: Mapping[str, Any], *, candid: int | None, own: bool) -> Datapoint:
-    jd = _float(entry, "jd")
+def _point(values: _Values, *, own: bool) -> Datapoint:
+    (candid, fid, pid, rcid, programid, positive) = values[:6]
+    (jd, mag, magerr, limmag, ra, dec, rb, drb, xpos, ypos) = values[6:]
     if jd is None:
         raise DecodeError("a datapoint of the packet has no jd")
-    fid = _int(entry, "fid") or 0
-    mag = _float(entry, "magpsf") if candid is not None else None
-    limmag, pid = _float(entry, "diffmaglim"), _int(entry, "pid")
-    measured = mag is not None and candid is not None
+    fid = fid or 0
+    if mag is None or candid is None:
+        limit = _limit_id(jd, fid, limmag, pid)
+        return Datapoint(
+            limit, jd, fid, None, None, limmag, pid=pid, rcid=rcid, programid=programid, own=own
+        )
     return Datapoint(
-        id=candid if measured and candid is not None else _limit_id(jd, fid, limmag, pid),
-        jd=jd,
-        fid=fid,
-        mag=mag,
-        magerr=_float(entry, "sigmapsf") if measured else None,
-        limmag=limmag,
-        ra=_float(entry, "ra") if measured else None,
-        dec=_float(entry, "dec") if measured else None,
-        positive=_positive(entry) if measured else None,
-        rb=_float(entry, "rb") if measured else None,
-        drb=_float(entry, "drb") if measured else None,
-        pid=pid,
-        rcid=_int(entry, "rcid"),
-        xpos=_float(entry, "xpos") if measured else None,
-        ypos=_float(entry, "ypos") if measured else None,
-        programid=_int(entry, "programid"),
-        own=own,
+        *(candid, jd, fid, mag, magerr, limmag, ra, dec, positive, rb, drb, pid, rcid, xpos, ypos),
+        *(programid, own),
     )
 
 
-def datapoints(alert: Alert) -> list[Datapoint]:
+def points(detections: Detections, packet: int) -> list[Datapoint]:
     """Datapoints of a packet: its history, then its own detection.
+
+    Raises
+    ------
+    DecodeError
+        An entry is corrupt.
+    """
+    found = [_point(values, own=False) for values in detections.history(packet)]
+    found.append(_point(detections.own(packet), own=True))
+    return found
+
+
+def datapoints(alert: Alert) -> list[Datapoint]:
+    """Datapoints of an alert that was decoded by itself: its history, then its own detection.
 
     Forced photometry is another measurement of the same images and is left out.
 
@@ -86,14 +183,8 @@ def datapoints(alert: Alert) -> list[Datapoint]:
         The history is corrupt.
     """
     try:
-        points = [
-            _point(entry, candid=_int(entry, "candid"), own=False)
-            for entry in alert.history.measured()
-            if "candid" in entry  # schema 3.5 put forced photometry here
-        ]
-        points.append(_point(alert.candidate, candid=alert.candid, own=True))
+        return points(Detections.of_alert(alert), 0)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, DecodeError):
             raise
         raise DecodeError(f"a datapoint of the packet is corrupt: {error}") from error
-    return points

@@ -1,41 +1,38 @@
-"""A ZTF alert packet: its own detection at once, its history when asked for.
+"""A ZTF alert packet, alone or with many others.
 
-`decode_container` reads the packet up to the end of its own detection; the rest stays bytes, and
-`Alert.history` decodes it for a filter or for the datapoints of an alert that passed
-(``datapoints.py``). Where the parts lie in the bytes follows from the writer schema
-(``avroplan.py``).
+Many become columns (`ZtfBatch`), of which only those that pass a filter become datapoints
+(``datapoints.py``). One alone is decoded as far as its own detection (`decode_container`); the rest
+stays bytes until somebody asks for it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ampelstream.codecs.avrocontainer import Header, first_block, read_header
-from ampelstream.codecs.avroplan import Layout, PacketPlan, Plans
+import numpy as np
+import numpy.typing as npt
+
+from ampelstream.codecs.avro.columns import Columns, fault
+from ampelstream.codecs.avro.container import Header, first_block, read_header
+from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
+from ampelstream.codecs.batch import PacketBatch, on_sky
 from ampelstream.codecs.rows import records_of
-from ampelstream.errors import DecodeError
+from ampelstream.codecs.ztf.datapoints import FIELDS, Detections, points
+from ampelstream.errors import AmpelstreamError, DecodeError
 from ampelstream.model.alert import Alert, History
-from ampelstream.model.identifiers import checked_name
+from ampelstream.model.alertbatch import Asked, Floats
+from ampelstream.model.identifiers import NAME_LIMIT, checked_name
+from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["MEASURED", "decode", "decode_container"]
+__all__ = ["SCHEMAS", "ZtfBatch", "decode", "decode_container"]
 
-MEASURED = frozenset(
-    {
-        *("jd", "fid", "pid", "diffmaglim", "programid", "candid", "isdiffpos", "rcid"),
-        *("xpos", "ypos", "ra", "dec", "magpsf", "sigmapsf", "rb", "drb"),
-    }
-)
-"""Fields of a history's entry that a datapoint takes."""
-
-_PLANS = Plans(
+SCHEMAS = WriterSchemas(
     Layout(
         survey="ZTF",
         head=("objectId", "candid", "candidate"),
         history="prv_candidates",
         forced="fp_hists",
-        times=frozenset({"jd", "candid"}),
-        measured=MEASURED,
     )
 )
 
@@ -45,31 +42,121 @@ _FIRST_JD, _LAST_JD = 2_400_000.5, 2_500_000.5
 _LONG = 1 << 63
 
 
+def _of_this_age(jd: Any) -> Any:
+    """Whether a Julian date may be one: of a number a truth value, of a column a column."""
+    return (jd >= _FIRST_JD) & (jd <= _LAST_JD)
+
+
+class ZtfBatch(PacketBatch):
+    """ZTF alerts of one writer schema, as columns."""
+
+    survey = "ztf"
+    record = "candidate"
+    history = "prv_candidates"
+    identity = ("candid", "objectId")
+    position = ("jd", "ra", "dec")
+    times = ("candid", "jd")
+    measured = FIELDS
+
+    def __init__(
+        self,
+        schema: PacketSchema,
+        values: list[bytes],
+        starts: Sequence[int],
+        asked: Asked,
+        *,
+        framed: bool,
+    ) -> None:
+        super().__init__(schema, values, starts, asked, framed=framed)
+        self._needs("candidate", {"f8", "i8"}, "jd", "ra", "dec")
+        self._needs("", {"i8"}, "candid")
+        self._needs("", {"text"}, "objectId")
+        self.jd, self.ra, self.dec = (self.number(name)[0] for name in ("jd", "ra", "dec"))
+        self._candids, no_candid = self.columns.integers("", "candid")
+        good = _of_this_age(self.jd) & on_sky(self.ra, self.dec) & ~no_candid
+        self._look_at(np.flatnonzero(~(good & self._named())).tolist())
+
+    def _named(self) -> npt.NDArray[np.bool_]:
+        """Which alerts have a name that needs no second look: some ASCII letters and digits."""
+        begin, size, null = self.columns.spans("", "objectId")
+        cut = zip(self._values, begin.tolist(), (begin + size).tolist(), strict=True)
+        self._names = [data[first:behind] for data, first, behind in cut]
+        plain = ~null & (size > 0) & (size <= NAME_LIMIT)
+        if not b"".join(self._names).isalnum():
+            plain &= np.array([name.isalnum() for name in self._names], bool)
+        for row in np.flatnonzero(~plain & ~null).tolist():
+            with suppress(UnicodeDecodeError, DecodeError):
+                checked_name(self._names[row].decode(), "objectId")
+                plain[row] = True
+        return plain
+
+    def object_id(self, row: int) -> str:
+        """Name of the object."""
+        return self._names[row].decode()
+
+    def candid(self, row: int) -> int:
+        """Identifier of the detection."""
+        return int(self._candids[row])
+
+    def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Times of the earlier detections [JD, UTC]: those of the history that have a candid."""
+        return _detected(self.columns)
+
+    def alert(self, row: int) -> Alert:
+        """The alert by itself."""
+        data = self._values[row]
+        if self._framed:
+            return decode_container(data, read_header(data))
+        return _from_record(self._schema, data, self._starts[row])
+
+    def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
+        detections = Detections.of_columns(columns)
+        for packet, status in enumerate(columns.status.tolist()):
+            try:
+                if status < 0:
+                    raise fault(status)
+                found = points(detections, packet)
+            except DecodeError as error:
+                yield error
+            else:
+                yield found
+
+
+def _detected(columns: Columns) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Times of the entries of the history that are detections, for each packet."""
+    history = "prv_candidates"
+    offsets = columns.offsets(history)
+    if not (columns.has(history, "jd") and columns.has(history, "candid")):
+        return np.zeros(len(offsets), np.int64), np.zeros(0)
+    jds, no_jd = columns.floats(history, "jd")
+    detected = ~(no_jd | columns.integers(history, "candid")[1])
+    before = np.concatenate(([0], np.cumsum(detected)))
+    return before[offsets], jds[detected]
+
+
 class _PacketHistory:
     """History of an Avro packet."""
 
-    __slots__ = ("_at", "_body", "_plan")
+    __slots__ = ("_begin", "_data", "_schema")
 
-    def __init__(self, plan: PacketPlan, body: bytes, at: int) -> None:
-        self._plan = plan
-        self._body = body
-        self._at = at
+    def __init__(self, schema: PacketSchema, data: bytes, begin: int) -> None:
+        self._schema = schema
+        self._data = data
+        self._begin = begin
 
     def epochs(self) -> Sequence[float]:
-        return [
-            entry["jd"]
-            for entry in self._plan.times(self._body, 0, self._at)
-            if entry.get("candid") is not None and entry.get("jd") is not None
-        ]
-
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        return self._plan.measured(self._body, 0, self._at)
+        wanted = (("prv_candidates", ZtfBatch.times),)
+        columns = self._schema.columns(wanted, self._data, self._begin)
+        if columns is None:
+            return _epochs(self.points())
+        found: list[float] = _detected(columns)[1].tolist()
+        return found
 
     def points(self) -> Sequence[Mapping[str, Any]]:
-        return self._plan.points(self._body, 0)
+        return self._schema.points(self._data, self._begin)
 
     def forced(self) -> Sequence[Mapping[str, Any]]:
-        return self._plan.forced(self._body, 0)
+        return self._schema.forced(self._data, self._begin)
 
 
 class _RowHistory:
@@ -80,21 +167,22 @@ class _RowHistory:
     def __init__(self, row: Mapping[str, Any]) -> None:
         self._row = row
 
-    def _entries(self, name: str) -> Sequence[Mapping[str, Any]]:
-        return records_of(self._row, name)
-
     def epochs(self) -> Sequence[float]:
-        entries = self._entries("prv_candidates")
-        return [float(e["jd"]) for e in entries if e.get("candid") is not None and "jd" in e]
-
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        return self._entries("prv_candidates")
+        return _epochs(self.points())
 
     def points(self) -> Sequence[Mapping[str, Any]]:
-        return self._entries("prv_candidates")
+        return records_of(self._row, "prv_candidates")
 
     def forced(self) -> Sequence[Mapping[str, Any]]:
-        return self._entries("fp_hists")
+        return records_of(self._row, "fp_hists")
+
+
+def _epochs(entries: Sequence[Mapping[str, Any]]) -> list[float]:
+    return [
+        float(entry["jd"])
+        for entry in entries
+        if entry.get("candid") is not None and entry.get("jd") is not None
+    ]
 
 
 def _number(candidate: Mapping[str, Any], name: str) -> float:
@@ -115,9 +203,9 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
         raise DecodeError(f"candid is {candid!r:.80}, not an integer of 64 bits")
     jd = _number(candidate, "jd")
     ra, dec = _number(candidate, "ra"), _number(candidate, "dec")
-    if not _FIRST_JD <= jd <= _LAST_JD:
+    if not _of_this_age(jd):
         raise DecodeError(f"candidate.jd is {jd!r}, not a Julian date of this age")
-    if not (0.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):  # noqa: PLR2004  (degrees of the sky)
+    if not on_sky(ra, dec):
         raise DecodeError(f"candidate.ra, dec are {ra!r}, {dec!r}, not a position in degrees")
     return Alert(
         survey="ztf",
@@ -129,6 +217,10 @@ def _alert(fields: Mapping[str, Any], history: History) -> Alert:
         candidate=candidate,
         history=history,
     )
+
+
+def _from_record(schema: PacketSchema, data: bytes, begin: int) -> Alert:
+    return _alert(schema.head(data, begin), _PacketHistory(schema, data, begin))
 
 
 def decode(value: bytes | Mapping[str, Any]) -> Alert:
@@ -157,7 +249,5 @@ def decode_container(value: bytes, header: Header) -> Alert:
     DecodeError
         It is no ZTF alert, or a broken one.
     """
-    plan, codec = _PLANS.of_container(header.key)
-    body = first_block(value, header.body, codec)
-    fields, at = plan.head(body, 0)
-    return _alert(fields, _PacketHistory(plan, body, at))
+    schema, codec = SCHEMAS.of_container(header.key)
+    return _from_record(schema, first_block(value, header.body, codec), 0)

@@ -7,7 +7,6 @@ import fastavro
 import pytest
 
 from ampelstream.codecs.ztf import datapoints, decode
-from ampelstream.codecs.ztf.packet import MEASURED
 from ampelstream.errors import DecodeError
 
 pytestmark = pytest.mark.realdata
@@ -29,8 +28,6 @@ def test_every_packet_of_every_schema(data_dir: Path) -> None:
         assert repr(dict(alert.candidate)) == repr(whole["candidate"]), path
         assert list(alert.history.epochs()) == seen, path
         assert repr(list(alert.history.points())) == repr(history), path
-        picked = [{name: entry[name] for name in entry if name in MEASURED} for entry in history]
-        assert repr(list(alert.history.measured())) == repr(picked), path
         assert repr(list(alert.history.forced())) == repr(whole.get("fp_hists") or []), path
         points = datapoints(alert)
         assert points[-1].own

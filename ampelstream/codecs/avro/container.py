@@ -4,18 +4,20 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ampelstream.codecs.avrowalk import read_long, span
 from ampelstream.errors import DecodeError
 
 __all__ = [
     "MAGIC",
     "MARKER_BYTES",
+    "MAX_VARINT",
     "Header",
     "first_block",
     "inflate",
     "long_bytes",
     "metadata",
     "read_header",
+    "read_long",
+    "span",
     "write_header",
 ]
 
@@ -23,8 +25,46 @@ MAGIC = b"Obj\x01"
 """What every container begins with."""
 MARKER_BYTES = 16
 """Length of the sync marker that ends the header and every block [bytes]."""
+MAX_VARINT = 10
+"""Bytes in the longest zig-zag varint of 64 bits."""
 _PACKET_LIMIT = 64 << 20
 """No alert packet comes near 64 MiB; a corrupt deflate stream must not fill the memory."""
+
+
+def read_long(data: bytes, at: int) -> tuple[int, int]:
+    """Value of a zig-zag varint, and the position behind it.
+
+    Raises
+    ------
+    DecodeError
+        The data ends inside it, or it is longer than 64 bits.
+    """
+    shift = value = 0
+    for _ in range(MAX_VARINT):
+        try:
+            byte = data[at]
+        except IndexError:
+            raise DecodeError("the packet ends inside a number") from None
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004  (the continuation bit of a varint)
+            return (value >> 1) ^ -(value & 1), at
+        shift += 7
+    raise DecodeError("a number in the packet is longer than 64 bits")
+
+
+def span(data: bytes, at: int) -> tuple[int, int]:
+    """Begin and end of a length-prefixed value (bytes, string).
+
+    Raises
+    ------
+    DecodeError
+        The length is negative or reaches behind the data.
+    """
+    length, at = read_long(data, at)
+    if length < 0 or at + length > len(data):
+        raise DecodeError(f"a value of {length} bytes does not fit into the packet")
+    return at, at + length
 
 
 @dataclass(frozen=True, slots=True)

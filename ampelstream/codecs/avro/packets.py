@@ -1,6 +1,8 @@
-"""How to read the packets of one writer schema as far as they are needed.
+"""How the packets of one writer schema are read, as far as they are needed.
 
-The plans of the schemas that were seen are kept, so that no alert waits for a schema to be parsed.
+Many packets at once become columns (`PacketSchema.reader`). One packet, where somebody asks for all
+that it says, is decoded by fastavro, whose values are the measure of those in the columns. What
+was made of a schema is kept, so that no alert waits for a schema to be parsed.
 """
 
 import io
@@ -8,19 +10,19 @@ import json
 import struct
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import fastavro
 from fastavro.schema import SchemaParseException
 
-from ampelstream.codecs.avrocontainer import metadata
-from ampelstream.codecs.avropick import Entries, compile_entries
-from ampelstream.codecs.avrowalk import Names, Skip, compile_skip, skip_run
+from ampelstream.codecs.avro.columns import Columns, Reader, fault
+from ampelstream.codecs.avro.container import metadata
+from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.errors import DecodeError
 
-__all__ = ["GARBAGE", "Layout", "PacketPlan", "Plans"]
+__all__ = ["GARBAGE", "Layout", "PacketSchema", "Wanted", "WriterSchemas"]
 
 GARBAGE = (
     # what fastavro, json and zlib were seen to raise on corrupt packets
@@ -40,6 +42,9 @@ GARBAGE = (
 )
 
 T = TypeVar("T")
+Wanted = tuple[tuple[str, tuple[str, ...]], ...]
+"""Fields that are wanted, by the record that holds them (see `compile_program`)."""
+
 _KEPT = 32
 _PARSED_BY_FASTAVRO = ("__fastavro_parsed__", "__named_schemas")
 
@@ -53,27 +58,21 @@ class Layout:
     survey
         As people call it.
     head
-        Top-level fields that every alert is asked for; they stand before the history.
+        Top-level fields that every alert is asked for.
     history, forced
         Fields of the earlier detections and of the forced photometry.
-    times
-        Fields of the history's entries that say when something was detected.
-    measured
-        Fields of the history's entries that a light curve takes.
     """
 
     survey: str
     head: tuple[str, ...]
     history: str
     forced: str
-    times: frozenset[str]
-    measured: frozenset[str]
 
 
-class PacketPlan:
-    """Reads packets of one writer schema.
+class PacketSchema:
+    """A writer schema of a survey's packets, and what was made of it.
 
-    Data is read in place: every method takes it whole, with the position where the record begins.
+    Data is read in place: it is given whole, with the position where the record begins.
 
     Parameters
     ----------
@@ -98,55 +97,51 @@ class PacketPlan:
                 f"schema {named!r} is not a {layout.survey} alert: no field {missing[0]}"
             )
         self._layout = layout
-        self._times: Entries | None = None
-        self._measured: Entries | None = None
-        self._between: Skip | None = None
-        head = max(names.index(name) for name in layout.head) + 1
-        self._head = _truncated(schema, head)
+        self._schema = schema
+        self._head = _truncated(schema, max(names.index(name) for name in layout.head) + 1)
         self._points = _upto(schema, names, layout.history)
         self._forced = _upto(schema, names, layout.forced)
-        if layout.history in names:
-            self._compile(fields, head, names.index(layout.history))
+        self._readers: dict[Wanted, Reader | None] = {}
 
-    def _compile(self, fields: Any, head: int, at: int) -> None:
-        """Compile the way from the head to the history, and the history."""
-        layout = self._layout
-        if at < head:
-            raise DecodeError(
-                f"{layout.history} stands before {fields[head - 1]['name']}, which is not the "
-                f"order of {layout.survey}"
-            )
-        known: Names = {}
-        for field in fields[:head]:
-            compile_skip(field["type"], known)
-        if at > head:
-            self._between = skip_run([field["type"] for field in fields[head:at]], known)
-        kind = fields[at]["type"]
-        self._times = compile_entries(layout.history, kind, layout.times, dict(known))
-        self._measured = compile_entries(layout.history, kind, layout.measured, dict(known))
+    def reader(self, wanted: Wanted) -> Reader | None:
+        """What gives fields of many packets as columns; None where they have no such form.
 
-    def head(self, data: bytes, begin: int) -> tuple[dict[str, Any], int]:
-        """Fields of the head, and the position behind them."""
+        Raises
+        ------
+        DecodeError
+            No packet can have this schema.
+        """
+        if wanted not in self._readers:
+            try:
+                self._readers[wanted] = Reader(self._schema, dict(wanted))
+            except UnfitSchema:
+                self._readers[wanted] = None
+            except GARBAGE as error:
+                raise DecodeError(f"the packet's schema is corrupt: {error}") from error
+        return self._readers[wanted]
+
+    def columns(self, wanted: Wanted, data: bytes, begin: int) -> Columns | None:
+        """The same of one packet.
+
+        Raises
+        ------
+        DecodeError
+            It is corrupt.
+        """
+        reader = self.reader(wanted)
+        if reader is None:
+            return None
+        columns = reader.read([data], [begin], framed=False)
+        if columns.status[0] < 0:
+            raise fault(int(columns.status[0]))
+        return columns
+
+    def head(self, data: bytes, begin: int) -> dict[str, Any]:
+        """Fields of the head, and of what stands before it."""
         return _read(self._head, data, begin)
 
-    def times(self, data: bytes, begin: int, behind_head: int) -> list[dict[str, Any]]:
-        """Entries of the history, with at least the fields that hold times."""
-        if self._times is None:
-            return self.points(data, begin)
-        return self._times(data, self._history(data, behind_head))
-
-    def measured(self, data: bytes, begin: int, behind_head: int) -> list[dict[str, Any]]:
-        """Entries of the history, with at least the fields of a light curve."""
-        if self._measured is None:
-            return self.points(data, begin)
-        return self._measured(data, self._history(data, behind_head))
-
-    def _history(self, data: bytes, behind_head: int) -> int:
-        """Position of the history."""
-        return self._between(data, behind_head) if self._between else behind_head
-
     def points(self, data: bytes, begin: int) -> list[dict[str, Any]]:
-        """Entries of the history, whole."""
+        """Entries of the history."""
         return _list(self._points, data, begin, self._layout.history)
 
     def forced(self, data: bytes, begin: int) -> list[dict[str, Any]]:
@@ -169,11 +164,11 @@ def _upto(schema: Mapping[str, Any], names: list[str], field: str) -> Any:
 def _list(schema: Any, data: bytes, begin: int, field: str) -> list[dict[str, Any]]:
     if schema is None:
         return []
-    entries = _read(schema, data, begin)[0].get(field) or []
+    entries = _read(schema, data, begin).get(field) or []
     return [entry for entry in entries if entry is not None]  # Spark makes them nullable
 
 
-def _read(schema: Any, data: bytes, begin: int) -> tuple[dict[str, Any], int]:
+def _read(schema: Any, data: bytes, begin: int) -> dict[str, Any]:
     stream = io.BytesIO(data)  # shares the bytes
     if begin:
         stream.seek(begin)
@@ -183,7 +178,7 @@ def _read(schema: Any, data: bytes, begin: int) -> tuple[dict[str, Any], int]:
         raise DecodeError(f"the packet is corrupt: {type(error).__name__}: {error}") from error
     if not isinstance(record, dict):
         raise DecodeError("the packet is not a record")
-    return record, stream.tell()
+    return record
 
 
 class _Kept(Generic[T]):
@@ -214,8 +209,8 @@ def _attempt(make: Callable[[], T]) -> T | DecodeError:
         return DecodeError(f"the packet's schema is corrupt: {type(error).__name__}: {error}")
 
 
-class Plans:
-    """Plans of one survey.
+class WriterSchemas:
+    """Writer schemas of one survey that were met.
 
     Parameters
     ----------
@@ -225,11 +220,11 @@ class Plans:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._containers: _Kept[tuple[PacketPlan, str]] = _Kept()
-        self._schemas: _Kept[PacketPlan] = _Kept()
+        self._containers: _Kept[tuple[PacketSchema, str]] = _Kept()
+        self._schemas: _Kept[PacketSchema] = _Kept()
 
-    def of_container(self, key: bytes) -> tuple[PacketPlan, str]:
-        """Plan and codec for the metadata of a container.
+    def of_container(self, key: bytes) -> tuple[PacketSchema, str]:
+        """Schema and codec for the metadata of a container.
 
         Raises
         ------
@@ -238,18 +233,18 @@ class Plans:
         """
         return self._containers.get(key, lambda: self._of_metadata(key))
 
-    def of_schema(self, schema: Mapping[str, Any]) -> PacketPlan:
-        """Plan for a schema that is at hand; it is known again by being the same object.
+    def of_schema(self, schema: Mapping[str, Any]) -> PacketSchema:
+        """The same for a schema that is at hand; it is known again by being the same object.
 
         Raises
         ------
         DecodeError
             It is not that of the survey's alerts, or is corrupt.
         """
-        # the schema is held with its plan: no other object can take its id meanwhile
-        return self._schemas.get(id(schema), lambda: PacketPlan(schema, self._layout), held=schema)
+        # the schema is held with what was made of it: no other object can take its id meanwhile
+        return self._schemas.get(id(schema), lambda: PacketSchema(schema, self._layout), held=schema)
 
-    def _of_metadata(self, key: bytes) -> tuple[PacketPlan, str]:
+    def _of_metadata(self, key: bytes) -> tuple[PacketSchema, str]:
         meta = metadata(key)
         schema = json.loads(meta["avro.schema"])
-        return PacketPlan(schema, self._layout), meta.get("avro.codec", b"null").decode()
+        return PacketSchema(schema, self._layout), meta.get("avro.codec", b"null").decode()

@@ -1,0 +1,118 @@
+"""Which of the two interpreters runs: the compiled one where it was built, the plain one elsewhere.
+
+``AMPELSTREAM_INTERPRETER=plain`` takes the plain one in any case, and ``compiled`` insists on the
+other. ``ampelstream doctor`` shows which it is, and why.
+"""
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from ampelstream.errors import ConfigError
+
+__all__ = [
+    *("ARRAY", "BOOL", "END", "F4", "F8", "FIXED", "INT", "JUMP", "NEXT", "OMIT", "NULL_F", "NULL_I"),
+    *("OPT", "PASS", "RUN", "SPAN", "TEXT", "UNION", "VARINT"),
+    *("A_NUMBER", "BRANCH_BYTES", "BRANCH_NUMBER", "NO_BRANCH", "SOME_BYTES"),
+    *("BLOCK", "BRANCH", "COUNT", "CUT", "DEEP", "FULL", "LENGTH", "NUMBER"),
+    *("BUILT_FROM", "CHOSEN", "VARIABLE", "WHY", "Interpreter", "compiled", "plain", "source_digest"),
+]
+
+VARIABLE = "AMPELSTREAM_INTERPRETER"
+BUILT_FROM = "interpreter.built-from"
+"""File beside the compiled interpreter, with the digest of what it was built from."""
+_HERE = Path(__file__).parent
+_NAME = "ampelstream.codecs.avro.interpreter"
+
+
+def source_digest() -> str:
+    """Digest of what the compiled interpreter is made from; kept beside it when it is built."""
+    sources = (_HERE / "interpreter.py", _HERE / "interpreter.pxd")
+    return hashlib.sha256(b"".join(one.read_bytes() for one in sources)).hexdigest()
+
+
+class Interpreter(NamedTuple):
+    """One of the two.
+
+    Attributes
+    ----------
+    packets
+        Runs a program over packets (see ``interpreter.py``).
+    compiled
+        Whether it is the compiled one, which takes a program as arrays; the other takes lists.
+    module
+        Where it is from.
+    """
+
+    packets: Callable[..., None]
+    compiled: bool
+    module: ModuleType
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def plain() -> Interpreter:
+    """The interpreter as it is written."""
+    module = _load(f"{_NAME}_plain", _HERE / "interpreter.py")
+    return Interpreter(module.packets, compiled=False, module=module)
+
+
+def compiled() -> tuple[Interpreter | None, str]:
+    """The compiled interpreter, or None and why there is none."""
+    for suffix in EXTENSION_SUFFIXES:
+        path = _HERE / f"interpreter{suffix}"
+        if not path.exists():
+            continue
+        built_from = _HERE / BUILT_FROM
+        if not built_from.exists() or built_from.read_text().strip() != source_digest():
+            return None, f"{path.name} was built from another version of its source; build it anew"
+        try:
+            module = _load(_NAME, path)
+        except ImportError as error:
+            return None, f"{path.name} cannot be loaded: {error}"
+        return Interpreter(module.packets, compiled=True, module=module), ""
+    return None, "it was not built: there was no C compiler, or not Python's headers"
+
+
+def _chosen(wanted: str) -> tuple[Interpreter, str]:
+    """The interpreter, and why it is not the compiled one."""
+    if wanted not in {"", "plain", "compiled"}:
+        raise ConfigError(f"{VARIABLE} is {wanted!r}; it may be 'plain' or 'compiled', or not set")
+    if wanted == "plain":
+        return plain(), f"{VARIABLE}=plain asks for it"
+    found, why = compiled()
+    if found is not None:
+        return found, ""
+    if wanted == "compiled":
+        raise ConfigError(f"{VARIABLE}=compiled, but there is no compiled interpreter: {why}")
+    return plain(), why
+
+
+CHOSEN, WHY = _chosen(os.environ.get(VARIABLE, ""))
+"""The one that runs, and why it is not the compiled one (empty where it is)."""
+
+
+def _numbers(*names: str) -> list[int]:
+    return [int(getattr(CHOSEN.module, name)) for name in names]
+
+
+PASS, FIXED, VARINT, SPAN, RUN = _numbers("PASS", "FIXED", "VARINT", "SPAN", "RUN")
+F4, F8, INT, TEXT, BOOL, OPT = _numbers("F4", "F8", "INT", "TEXT", "BOOL", "OPT")
+NULL_F, NULL_I, UNION, JUMP = _numbers("NULL_F", "NULL_I", "UNION", "JUMP")
+ARRAY, NEXT, OMIT, END = _numbers("ARRAY", "NEXT", "OMIT", "END")
+A_NUMBER, SOME_BYTES = _numbers("A_NUMBER", "SOME_BYTES")
+BRANCH_NUMBER, BRANCH_BYTES, NO_BRANCH = _numbers("BRANCH_NUMBER", "BRANCH_BYTES", "NO_BRANCH")
+CUT, BRANCH, NUMBER, LENGTH = _numbers("CUT", "BRANCH", "NUMBER", "LENGTH")
+COUNT, DEEP, FULL, BLOCK = _numbers("COUNT", "DEEP", "FULL", "BLOCK")

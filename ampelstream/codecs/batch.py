@@ -1,0 +1,233 @@
+"""Packets of one writer schema as a batch of alerts; what differs between surveys is theirs."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ampelstream.codecs.avro.columns import Columns, fault
+from ampelstream.codecs.avro.packets import PacketSchema, Wanted
+from ampelstream.codecs.avro.program import UnfitSchema
+from ampelstream.errors import AmpelstreamError, DecodeError
+from ampelstream.model.alert import Alert
+from ampelstream.model.alertbatch import Asked, Bools, Floats
+from ampelstream.model.lightcurve import Datapoint
+
+__all__ = ["PacketBatch", "floats_of", "integers_of", "on_sky", "packets_of", "texts_of"]
+
+_KINDS = {"f8": "number", "i8": "number", "bool": "bool", "text": "text"}
+
+
+class PacketBatch:
+    """Alerts of one writer schema, as columns.
+
+    Parameters
+    ----------
+    schema
+        Of their packets.
+    values
+        The packets.
+    starts
+        Where the record of each begins; of a container, where its header ends.
+    framed
+        Whether they are containers.
+    asked
+        What is asked of them.
+
+    Raises
+    ------
+    UnfitSchema
+        What is needed of every packet has no columns: they are to be decoded one by one.
+    DecodeError
+        The schema is corrupt.
+    """
+
+    survey: ClassVar[str]
+    record: ClassVar[str]
+    """Name of the record of an alert's own detection."""
+    history: ClassVar[str]
+    """Name of the array of earlier ones."""
+    identity: ClassVar[tuple[str, ...]]
+    """Fields of the packet, beside that record, that tell which alert it is."""
+    position: ClassVar[tuple[str, ...]]
+    """Fields of that record that every alert is asked for."""
+    times: ClassVar[tuple[str, ...]]
+    """Fields of an earlier detection that say when it was."""
+    measured: ClassVar[tuple[str, ...]]
+    """Fields of a detection that make a datapoint."""
+
+    jd: Floats
+    ra: Floats
+    dec: Floats
+
+    def __init__(
+        self,
+        schema: PacketSchema,
+        values: list[bytes],
+        starts: Sequence[int],
+        asked: Asked,
+        *,
+        framed: bool,
+    ) -> None:
+        self._schema = schema
+        self._values = values
+        self._starts = starts
+        self._framed = framed
+        self.columns = self._read(self.wanted(asked), values, starts)
+        self.faults: dict[int, AmpelstreamError] = {
+            row: fault(int(self.columns.status[row]))
+            for row in np.flatnonzero(self.columns.status < 0).tolist()
+        }
+
+    @classmethod
+    def wanted(cls, asked: Asked) -> Wanted:
+        """Fields to read for what is asked."""
+        own = tuple(sorted(asked.fields.union(cls.position)))
+        history = ((cls.history, cls.times),) if asked.epochs else ()
+        return (("", cls.identity), (cls.record, own), *history)
+
+    @classmethod
+    def lightcurve(cls) -> Wanted:
+        """Fields to read for datapoints."""
+        own = tuple(sorted({*cls.measured, *cls.position}))
+        return (("", cls.identity), (cls.record, own), (cls.history, cls.measured))
+
+    def _read(self, wanted: Wanted, values: list[bytes], starts: Sequence[int]) -> Columns:
+        reader = self._schema.reader(wanted)
+        if reader is None:
+            raise UnfitSchema(f"{self.history} has no columns")
+        return reader.read(values, starts, framed=self._framed)
+
+    def _needs(self, record: str, kinds: Collection[str | None], *names: str) -> None:
+        for name in names:
+            if self.columns.kind(record, name) not in kinds:
+                raise UnfitSchema(f"{name} has no such column")
+
+    def _look_at(self, rows: Iterable[int]) -> None:
+        """Say what is wrong with rows that cannot be alerts."""
+        for row in rows:
+            if row not in self.faults:
+                try:
+                    self.alert(row)
+                except AmpelstreamError as error:
+                    self.faults[row] = error
+                else:
+                    raise UnfitSchema("its columns differ from its records")
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def kind(self, name: str) -> str | None:
+        """What a field holds."""
+        kind = self.columns.kind(self.record, name)
+        return None if kind is None else _KINDS.get(kind, kind)
+
+    def number(self, name: str) -> tuple[Floats, Bools]:
+        """Values of a field of numbers, and where there is null."""
+        return self.columns.floats(self.record, name)
+
+    def integer(self, name: str) -> npt.NDArray[np.int64] | None:
+        """The same as whole numbers; None where the field is of floats."""
+        if self.columns.kind(self.record, name) == "f8":
+            return None
+        return self.columns.integers(self.record, name)[0]
+
+    def texts(self, name: str) -> list[str | None]:
+        """Values of a field of text."""
+        return texts_of(self.columns, self.record, name, range(len(self)))
+
+    def among(self, name: str, values: Collection[str]) -> Bools:
+        """Where a field of text has one of some values."""
+        begin, size, null = self.columns.spans(self.record, name)
+        wanted = {value.encode() for value in values}
+        cut = zip(self._values, begin.tolist(), (begin + size).tolist(), strict=True)
+        found = np.array([data[first:behind] in wanted for data, first, behind in cut], bool)
+        return found & ~null
+
+    # --- one alert ------------------------------------------------------------------------------
+
+    def alert(self, row: int) -> Alert:
+        """The alert by itself, decoded anew."""
+        raise NotImplementedError
+
+    def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
+        """Datapoints of each packet of columns that were read for them."""
+        raise NotImplementedError
+
+    def datapoints(self, rows: Sequence[int]) -> Mapping[int, list[Datapoint] | AmpelstreamError]:
+        """Datapoints of some alerts: their history, then their own detection."""
+        values = [self._values[row] for row in rows]
+        columns = self._read(self.lightcurve(), values, [self._starts[row] for row in rows])
+        return dict(zip(rows, self._points(columns), strict=True))
+
+
+def packets_of(columns: Columns, table: str) -> list[int]:
+    """Number of the packet that each row of a table is from."""
+    sizes = np.diff(columns.offsets(table))
+    numbers: list[int] = np.repeat(np.arange(len(sizes)), sizes).tolist()
+    return numbers
+
+
+def floats_of(columns: Columns, record: str, name: str) -> list[float | None]:
+    """Values of a numeric column; None where there is null, or no finite number."""
+    if not columns.has(record, name):
+        return [None] * columns.rows(record)
+    values, _ = columns.floats(record, name)
+    return _listed(values, ~np.isfinite(values))
+
+
+def integers_of(columns: Columns, record: str, name: str) -> list[int | None]:
+    """Values of an integer column (of floats, cut to integers); None where there is null."""
+    if not columns.has(record, name):
+        return [None] * columns.rows(record)
+    if columns.kind(record, name) == "f8":
+        return [None if value is None else int(value) for value in floats_of(columns, record, name)]
+    return _listed(*columns.integers(record, name))
+
+
+def _listed(values: Any, missing: Bools) -> list[Any]:
+    found: list[Any] = values.tolist()
+    for row in np.flatnonzero(missing).tolist():
+        found[row] = None
+    return found
+
+
+def texts_of(
+    columns: Columns, record: str, name: str, packets: Iterable[int], *, replace: bool = False
+) -> list[str | None]:
+    """Values of a text column.
+
+    Parameters
+    ----------
+    columns, record, name
+        Which one.
+    packets
+        Number of the packet that each row is from.
+    replace
+        Whether what is no text may be replaced.
+
+    Raises
+    ------
+    DecodeError
+        It is no text.
+    """
+    errors = "replace" if replace else "strict"
+    begin, size, null = columns.spans(record, name)
+    values = columns.values
+    try:
+        return [
+            None if missing else values[packet][first:behind].decode("utf-8", errors)
+            for packet, first, behind, missing in zip(
+                packets, begin.tolist(), (begin + size).tolist(), null.tolist(), strict=True
+            )
+        ]
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"the packet holds text that is none: {error}") from error
+
+
+def on_sky(ra: Any, dec: Any) -> Any:
+    """Whether ra and dec [deg] are a position: of numbers a truth value, of columns a column."""
+    return (ra >= 0.0) & (ra <= 360.0) & (dec >= -90.0) & (dec <= 90.0)  # noqa: PLR2004  (degrees)
