@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from decode import Run, bare_reader, each, load_packets, table
+from decode import Run, bare_reader, load_packets, table
 from interleave import interleaved
 
 from ampelstream.cli.workflow import open_topology
@@ -35,7 +35,13 @@ WHERE = Coordinates("benchmark", 0, 0)
 def decode_and_filter(topology: Topology, packets: Sequence[bytes]) -> Callable[[], Run]:
     """Ingest every packet: decode, filter, and datapoints of what passes."""
     ingest = Ingest(topology, Accounting().tally(), time.time)
-    return each(packets, lambda packet: ingest.process([SourceRecord(WHERE, "alerts", packet)]))
+    records = [SourceRecord(WHERE, "alerts", packet) for packet in packets]
+
+    def run() -> None:
+        for first in range(0, len(records), BATCH):
+            ingest.process(records[first : first + BATCH])
+
+    return lambda: run
 
 
 def three_events(first_jd: float) -> list[bytes]:

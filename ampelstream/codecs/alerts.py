@@ -6,6 +6,7 @@ values have to be decoded by themselves (rows of tables, compressed containers, 
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,7 +23,7 @@ from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["MANY_VALUES", "Schemas", "batches", "datapoints", "decode", "schema_id_of"]
+__all__ = ["MANY_VALUES", "Schemas", "batches", "datapoints", "decode", "observed", "schema_id_of"]
 
 _SCHEMAS_KEPT = 64
 _RUBIN = b'"diaSource"'
@@ -229,3 +230,18 @@ def batches(
             except (UnfitSchema, DecodeError):
                 continue
     return made
+
+
+def observed(values: Sequence[bytes | Mapping[str, Any]]) -> list[float | None]:
+    """Julian dates [d, UTC] of alerts; None for what is none. They are not decoded further."""
+    found: list[float | None] = [None] * len(values)
+    seen: set[int] = set()
+    for batch, numbers in batches(values, Asked()):
+        seen.update(numbers)
+        for row, (number, jd) in enumerate(zip(numbers, batch.jd.tolist(), strict=True)):
+            found[number] = None if row in batch.faults else jd
+    for number, value in enumerate(values):
+        if number not in seen:
+            with suppress(DecodeError):
+                found[number] = decode(value).jd
+    return found

@@ -1,5 +1,6 @@
 """Packets of one writer schema as a batch of alerts; what differs between surveys is theirs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ __all__ = ["PacketBatch", "floats_of", "integers_of", "on_sky", "packets_of", "t
 _KINDS = {"f8": "number", "i8": "number", "bool": "bool", "text": "text"}
 
 
-class PacketBatch:
+class PacketBatch(ABC):
     """Alerts of one writer schema, as columns.
 
     Parameters
@@ -60,6 +61,7 @@ class PacketBatch:
     jd: Floats
     ra: Floats
     dec: Floats
+    faults: dict[int, AmpelstreamError]
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class PacketBatch:
         self._starts = starts
         self._framed = framed
         self.columns = self._read(self.wanted(asked), values, starts)
-        self.faults: dict[int, AmpelstreamError] = {
+        self.faults = {
             row: fault(int(self.columns.status[row]))
             for row in np.flatnonzero(self.columns.status < 0).tolist()
         }
@@ -135,6 +137,10 @@ class PacketBatch:
             return None
         return self.columns.integers(self.record, name)[0]
 
+    def nulls(self, name: str) -> Bools:
+        """Where a field of text is null."""
+        return self.columns.spans(self.record, name)[2]
+
     def texts(self, name: str) -> list[str | None]:
         """Values of a field of text."""
         return texts_of(self.columns, self.record, name, range(len(self)))
@@ -149,13 +155,25 @@ class PacketBatch:
 
     # --- one alert ------------------------------------------------------------------------------
 
+    @abstractmethod
+    def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Times of the earlier detections [JD, UTC]."""
+
+    @abstractmethod
+    def object_id(self, row: int) -> str:
+        """Name of the object."""
+
+    @abstractmethod
+    def candid(self, row: int) -> int:
+        """Identifier of the detection."""
+
+    @abstractmethod
     def alert(self, row: int) -> Alert:
         """The alert by itself, decoded anew."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
         """Datapoints of each packet of columns that were read for them."""
-        raise NotImplementedError
 
     def datapoints(self, rows: Sequence[int]) -> Mapping[int, list[Datapoint] | AmpelstreamError]:
         """Datapoints of some alerts: their history, then their own detection."""

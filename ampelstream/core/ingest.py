@@ -1,23 +1,25 @@
 """The first processor: alerts become detections, notices become revisions of events.
 
-Stateless, so that it may run at full stream rate on as many workers as it takes. An alert is
-decoded as far as the filters ask, and every channel has its say; what passes one of them goes on,
-with its history. A notice goes on with its sky map.
+Stateless, so that it may run at full stream rate on as many workers as it takes. Alerts become
+columns as far as the filters ask, and every channel has its say (``judging.py``); what passes one
+of them goes on, with its history. A notice goes on with its sky map.
 
 Like the other two processors, it is called by the runtimes only (``runtime/faust/app.py``,
-``runtime/embedded/engine.py``): `Ingest.process` for a batch, and `Ingest.committed` when what it
-gave is durable.
+``runtime/embedded/engine.py``): `Ingest.process` for a batch (or `look_ahead`, and `each` for as
+much of it as there is time), and `Ingest.committed` when what it gave is durable.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from ampelstream.codecs import notices, own
-from ampelstream.codecs.alerts import Schemas, datapoints
+from ampelstream.codecs.alerts import Schemas, batches, datapoints
 from ampelstream.codecs.alerts import decode as decode_alert
 from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.events import skymap_of
 from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
+from ampelstream.core.judging import Accepted, Judged, asked_of, judge, rejection
 from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
@@ -28,7 +30,8 @@ from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.model.streams import MAP_PART_BYTES, MAX_RECORD_BYTES, Output, Parked
 from ampelstream.model.times import iso_from_jd, jd_from_unix
 from ampelstream.state.store import KeyValue
-from ampelstream.topology import Channel, Topology
+from ampelstream.topology import BoundUnit, Channel, Topology
+from ampelstream.units import AlertFilter
 
 __all__ = ["Ingest"]
 
@@ -89,32 +92,60 @@ class Ingest:
         self._given_up = given_up
         self._ticker = Ticker(tables) if ticks else None
         self._in_hand = in_hand or Unwatched()
+        self._asked = asked_of(topology.channels)
+        self._ahead: dict[int, tuple[SourceRecord, Judged, int]] = {}
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
         self._tally.commit()
         self._in_hand.committed()
 
-    def process(self, batch: Iterable[SourceRecord]) -> list[Output]:
+    def process(self, batch: Sequence[SourceRecord]) -> list[Output]:
         """Work on records of the inputs, in order."""
-        outputs: list[Output] = []
-        for record in batch:
+        self.look_ahead(batch)
+        return [output for _, outputs in self.each(batch) for output in outputs]
+
+    def look_ahead(self, batch: Sequence[SourceRecord]) -> None:
+        """Decode and filter together what can be; `each` is then asked for these records."""
+        self._ahead.clear()
+        alerts = [one for one in batch if one.stream == "alerts" and not one.fault]
+        places = [record.read_at for record in alerts]
+        if not self._in_hand.begin_all(places):
+            return  # one of them may have killed: each is handled by itself
+        for columns, numbers in batches(
+            [record.value for record in alerts], self._asked, self._schemas
+        ):
+            judged = judge(self._topology.channels, columns)
+            for row, number in enumerate(numbers):
+                self._ahead[id(alerts[number])] = (alerts[number], judged, row)
+        self._in_hand.end_all()
+
+    def each(
+        self, records: Iterable[SourceRecord]
+    ) -> Iterator[tuple[SourceRecord, Sequence[Output]]]:
+        """Work on records one after the other, and give what comes of each."""
+        for record in records:
+            self._tally.count("received", "parked" if record.since else record.stream)
+            ahead = self._ahead.pop(id(record), None)
+            if ahead is not None and ahead[1].is_settled(ahead[2]):
+                yield record, self._rejected(*ahead)
+                continue
             where = record.read_at
             died = self._in_hand.begin(where)
-            self._tally.count("received", "parked" if record.since else record.stream)
             if died:
-                outputs.append(self._failed(record, "ingest", Failure(WORKER_DIED, died)))
+                outputs = [self._failed(record, "ingest", Failure(WORKER_DIED, died))]
             elif record.fault:
-                fault = Failure("SourceError", record.fault)
-                outputs.extend(self._unusable(record, "read", fault))
-            elif record.stream == "alerts":
-                outputs.extend(self._alert(record))
+                outputs = self._unusable(record, "read", Failure("SourceError", record.fault))
+            elif record.stream == "notices":
+                outputs = self._notice(record)
+            elif ahead is not None:
+                outputs = self._of_columns(*ahead)
             else:
-                outputs.extend(self._notice(record))
+                outputs = self._alert(record)
             self._in_hand.end(where)
+            yield record, outputs
         if self._ticker is not None:
             self._ticker.save()
-        return outputs
 
     def give_up(self, record: SourceRecord, why: str) -> Output:
         """Let an alert that was put aside be a dead letter."""
@@ -123,38 +154,74 @@ class Ingest:
 
     # --- alerts ---------------------------------------------------------------------------------
 
+    def _rejected(self, record: SourceRecord, judged: Judged, row: int) -> Sequence[Output]:
+        """An alert that every channel has rejected already."""
+        for key in judged.outcome(row).counts:
+            self._tally.count(*key)
+        return self._ticks(record, judged.jd(row))
+
+    def _of_columns(self, record: SourceRecord, judged: Judged, row: int) -> list[Output]:
+        """An alert that is a row of columns."""
+        fault = judged.batch.faults.get(row)
+        if fault is not None:
+            return self._unusable(record, "decode", Failure(type(fault).__name__, str(fault)))
+        outcome = judged.outcome(row)
+        for key in outcome.counts:
+            self._tally.count(*key)
+        verdict = _Verdict(list(outcome.accepted), dict(outcome.rejected))
+        if outcome.open:
+            alert = attempt(judged.batch.alert, row)
+            if isinstance(alert, Failure):
+                return self._unusable(record, "decode", alert)
+            for channel, filters in outcome.open:
+                self._ask(channel, alert, filters, verdict)
+        outputs = self._passed_on(record, verdict, lambda: judged.alert(row))
+        return [*outputs, *self._ticks(record, judged.jd(row))]
+
     def _alert(self, record: SourceRecord) -> list[Output]:
-        alert: Alert | Failure | None = record.alert  # decoded already, to sort by time
-        if alert is None:
-            alert = attempt(decode_alert, record.value, self._schemas)
+        """An alert by itself."""
+        alert = attempt(decode_alert, record.value, self._schemas)
         if isinstance(alert, Failure):
             if alert.error == UnknownSchema.__name__ and self._parks:
                 self._tally.count("parked")
                 return [_parked(record, self._now())]
             return self._unusable(record, "decode", alert)
-        outputs = self._filtered(record, alert)
+        verdict = _Verdict([])
+        for channel in self._topology.channels:
+            self._ask(channel, alert, None, verdict)
+        outputs = self._passed_on(record, verdict, lambda: Accepted.of(alert, datapoints(alert)))
         # event time goes on with every alert, whether or not a channel accepts it: by it the
         # objects step knows what to forget
-        outputs.extend(self._ticks(record, alert.jd))
-        return outputs
+        return [*outputs, *self._ticks(record, alert.jd)]
 
-    def _filtered(self, record: SourceRecord, alert: Alert) -> list[Output]:
-        """Ask every channel. A filter that fails costs its own channel this alert, no other."""
-        accepted: list[str] = []
-        first_reason = ""
-        failures: list[Failure] = []
-        for channel in self._topology.channels:
-            reason = attempt(_rejection, channel, alert)
-            if isinstance(reason, Failure):
-                text = f"channel {channel.name}: {reason.reason}"
-                failures.append(Failure(reason.error, text))
-            elif reason:
-                first_reason = first_reason or reason
-                self._tally.count("rejected", channel.name, reason)
-            else:
-                accepted.append(channel.name)
-        if accepted:
-            detection = attempt(self._detection, record, alert, accepted)
+    def _ask(
+        self,
+        channel: Channel,
+        alert: Alert,
+        filters: Sequence[BoundUnit[AlertFilter]] | None,
+        verdict: "_Verdict",
+    ) -> None:
+        """Ask a channel, or only some of its filters.
+
+        A filter that fails costs its own channel this alert, no other.
+        """
+        reason = attempt(rejection, channel, alert, filters)
+        if isinstance(reason, Failure):
+            text = f"channel {channel.name}: {reason.reason}"
+            verdict.failures.append(Failure(reason.error, text))
+        elif reason:
+            verdict.rejected[channel.name] = reason
+            self._tally.count("rejected", channel.name, reason)
+        else:
+            verdict.accepted.append(channel.name)
+
+    def _passed_on(
+        self, record: SourceRecord, verdict: "_Verdict", accepted: Callable[[], Accepted]
+    ) -> list[Output]:
+        """What the channels have said of an alert comes to."""
+        failures = verdict.failures
+        if verdict.accepted:
+            detection = attempt(self._detection, record, accepted, verdict.accepted)
             if not isinstance(detection, Failure):
                 self._tally.count("passed")
                 passed = [Output("detections", detection.object_id, detection)]
@@ -163,17 +230,22 @@ class Ingest:
         if failures:
             self._tally.count("failed", record.stream)
             return [self._letter(record, "filter", one) for one in failures]
-        self._tally.count("rejected_by_all", first_reason)
+        names = (channel.name for channel in self._topology.channels)
+        reasons = (verdict.rejected[name] for name in names if name in verdict.rejected)
+        self._tally.count("rejected_by_all", next(reasons, ""))
         return []
 
-    def _detection(self, record: SourceRecord, alert: Alert, channels: Sequence[str]) -> Detection:
-        """What goes on to the objects; only now the history is decoded.
+    def _detection(
+        self, record: SourceRecord, accepted: Callable[[], Accepted], channels: Sequence[str]
+    ) -> Detection:
+        """What goes on to the objects; only now there are datapoints.
 
         Raises
         ------
         DecodeError
             The history is corrupt, or larger than a stream takes.
         """
+        alert = accepted()
         detection = Detection(
             object_id=alert.object_id,
             survey=alert.survey,
@@ -183,7 +255,7 @@ class Ingest:
             dec=alert.dec,
             channels=tuple(sorted(channels)),
             where=record.where,
-            datapoints=tuple(datapoints(alert)),
+            datapoints=tuple(alert.datapoints),
             filters=self._topology.filters,
             backfill=self._backfill,
         )
@@ -193,14 +265,14 @@ class Ingest:
                 raise ValueError(_too_large(size).reason)
         return detection
 
-    def _ticks(self, record: SourceRecord, jd: float) -> Iterator[Output]:
+    def _ticks(self, record: SourceRecord, jd: float) -> Sequence[Output]:
         """Event time of the record's source, where that has come further.
 
         An alert that is younger than the clock says nothing of it, nor does one that was parked:
         it is late by the time that it waited.
         """
         if self._backfill:
-            return
+            return ()
         now = jd_from_unix(self._now())
         if jd > now + TOLERANCE_DAYS:
             self._tally.count("watermark_refused")
@@ -208,7 +280,8 @@ class Ingest:
         elif self._ticker is not None and not record.since:
             tick = self._ticker.add(record.source, jd, now)
             if tick is not None:
-                yield Output("detections", "tick", tick)
+                return (Output("detections", "tick", tick),)
+        return ()
 
     # --- notices --------------------------------------------------------------------------------
 
@@ -252,17 +325,13 @@ class Ingest:
         return dead_letter(self._tally, where, stream, step, failure, member=member, value=value)
 
 
-def _rejection(channel: Channel, alert: Alert) -> str:
-    """First rule of the channel that rejects the alert; empty where it passes."""
-    if channel.survey != alert.survey:
-        return "survey"
-    if not channel.where.holds(alert.candidate):
-        return "where"
-    for bound in channel.filters:
-        verdict = bound.unit.evaluate(alert)
-        if not verdict.accept:
-            return verdict.reason
-    return ""
+@dataclass(slots=True)
+class _Verdict:
+    """What the channels say of one alert, so far."""
+
+    accepted: list[str]
+    rejected: dict[str, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def _too_large(size: int) -> Failure:

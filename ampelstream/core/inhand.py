@@ -7,6 +7,7 @@ what was in hand, and after some deaths the processor is asked to set it aside: 
 letter as it is, and what lies behind it is handled.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from ampelstream.model.coordinates import Coordinates
@@ -42,6 +43,20 @@ class InHand(Protocol):
         """It is handled, or set aside."""
         ...
 
+    def begin_all(self, whats: Sequence[Coordinates]) -> bool:
+        """Some records are about to be looked at together; not, where one of them is doubtful.
+
+        Returns
+        -------
+        bool
+            Whether they may be. Otherwise each is handled by itself.
+        """
+        ...
+
+    def end_all(self) -> None:
+        """They have been looked at."""
+        ...
+
     def committed(self) -> None:
         """What has ended is durable."""
         ...
@@ -59,6 +74,13 @@ class Unwatched:
         return ""
 
     def end(self, what: What) -> None:
+        """Nothing."""
+
+    def begin_all(self, whats: Sequence[Coordinates]) -> bool:  # noqa: ARG002  (the protocol's)
+        """Go on."""
+        return True
+
+    def end_all(self) -> None:
         """Nothing."""
 
     def committed(self) -> None:

@@ -49,11 +49,16 @@ class AlertBatch(Protocol):
         What is wrong with those that are none, by row; the other values of such a row mean nothing.
     """
 
-    survey: str
-    jd: Floats
-    ra: Floats
-    dec: Floats
-    faults: Mapping[int, AmpelstreamError]
+    @property
+    def survey(self) -> str: ...  # noqa: D102  (see the class)
+    @property
+    def jd(self) -> Floats: ...  # noqa: D102
+    @property
+    def ra(self) -> Floats: ...  # noqa: D102
+    @property
+    def dec(self) -> Floats: ...  # noqa: D102
+    @property
+    def faults(self) -> Mapping[int, AmpelstreamError]: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -70,6 +75,10 @@ class AlertBatch(Protocol):
 
     def integer(self, name: str) -> npt.NDArray[np.int64] | None:
         """The same as whole numbers, 0 where there is null; None where the field is of floats."""
+        ...
+
+    def nulls(self, name: str) -> Bools:
+        """Where a field of text is null."""
         ...
 
     def texts(self, name: str) -> list[str | None]:

@@ -3,12 +3,11 @@
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
-from ampelstream.model.alert import Alert
 from ampelstream.model.coordinates import Coordinates
 
 __all__ = ["SourceRecord", "Stream", "record_bytes"]
@@ -41,9 +40,6 @@ class SourceRecord:
     unread
         Whether the fault is one of reading, such as of a disk or a network: another try may give
         what is there.
-    alert
-        The decoded alert, left here by whoever had to look at it first (to sort by time), so that
-        it is not decoded twice.
     """
 
     where: Coordinates
@@ -54,7 +50,6 @@ class SourceRecord:
     since: float = 0.0
     position: Coordinates | None = None
     unread: bool = False
-    alert: Alert | None = field(default=None, compare=False, repr=False)
 
     @property
     def source(self) -> tuple[str, int]:

@@ -9,8 +9,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
-from ampelstream.codecs.alerts import decode
-from ampelstream.errors import DecodeError
+from ampelstream.codecs.alerts import observed
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.model.times import jd_from_iso
 from ampelstream.sources.window import Skipped
@@ -23,6 +22,7 @@ __all__ = [
     "Waiting",
     "created_time",
     "event_time",
+    "event_times",
     "merge",
     "timed",
 ]
@@ -33,6 +33,9 @@ After = Mapping[tuple[str, int], int]
 _AHEAD = 8
 """Records of a source that are looked at before the first one goes on: as many are in memory, and
 may be of some megabytes each."""
+_TOGETHER = 32
+"""Records whose times are found together, if they do not have more bytes than that."""
+_TOGETHER_BYTES = 4 << 20
 _CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
 
 
@@ -164,18 +167,35 @@ def created_time(value: bytes) -> float | None:
         return None
 
 
+def event_times(records: Sequence[SourceRecord]) -> list[float | None]:
+    """Event times of records [JD, UTC]: of an alert its detection's, of a notice its creation's."""
+    times: list[float | None] = [None] * len(records)
+    alerts = [n for n, one in enumerate(records) if one.stream == "alerts" and not one.fault]
+    # what is wrong with an alert will be found, and said, by whoever handles it
+    for number, time in zip(alerts, observed([records[n].value for n in alerts]), strict=True):
+        times[number] = time
+    for number, record in enumerate(records):
+        if record.stream == "notices" and not record.fault and isinstance(record.value, bytes):
+            times[number] = created_time(record.value)
+    return times
+
+
 def event_time(record: SourceRecord) -> float | None:
-    """Event time of a record [JD, UTC]: of an alert its detection's, of a notice its creation's."""
-    value = record.value
-    if record.fault:
-        return None
-    if record.stream == "notices":
-        return created_time(value) if isinstance(value, bytes) else None
-    try:
-        record.alert = decode(value)
-    except DecodeError:
-        return None  # whoever handles the record will find the same, and say so
-    return record.alert.jd
+    """Event time of one record [JD, UTC]; None where it has none."""
+    return event_times([record])[0]
+
+
+def _with_times(records: Iterable[SourceRecord]) -> Iterator[tuple[float | None, SourceRecord]]:
+    """Records with their event times, which are found for some of them together."""
+    some: list[SourceRecord] = []
+    size = 0
+    for record in records:
+        some.append(record)
+        size += len(record.value)
+        if len(some) >= _TOGETHER or size >= _TOGETHER_BYTES:
+            yield from zip(event_times(some), some, strict=True)
+            some, size = [], 0
+    yield from zip(event_times(some), some, strict=True)
 
 
 def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord]]:
@@ -188,8 +208,8 @@ def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord
     """
     ahead: deque[tuple[float | None, SourceRecord]] = deque()
     due = -math.inf
-    for record in records:
-        ahead.append((event_time(record), record))
+    for one in _with_times(records):
+        ahead.append(one)
         if len(ahead) > _AHEAD:
             due, first = _due(ahead, due)
             yield due, first

@@ -10,7 +10,11 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from ampelstream.errors import ConfigError
+from ampelstream.model.alertbatch import AlertBatch, Bools
+from ampelstream.topology import columns
 
 __all__ = ["Condition"]
 
@@ -48,12 +52,13 @@ class Condition:
         The text is not a condition; says where.
     """
 
-    __slots__ = ("_test", "names", "text")
+    __slots__ = ("_test", "_tree", "names", "text")
 
     def __init__(self, text: str = "") -> None:
         self.text = " ".join(text.split())
         self.names: frozenset[str] = frozenset()
         self._test: _Getter | None = None
+        self._tree: ast.expr | None = None
         if self.text:
             try:
                 tree = ast.parse(self.text, mode="eval").body
@@ -62,6 +67,7 @@ class Condition:
                 raise ConfigError(f"condition {self.text!r} cannot be read: {why}") from error
             self.names = frozenset(_names(tree))
             self._test = _compile(tree, self.text)
+            self._tree = tree
 
     def __repr__(self) -> str:
         return f"Condition({self.text!r})"
@@ -69,6 +75,12 @@ class Condition:
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether it is true of these values."""
         return self._test is None or bool(self._test(values))
+
+    def mask(self, batch: AlertBatch) -> Bools | None:
+        """Of which alerts it is true; None where `holds` must be asked of each."""
+        if self._tree is None:
+            return np.ones(len(batch), bool)
+        return columns.mask(self._tree, batch)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

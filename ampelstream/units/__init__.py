@@ -1,5 +1,6 @@
 """Science units, and the contract that a unit of your own keeps."""
 
+from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.units.contract import (
     ACCEPT,
     AlertFilter,
@@ -11,11 +12,14 @@ from ampelstream.units.contract import (
     Resources,
     Unit,
     Verdict,
+    Verdicts,
 )
 
 __all__ = [
     "ACCEPT",
+    "AlertBatch",
     "AlertFilter",
+    "Asked",
     "Dependency",
     "Inputs",
     "MatchFilter",
@@ -24,4 +28,5 @@ __all__ = [
     "Resources",
     "Unit",
     "Verdict",
+    "Verdicts",
 ]

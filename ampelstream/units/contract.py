@@ -2,7 +2,7 @@
 
 A unit is a frozen pydantic model: its fields are its configuration, an unknown key is an error, and
 two units with equal fields give equal results. Science only: no clock, no network, no Kafka. There
-are three kinds. An `AlertFilter` sees one alert, a `MatchFilter` an object and an event
+are three kinds. An `AlertFilter` sees one alert, or the columns of many, a `MatchFilter` an object and an event
 (`MatchInputs`); both give a `Verdict`. An `ObjectUnit` computes a result from `Inputs`. `Resources`
 are what a unit may open once, before the first record. All of this is public in
 ``ampelstream.units``.
@@ -10,12 +10,16 @@ are what a unit may open once, before the first record. All of this is public in
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from ampelstream.model.alert import Alert
+from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.digest import digest
 from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import LightCurve
@@ -35,6 +39,7 @@ __all__ = [
     "Resources",
     "Unit",
     "Verdict",
+    "Verdicts",
 ]
 
 
@@ -115,7 +120,7 @@ class Inputs:
         return None
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
+class Verdict(msgspec.Struct, frozen=True):
     """What a filter says.
 
     Attributes
@@ -124,10 +129,32 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
         Whether the alert passes.
     reason
         The first rule that rejected it; empty when it passes.
+    seen
+        What that rule looked at, by name.
+    allowed
+        What it compared that with: keys of the configuration and their values.
     """
 
     accept: bool
     reason: str = ""
+    seen: Mapping[str, Any] = MappingProxyType({})
+    allowed: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What a filter says of many alerts.
+
+    Attributes
+    ----------
+    codes
+        For each alert 0 where it passes, or the number of the first rule that rejected it, from 1.
+    reasons
+        Names of the rules.
+    """
+
+    codes: npt.NDArray[np.int16]
+    reasons: Sequence[str]
 
 
 ACCEPT = Verdict(accept=True)
@@ -166,6 +193,17 @@ class AlertFilter(Unit):
 
     def evaluate(self, alert: Alert) -> Verdict:
         """Accept, or reject with the first rule that failed."""
+        raise NotImplementedError
+
+    def asks(self) -> Asked | None:
+        """What `judge` looks at; None for a filter that sees one alert at a time."""
+        return None
+
+    def judge(self, batch: AlertBatch) -> Verdicts:
+        """Do the same as `evaluate` with many alerts; called where `asks` says of what.
+
+        Where it raises, the alerts are asked of `evaluate` one by one.
+        """
         raise NotImplementedError
 
 

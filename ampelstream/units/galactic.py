@@ -1,6 +1,8 @@
 """Galactic latitude in closed form, for hot paths that must not build a SkyCoord."""
 
-import math
+from typing import Any
+
+import numpy as np
 
 __all__ = ["galactic_latitude"]
 
@@ -11,24 +13,20 @@ _POLE_Y = -0.1980763372730006
 _POLE_Z = 0.4559838136873021
 
 
-def galactic_latitude(ra: float, dec: float) -> float:
-    """Galactic latitude of a position.
+def galactic_latitude(ra: Any, dec: Any) -> Any:
+    """Galactic latitude of a position, or of many.
 
     Parameters
     ----------
     ra, dec
-        Position [deg, ICRS].
+        Position [deg, ICRS]; numbers or arrays of any shape.
 
     Returns
     -------
-    float
+    float or ndarray
         Latitude [deg], -90 to 90; agrees with astropy to better than 1e-6 deg.
     """
-    lon, lat = math.radians(ra), math.radians(dec)
-    cos_lat = math.cos(lat)
-    sine = (
-        _POLE_X * cos_lat * math.cos(lon)
-        + _POLE_Y * cos_lat * math.sin(lon)
-        + _POLE_Z * math.sin(lat)
-    )
-    return math.degrees(math.asin(max(-1.0, min(1.0, sine))))
+    lon, lat = np.radians(ra), np.radians(dec)
+    cos_lat = np.cos(lat)
+    sine = _POLE_X * cos_lat * np.cos(lon) + _POLE_Y * cos_lat * np.sin(lon) + _POLE_Z * np.sin(lat)
+    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))

@@ -1,6 +1,6 @@
 """What is in hand is said before it is handled; what may not be handled is set aside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -33,6 +33,7 @@ class Hand:
         self.holds: list[What] = []
         self.said: list[str] = []
         self.suspected: set[What] = set()
+        self.together: list[Coordinates] = []
 
     def doubtful(self, what: What) -> bool:
         return what in self.suspected
@@ -45,6 +46,13 @@ class Hand:
     def end(self, what: What) -> None:
         self.holds.remove(what)
         self.said.append(f"end {name(what)}")
+
+    def begin_all(self, whats: Sequence[Coordinates]) -> bool:
+        self.together = list(whats)
+        return not any(map(self.doubtful, whats))
+
+    def end_all(self) -> None:
+        self.together = []
 
     def committed(self) -> None:
         self.said.append("committed")

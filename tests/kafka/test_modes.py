@@ -122,8 +122,6 @@ def test_what_is_active_at_the_end_does_not_depend_on_the_way(
         night = request.getfixturevalue("make_night")(seed=7, alerts=600)
         inputs = [night.alerts], [night.notices]
     records = list(merge(open_inputs(*inputs), {}))
-    for one in records:
-        one.alert = None
 
     topology = tmp_path / "topology.yml"
     topology.write_text(TOPOLOGY.format(name=unique))

@@ -202,6 +202,7 @@ class Engine:
             if of_notices and self._since_commit:
                 self.commit()  # the sweep then reads objects from the store, in key order
             rest = list(part)
+            self.ingest.look_ahead(rest)
             while rest and not stop():
                 portion = Portion(rest, clock=self._clock)
                 self._begin()
@@ -234,16 +235,21 @@ class Engine:
     def _carry(self, records: Iterable[SourceRecord], *, again: bool = False) -> list[Output]:
         """Let the objects take in what ingest gives, and the rules look at what comes of it."""
         letters: list[Output] = []
-        found = self.objects.process(self._ingested(records, letters, again=again))
+        ingest = self._refilter if again else self.ingest
+        found = self.objects.process(self._ingested(ingest, records, letters, again=again))
         return self._followed([*letters, *found])
 
     def _ingested(
-        self, records: Iterable[SourceRecord], letters: list[Output], *, again: bool
+        self,
+        ingest: Ingest,
+        records: Iterable[SourceRecord],
+        letters: list[Output],
+        *,
+        again: bool,
     ) -> Iterator[Record]:
         """What ingest gives for the objects, one record after the other; and its dead letters."""
-        ingest = self._refilter if again else self.ingest
-        for record in records:
-            for output in ingest.process([record]):
+        for record, found in ingest.each(records):
+            for output in found:
                 if output.stream == "dead-letters":
                     letters.append(output)
                 else:
@@ -276,6 +282,7 @@ class Engine:
 
     def refilter(self, batch: Sequence[SourceRecord]) -> None:
         """Filter alerts anew that were handled before, for filters that have changed; commit."""
+        self._refilter.look_ahead(batch)
         self._carry(batch, again=True)
         self.commit()
 

@@ -184,10 +184,15 @@ def ingest_app(
         )
 
     def work(ingest: Ingest, records: Sequence[Any]) -> tuple[list[Outgoing], int]:
-        portion = Portion(records)
-        wanted = (one for one in portion if until is None or _is_before(one, until))
-        given = (source_record(one, source.stream, ours=source.ours) for one in wanted)
-        return shared.encode(ingest.process(given)), portion.handled
+        wanted = [one for one in records if until is None or _is_before(one, until)]
+        given = [source_record(one, source.stream, ours=source.ours) for one in wanted]
+        ingest.look_ahead(given)
+        portion = Portion(given)
+        outputs = [output for _, found in ingest.each(portion) for output in found]
+        if portion.handled == len(given):
+            return shared.encode(outputs), len(records)
+        # those before the first one that is left for the next batch are handled, or not wanted
+        return shared.encode(outputs), records.index(wanted[portion.handled])
 
     steps = [] if pace is None else [pace]
     if source.registry is not None:

@@ -16,7 +16,7 @@ import fcntl
 import logging
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,10 +39,14 @@ DEATHS = 3
 _LOG = logging.getLogger(__name__)
 _SLOT, _SLOTS = 1024, 64
 """Bytes for each thing in hand, and how many there are: as many as ``--pool-processes`` allows."""
+_MOST_TOGETHER = 10_000
+"""Records of a run; a page that says more was damaged."""
 _LONG = 300
 """Bytes of a name; a slot has room for two, and for what else names a record."""
 _NOTE = _SLOT * _SLOTS
-_SIZE = _NOTE + _SLOT
+_TOGETHER = _NOTE + _SLOT
+"""Where the records are named that are looked at together, as runs of offsets."""
+_SIZE = _TOGETHER + (1 << 16)
 _PROCESSES = 100
 """So many processes may use one directory at once."""
 _UNREADABLE = msgspec.MsgspecError, UnicodeDecodeError
@@ -52,6 +56,9 @@ _UNKNOWN = "killed, or ended by what it computed"
 _encode = msgspec.msgpack.Encoder().encode
 _decode_slot = msgspec.msgpack.Decoder(list[str | int]).decode
 _decode_note = msgspec.msgpack.Decoder(str).decode
+_Run = tuple[str, int, int, int]
+"""Source, partition, first and last offset."""
+_decode_runs = msgspec.msgpack.Decoder(list[_Run]).decode
 
 
 class Journal:
@@ -118,6 +125,23 @@ class Journal:
         if self.doubtful(what):
             self._passed.append(_noted(what))
 
+    def begin_all(self, whats: Sequence[Coordinates]) -> bool:
+        """Note records that are looked at together, unless one of them is doubtful."""
+        self._moved()
+        if self._deaths and any(map(self.doubtful, whats)):
+            return False
+        runs = _runs(whats)
+        data = _encode(runs)
+        while len(data) >= _SIZE - _TOGETHER - 2:  # long names: as many as there is room for
+            runs = runs[: len(runs) // 2]
+            data = _encode(runs)
+        _write(self._page, _TOGETHER, data)
+        return True
+
+    def end_all(self) -> None:
+        """They have been looked at."""
+        self._page[_TOGETHER : _TOGETHER + 2] = b"\0\0"
+
     def committed(self) -> None:
         """What was handled is durable: it is no longer suspected of anything."""
         if self._passed:
@@ -164,15 +188,20 @@ class Journal:
         for at in range(0, _NOTE, _SLOT):
             with suppress(*_UNREADABLE):
                 found.append(what_of(_decode_slot(_read(page, at))))
+        together: list[What] = []
+        with suppress(*_UNREADABLE):
+            together += _places(_decode_runs(_read(page, _TOGETHER)))
 
         def count(deaths: Deaths) -> None:
-            for what in found:
+            for what in (*found, *together):
                 deaths[what] = (deaths.pop(what, (0, ""))[0] + 1, how)
 
-        if found:
+        if found or together:
             known = self._suspects.change(count)
             for what in found:
                 _tell(self.step, what, known[what][0], how)
+        if together:
+            _tell_all(self.step, together, how)
         _write(page, _NOTE, b"")
         _clear(page)
 
@@ -310,6 +339,38 @@ def _write(page: mmap.mmap | bytearray, at: int, data: bytes) -> None:
 def _clear(page: mmap.mmap | bytearray) -> None:
     for at in range(0, _NOTE, _SLOT):
         page[at : at + 2] = b"\0\0"
+    page[_TOGETHER : _TOGETHER + 2] = b"\0\0"
+
+
+def _runs(whats: Sequence[Coordinates]) -> list[_Run]:
+    """Records as runs of offsets of one source and partition."""
+    runs: list[_Run] = []
+    source, partition, first, last = "", -1, 0, 0
+    for what in whats:
+        if what.source == source and what.partition == partition and what.offset == last + 1:
+            last += 1
+            continue
+        if partition >= 0:
+            runs.append((_cut(source), partition, first, last))
+        source, partition, first = what.source, what.partition, what.offset
+        last = first
+    if partition >= 0:
+        runs.append((_cut(source), partition, first, last))
+    return runs
+
+
+def _places(runs: Sequence[_Run]) -> Iterator[What]:
+    for source, partition, first, last in runs:
+        for offset in range(first, min(last, first + _MOST_TOGETHER) + 1):
+            yield Coordinates(source, partition, offset)
+
+
+def _tell_all(step: str, whats: Sequence[What], how: str) -> None:
+    text = (
+        f"{step}: the last process died while it looked at {len(whats)} records together, from "
+        f"{whats[0]} to {whats[-1]}: each of them is now handled by itself"
+    )
+    incident(_LOG, logging.WARNING, "died_in_hand", text, step=step, records=len(whats), how=how)
 
 
 def _tell(step: str, what: What, deaths: int, how: str) -> None:

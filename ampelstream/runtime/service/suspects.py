@@ -21,7 +21,7 @@ What = Coordinates | tuple[str, str]
 Deaths = dict[What, tuple[int, str]]
 """Number of deaths, and what is known of the last."""
 
-_REMEMBERED = 100
+_REMEMBERED = 1500
 """Of so many things deaths are counted at a time."""
 _LONGEST = 1 << 20
 _UNREADABLE = msgspec.MsgspecError, UnicodeDecodeError

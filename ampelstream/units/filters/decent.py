@@ -1,21 +1,25 @@
 """DecentFilter: the cuts that AMPEL's gravitational-wave follow-up puts on every ZTF alert.
 
-`DecentCuts` is the configuration, `_RULES` the table of rules on the alert's own detection in the
-order in which they are applied, `_star_in_gaia` the last rule, which needs a catalogue;
+`DecentCuts` is the configuration, `_RULES` the table of rules in the order in which they are applied,
+to one alert or to the columns of many, `_star_in_gaia` the last rule, which needs a catalogue;
 `DecentFilter` puts them together. All of it repeats AMPEL's DecentFilter (ampel-ztf 0.10), the
 strictness of each comparison included.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import reduce
+from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ampelstream.errors import UnitError
 from ampelstream.model.alert import Alert
-from ampelstream.units import ACCEPT, AlertFilter, Resources, Verdict
+from ampelstream.units import AlertBatch, AlertFilter, Asked, Resources, Verdict, Verdicts
 from ampelstream.units.galactic import galactic_latitude
+from ampelstream.units.rules import Fields, Rule, evaluate, judge
 
 if TYPE_CHECKING:
     from ampelstream.sky.catalogs import Catalog
@@ -105,9 +109,6 @@ class DecentCuts(BaseModel):
     )
 
 
-_Candidate = Mapping[str, Any]
-_Rule = Callable[[DecentCuts, _Candidate], bool]
-
 _REQUIRED = (
     "isdiffpos",
     "rb",
@@ -125,65 +126,105 @@ _REQUIRED = (
     "sgscore2",
     "sgscore3",
 )
+_OPTIONAL = ("drb", "jdstarthist", "jdendhist")
 _UNDECIDED = 0.5
 """Star-galaxy score of a source that may be either."""
 
 
-def _drb(cuts: DecentCuts, candidate: _Candidate) -> bool:
-    if cuts.min_drb <= 0 or "drb" not in candidate:
-        return False
-    drb = candidate["drb"]
-    return drb is None or bool(drb < cuts.min_drb)
+def _asks_for_history(cuts: DecentCuts, _fields: object = None) -> bool:
+    """Whether a history can fail; else it need not be decoded."""
+    return not (cuts.min_ndet <= 1 and cuts.min_tspan <= 0 and cuts.max_tspan == math.inf)
 
 
-def _archive_tspan(cuts: DecentCuts, candidate: _Candidate) -> bool:
-    first, last = candidate.get("jdstarthist"), candidate.get("jdendhist")
-    if first is None or last is None:
-        return False
-    return not cuts.min_archive_tspan < last - first < cuts.max_archive_tspan
+def _missing(_cuts: DecentCuts, fields: Fields) -> Any:
+    return reduce(or_, (fields.null(name) for name in _REQUIRED))
 
 
-def _galactic_plane(cuts: DecentCuts, candidate: _Candidate) -> bool:
-    if cuts.min_gal_lat <= 0:
-        return False
-    return abs(galactic_latitude(candidate["ra"], candidate["dec"])) < cuts.min_gal_lat
+def _archive_tspan(cuts: DecentCuts, fields: Fields) -> Any:
+    span = fields("jdendhist") - fields("jdstarthist")
+    known = np.logical_not(fields.null("jdstarthist") | fields.null("jdendhist"))
+    inside = (span > cuts.min_archive_tspan) & (span < cuts.max_archive_tspan)
+    return known & np.logical_not(inside)
 
 
-def _confusion(cuts: DecentCuts, candidate: _Candidate) -> bool:
+def _confusion(cuts: DecentCuts, fields: Fields) -> Any:
     radius, tolerance = cuts.ps1_confusion_rad, cuts.ps1_confusion_sg_tol
-    return all(
-        candidate[distance] < radius and abs(candidate[score] - _UNDECIDED) < tolerance
-        for distance, score in (
-            ("distpsnr1", "sgscore1"),
-            ("distpsnr2", "sgscore2"),
-            ("distpsnr3", "sgscore3"),
-        )
+    return reduce(
+        and_,
+        (
+            (fields(f"distpsnr{n}") < radius)
+            & (abs(fields(f"sgscore{n}") - _UNDECIDED) < tolerance)
+            for n in (1, 2, 3)
+        ),
     )
 
 
-_RULES: tuple[tuple[str, _Rule], ...] = (
-    ("missing", lambda _, candidate: None in map(candidate.get, _REQUIRED)),
+_PS1 = ("distpsnr1", "distpsnr2", "distpsnr3", "sgscore1", "sgscore2", "sgscore3")
+_RULES: tuple[Rule[DecentCuts], ...] = (
+    Rule(
+        *("nDet", ("detections",), ("min_ndet",)),
+        lambda cuts, fields: fields.detections() < cuts.min_ndet,
+        applies=_asks_for_history,
+    ),
+    Rule(
+        *("tSpan", ("timespan",), ("min_tspan", "max_tspan")),
+        lambda cuts, fields: (
+            (fields.timespan() < cuts.min_tspan) | (fields.timespan() > cuts.max_tspan)
+        ),
+        applies=_asks_for_history,
+    ),
+    Rule("missing", _REQUIRED, (), _missing),
     # packets say t/f, and older ones 1/0; columnar files have true and false as well
-    ("isdiffpos", lambda _, candidate: candidate["isdiffpos"] in ("f", "0", False)),
-    ("rb", lambda cuts, candidate: candidate["rb"] < cuts.min_rb),
-    ("drb", _drb),
-    ("fwhm", lambda cuts, candidate: candidate["fwhm"] > cuts.max_fwhm),
-    ("elong", lambda cuts, candidate: candidate["elong"] > cuts.max_elong),
-    ("magdiff", lambda cuts, candidate: abs(candidate["magdiff"]) > cuts.max_magdiff),
-    ("nbad", lambda cuts, candidate: cuts.apply_max_nbad and candidate["nbad"] > cuts.max_nbad),
-    ("archive_tspan", _archive_tspan),
-    ("ssdistnr", lambda cuts, candidate: 0 <= candidate["ssdistnr"] < cuts.min_sso_dist),
-    ("galPlane", _galactic_plane),
-    (
-        "distpsnr1",
-        lambda cuts, candidate: (
-            candidate["distpsnr1"] < cuts.ps1_sgveto_rad
-            and candidate["sgscore1"] > cuts.ps1_sgveto_th
+    Rule(
+        *("isdiffpos", ("isdiffpos",), ()),
+        lambda _, fields: fields.among("isdiffpos", ("f", "0", False)),
+    ),
+    Rule("rb", ("rb",), ("min_rb",), lambda cuts, fields: fields("rb") < cuts.min_rb),
+    Rule(
+        *("drb", ("drb",), ("min_drb",)),
+        lambda cuts, fields: fields.null("drb") | (fields("drb") < cuts.min_drb),
+        applies=lambda cuts, fields: cuts.min_drb > 0 and fields.has("drb"),
+    ),
+    Rule("fwhm", ("fwhm",), ("max_fwhm",), lambda cuts, fields: fields("fwhm") > cuts.max_fwhm),
+    Rule(
+        *("elong", ("elong",), ("max_elong",)),
+        lambda cuts, fields: fields("elong") > cuts.max_elong,
+    ),
+    Rule(
+        *("magdiff", ("magdiff",), ("max_magdiff",)),
+        lambda cuts, fields: abs(fields("magdiff")) > cuts.max_magdiff,
+    ),
+    Rule(
+        *("nbad", ("nbad",), ("max_nbad",)),
+        lambda cuts, fields: fields("nbad") > cuts.max_nbad,
+        applies=lambda cuts, _: cuts.apply_max_nbad,
+    ),
+    Rule(
+        "archive_tspan",
+        ("jdstarthist", "jdendhist"),
+        ("min_archive_tspan", "max_archive_tspan"),
+        _archive_tspan,
+    ),
+    Rule(
+        *("ssdistnr", ("ssdistnr",), ("min_sso_dist",)),
+        lambda cuts, fields: (fields("ssdistnr") >= 0) & (fields("ssdistnr") < cuts.min_sso_dist),
+    ),
+    Rule(
+        *("galPlane", ("ra", "dec"), ("min_gal_lat",)),
+        lambda cuts, fields: (
+            abs(galactic_latitude(fields("ra"), fields("dec"))) < cuts.min_gal_lat
+        ),
+        applies=lambda cuts, _: cuts.min_gal_lat > 0,
+    ),
+    Rule(
+        *("distpsnr1", ("distpsnr1", "sgscore1"), ("ps1_sgveto_rad", "ps1_sgveto_th")),
+        lambda cuts, fields: (
+            (fields("distpsnr1") < cuts.ps1_sgveto_rad) & (fields("sgscore1") > cuts.ps1_sgveto_th)
         ),
     ),
-    ("ps1Confusion", _confusion),
+    Rule("ps1Confusion", _PS1, ("ps1_confusion_rad", "ps1_confusion_sg_tol"), _confusion),
 )
-"""(reason, rule that rejects), first to last; the reasons are AMPEL's."""
+"""First to last; the reasons are AMPEL's."""
 
 
 _GAIA_COLUMNS = (
@@ -289,30 +330,38 @@ class DecentFilter(DecentCuts, AlertFilter):
         UnitError
             Gaia is asked for, but ``open`` was not called.
         """
-        history = self._history_reason(alert)
-        if history:
-            return Verdict(accept=False, reason=history)
-        candidate = alert.candidate
-        for reason, rejects in _RULES:
-            if rejects(self, candidate):
-                return Verdict(accept=False, reason=reason)
-        if self.gaia_rs > 0 and self._in_gaia(alert):
-            return Verdict(accept=False, reason="gaia")
-        return ACCEPT
+        verdict = evaluate(_RULES, self, alert)
+        if verdict.accept and self.gaia_rs > 0:
+            ra, dec = alert.candidate["ra"], alert.candidate["dec"]
+            if self._in_gaia(ra, dec):
+                return Verdict(accept=False, reason="gaia", seen={"ra": ra, "dec": dec})
+        return verdict
 
-    def _history_reason(self, alert: Alert) -> str:
-        """Rules on the detections of the packet; the reason, or an empty string."""
-        if self.min_ndet <= 1 and self.min_tspan <= 0 and self.max_tspan == math.inf:
-            return ""  # no history can fail, so it need not be decoded
-        jds = alert.detection_jds()
-        if len(jds) < self.min_ndet:
-            return "nDet"
-        return "" if self.min_tspan <= max(jds) - min(jds) <= self.max_tspan else "tSpan"
+    def asks(self) -> Asked:
+        """Fields of the rules."""
+        return Asked(frozenset({*_REQUIRED, *_OPTIONAL}), epochs=_asks_for_history(self))
 
-    def _in_gaia(self, alert: Alert) -> bool:
+    def judge(self, batch: AlertBatch) -> Verdicts:
+        """The same for many alerts.
+
+        Raises
+        ------
+        UnitError
+            Gaia is asked for, but ``open`` was not called.
+        """
+        verdicts = judge(_RULES, self, batch)
+        if self.gaia_rs <= 0:
+            return verdicts
+        reasons = (*verdicts.reasons, "gaia")
+        for row in np.flatnonzero(verdicts.codes == 0).tolist():
+            if row not in batch.faults and self._in_gaia(batch.ra[row], batch.dec[row]):
+                verdicts.codes[row] = len(reasons)
+        return Verdicts(verdicts.codes, reasons)
+
+    def _in_gaia(self, ra: float, dec: float) -> bool:
         if self._gaia is None:
             raise UnitError(
                 f"DecentFilter is to look into {self.gaia_catalog} (gaia_rs > 0), but the "
                 "catalogue was not opened: call open(resources) before the first alert"
             )
-        return _star_in_gaia(self, self._gaia, alert.candidate["ra"], alert.candidate["dec"])
+        return _star_in_gaia(self, self._gaia, float(ra), float(dec))

@@ -421,8 +421,9 @@ def _latitude(rules: KilonovaRules, points: Points) -> float | None:
     if not positions:
         return None
     if rules.mode == "ampel":
-        return galactic_latitude(*(statistics.fmean(axis) for axis in zip(*positions, strict=True)))
-    return galactic_latitude(*mean_position(positions))
+        means = (statistics.fmean(axis) for axis in zip(*positions, strict=True))
+        return float(galactic_latitude(*means))
+    return float(galactic_latitude(*mean_position(positions)))
 
 
 def absolute_magnitude(rules: KilonovaRules, points: Points, z: float | None) -> Line:

@@ -226,7 +226,40 @@ def test_what_has_no_room_is_not_noted_and_handled_all_the_same(tmp_path: Path) 
             journal.begin(at(one))
         die(journal)
         journal = Journal(tmp_path, "objects")
-    assert len(journal._deaths) == 100
+    assert len(journal._deaths) == 300
+
+
+def test_what_was_looked_at_together_is_handled_alone_after_a_death(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    some = [at(n) for n in (*range(100, 400), *range(7, 9))]
+    journal = Journal(tmp_path, "ingest")
+    assert journal.begin_all(some)
+    journal.end_all()
+    die(journal)
+    journal = Journal(tmp_path, "ingest")
+    assert not any(map(journal.doubtful, some))
+    assert journal.begin_all(some)
+    die(journal)
+    journal = Journal(tmp_path, "ingest")
+    assert all(map(journal.doubtful, some))
+    assert not journal.doubtful(at(99))
+    assert [one for one in caplog.text.splitlines() if "302 records together" in one]
+    assert not journal.begin_all([at(1), at(250)])
+    assert journal.begin_all([at(1), at(2)])
+    journal.end_all()
+    assert journal.begin(at(250)) == ""  # one death is no proof
+    journal.end(at(250))
+    journal.committed()
+    assert not journal.doubtful(at(250))
+
+
+def test_of_too_long_names_some_are_noted(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "ingest")
+    some = [Coordinates(f"{n}{'x' * 290}", 0, n) for n in range(500)]
+    assert journal.begin_all(some)
+    die(journal)
+    assert 50 < sum(map(Journal(tmp_path, "ingest").doubtful, some)) < 500
 
 
 PATH = "archive/" * 500

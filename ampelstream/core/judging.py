@@ -1,0 +1,230 @@
+"""What the channels say of alerts: of many at once, and of one.
+
+A channel's filters are asked in their order, and the first that rejects an alert gives the reason.
+As long as they can judge columns, they do so for all alerts of a batch together; from the first one
+that cannot, what is left is asked alert by alert. Both ways give the same verdicts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ampelstream.core.accounting import CountKey
+from ampelstream.core.boundary import Failure, attempt
+from ampelstream.errors import AmpelstreamError
+from ampelstream.model.alert import Alert
+from ampelstream.model.alertbatch import AlertBatch, Asked
+from ampelstream.model.lightcurve import Datapoint
+from ampelstream.topology import BoundUnit, Channel
+from ampelstream.units import AlertFilter, Verdicts
+
+__all__ = ["Accepted", "Judged", "Outcome", "asked_of", "judge", "rejection"]
+
+Filters = Sequence[BoundUnit[AlertFilter]]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What goes on of an alert that a channel accepts."""
+
+    object_id: str
+    survey: str
+    candid: int
+    jd: float
+    ra: float
+    dec: float
+    datapoints: Sequence[Datapoint]
+
+    @classmethod
+    def of(cls, alert: Alert, datapoints: Sequence[Datapoint]) -> Self:
+        """Take it from an alert that was decoded by itself."""
+        of = (alert.object_id, alert.survey, alert.candid, alert.jd, alert.ra, alert.dec)
+        return cls(*of, datapoints)
+
+
+class Outcome(NamedTuple):
+    """What the channels have said of an alert.
+
+    Attributes
+    ----------
+    accepted
+        Names of channels that accept it.
+    rejected
+        Reasons of channels that reject it, by their names.
+    open
+        Channels that must be asked alert by alert, with the filters that are left; None: with their
+        condition, too.
+    counts
+        What is to be counted of it.
+    """
+
+    accepted: Sequence[str]
+    rejected: Mapping[str, str]
+    open: Sequence[tuple[Channel, Filters | None]]
+    counts: Sequence[CountKey]
+
+
+class _Said(NamedTuple):
+    """What one channel says of a batch: for each alert 0, or the number of a reason, from 1."""
+
+    channel: Channel
+    codes: npt.NDArray[np.int16]
+    reasons: Sequence[str]
+    left: Filters | None
+    asks: bool
+
+
+class Judged:
+    """A batch, and what the channels say of its alerts.
+
+    Parameters
+    ----------
+    batch
+        The alerts.
+    said
+        By the channels, in their order.
+    """
+
+    def __init__(self, batch: AlertBatch, said: Sequence[_Said]) -> None:
+        self.batch = batch
+        self._said = said
+        self._codes = list(zip(*(one.codes.tolist() for one in said), strict=True))
+        self._jds = batch.jd.tolist()
+        self._outcomes: dict[tuple[int, ...], Outcome] = {}
+        self._datapoints: Mapping[int, list[Datapoint] | AmpelstreamError] | None = None
+
+    def jd(self, row: int) -> float:
+        """Julian date [d, UTC] of an alert."""
+        jd: float = self._jds[row]
+        return jd
+
+    def is_settled(self, row: int) -> bool:
+        """Whether nothing is left to be done with an alert but to count it."""
+        if row in self.batch.faults:
+            return False
+        outcome = self.outcome(row)
+        return not outcome.accepted and not outcome.open
+
+    def outcome(self, row: int) -> Outcome:
+        """What the channels say of an alert."""
+        codes = self._codes[row]
+        known = self._outcomes.get(codes)
+        if known is None:
+            known = self._outcomes[codes] = self._made(codes)
+        return known
+
+    def _made(self, codes: tuple[int, ...]) -> Outcome:
+        accepted: list[str] = []
+        left: list[tuple[Channel, Filters | None]] = []
+        counts: list[CountKey] = []
+        rejected: dict[str, str] = {}
+        for code, one in zip(codes, self._said, strict=True):
+            if code:
+                reason = one.reasons[code - 1]
+                rejected[one.channel.name] = reason
+                counts.append(("rejected", one.channel.name, reason))
+            elif one.asks:
+                left.append((one.channel, one.left))
+            else:
+                accepted.append(one.channel.name)
+        if not accepted and not left:
+            counts.append(("rejected_by_all", next(iter(rejected.values()), "")))
+        return Outcome(accepted, rejected, left, counts)
+
+    def alert(self, row: int) -> Accepted:
+        """What goes on of an alert.
+
+        Raises
+        ------
+        DecodeError
+            Its history is corrupt.
+        """
+        if self._datapoints is None:
+            rows = range(len(self._codes))
+            accepted = [n for n in rows if n not in self.batch.faults and self.outcome(n).accepted]
+            self._datapoints = self.batch.datapoints(accepted)
+        points = self._datapoints.get(row)
+        if points is None:
+            points = self.batch.datapoints([row])[row]
+        if isinstance(points, AmpelstreamError):
+            raise points
+        batch = self.batch
+        return Accepted(
+            object_id=batch.object_id(row),
+            survey=batch.survey,
+            candid=batch.candid(row),
+            jd=self.jd(row),
+            ra=batch.ra[row].item(),
+            dec=batch.dec[row].item(),
+            datapoints=points,
+        )
+
+
+def asked_of(channels: Iterable[Channel]) -> Asked:
+    """What the channels ask of every alert."""
+    asked = Asked()
+    for channel in channels:
+        asked |= Asked(channel.where.names)
+        for bound in channel.filters:
+            asked |= bound.unit.asks() or Asked()
+    return asked
+
+
+def judge(channels: Sequence[Channel], batch: AlertBatch) -> Judged:
+    """Ask the channels of many alerts, as far as they can be asked together."""
+    return Judged(batch, [_judge(channel, batch) for channel in channels])
+
+
+def _judge(channel: Channel, batch: AlertBatch) -> _Said:
+    codes = np.zeros(len(batch), np.int16)
+    if channel.survey != batch.survey:
+        return _Said(channel, codes + 1, ("survey",), (), asks=False)
+    holds = channel.where.mask(batch)
+    if holds is None:
+        return _Said(channel, codes, (), None, asks=True)
+    codes[~holds] = 1
+    reasons = ["where"]
+    for number, bound in enumerate(channel.filters):
+        verdicts = _verdicts(bound.unit, batch)
+        if verdicts is None:
+            return _Said(channel, codes, reasons, channel.filters[number:], asks=True)
+        passing = codes == 0
+        codes[passing] = np.where(verdicts.codes > 0, verdicts.codes + len(reasons), 0)[passing]
+        reasons += verdicts.reasons
+    return _Said(channel, codes, reasons, (), asks=False)
+
+
+def _verdicts(unit: AlertFilter, batch: AlertBatch) -> Verdicts | None:
+    """What a filter says; None where it must be asked alert by alert, so that one fails alone."""
+    if unit.asks() is None:
+        return None
+    verdicts = attempt(unit.judge, batch)
+    return None if isinstance(verdicts, Failure) else verdicts
+
+
+def rejection(channel: Channel, alert: Alert, filters: Filters | None = None) -> str:
+    """First rule of a channel that rejects one alert; empty where it passes.
+
+    Parameters
+    ----------
+    channel
+        Whose rules.
+    alert
+        Which alert.
+    filters
+        Only these of its filters; None for all that the channel asks.
+    """
+    if filters is None:
+        if channel.survey != alert.survey:
+            return "survey"
+        if not channel.where.holds(alert.candidate):
+            return "where"
+        filters = channel.filters
+    for bound in filters:
+        verdict = bound.unit.evaluate(alert)
+        if not verdict.accept:
+            return verdict.reason
+    return ""
