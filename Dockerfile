@@ -6,11 +6,15 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # without pip: what installs stays in this stage
 RUN python -m venv --without-pip /opt/ampelstream
 # The dependencies by themselves, so that a change of our code does not fetch them again. Wheels
-# only: there is no compiler here, and a package without a wheel is to be noticed.
+# only: a package without a wheel is to be noticed.
 COPY pyproject.toml ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
  && pip --python /opt/ampelstream/bin/python install --only-binary=:all: --requirement requirements.txt
-COPY README.md LICENSE ./
+# what compiles the interpreter of packets; the image must not be without that
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
+ENV AMPELSTREAM_BUILD=compiled
+COPY README.md LICENSE hatch_build.py ./
 COPY ampelstream ampelstream
 COPY schemas schemas
 COPY topologies topologies

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+INTERPRETER := $(addprefix ampelstream/codecs/avro/interpreter.,py pxd)
 
 # Tests on Kafka wait more than they compute, so there may be more processes than cores; who has done
 # his part takes over tests of the others.
@@ -30,7 +31,7 @@ define install
     done >&2; } 3>&1); exit $${code:-1}
 endef
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml hatch_build.py $(INTERPRETER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "ampelstream needs Python 3.11 or later; name one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV), once: some 80 packages, 170 MB. With a fast connection that takes a" >&2

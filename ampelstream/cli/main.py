@@ -20,6 +20,7 @@ from ampelstream.cli import (
     catalogs,
     demo,
     dev,
+    doctor,
     replay,
     run,
     skymaps,
@@ -72,6 +73,7 @@ app.command("replay")(replay.replay)
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.add_typer(topology.app, name="topology")
 app.add_typer(topics.app, name="topics")
 app.add_typer(candidates.app, name="candidates")

@@ -114,8 +114,6 @@ def datapoints(alert: Alert) -> list[Datapoint]:
     return lsst.datapoints(alert) if alert.survey == "lsst" else ztf.datapoints(alert)
 
 
-_FEW = 4
-"""Fewer packets of one schema are decoded one by one: columns have a cost of their own."""
 _HEADS_KEPT = 32
 
 
@@ -221,14 +219,11 @@ def batches(
             groups.setdefault(id(head.schema), (head, []))[1].append(number)
     made: list[tuple[AlertBatch, list[int]]] = []
     for head, numbers in groups.values():
-        if len(numbers) >= _FEW:
-            packets: Any = [values[number] for number in numbers]
-            starts = [head.start] * len(numbers)
-            framed = head.begin[:1] != b"\x00"
-            try:
-                made.append((head.kind(head.schema, packets, starts, asked, framed=framed), numbers))
-            except (UnfitSchema, DecodeError):
-                continue
+        packets: Any = [values[number] for number in numbers]
+        starts = [head.start] * len(numbers)
+        framed = head.begin[:1] != b"\x00"
+        with suppress(UnfitSchema, DecodeError):
+            made.append((head.kind(head.schema, packets, starts, asked, framed=framed), numbers))
     return made
 
 

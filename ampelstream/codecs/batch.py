@@ -189,27 +189,44 @@ def packets_of(columns: Columns, table: str) -> list[int]:
     return numbers
 
 
-def floats_of(columns: Columns, record: str, name: str) -> list[float | None]:
-    """Values of a numeric column; None where there is null, or no finite number."""
-    if not columns.has(record, name):
-        return [None] * columns.rows(record)
-    values, _ = columns.floats(record, name)
+def floats_of(columns: Columns, record: str, names: Sequence[str]) -> list[list[float | None]]:
+    """For each row the values of some numeric fields; None where there is no finite number."""
+    if all(columns.kind(record, name) in {"f8", None} for name in names):
+        values, null = columns.block(record, names, "f8")
+        return _listed(values, null | ~np.isfinite(values))
+    values = np.full((columns.rows(record), len(names)), np.nan)
+    for place, name in enumerate(names):
+        if columns.kind(record, name) in {"f8", "i8", "bool"}:
+            values[:, place] = columns.floats(record, name)[0]
     return _listed(values, ~np.isfinite(values))
 
 
-def integers_of(columns: Columns, record: str, name: str) -> list[int | None]:
-    """Values of an integer column (of floats, cut to integers); None where there is null."""
-    if not columns.has(record, name):
-        return [None] * columns.rows(record)
-    if columns.kind(record, name) == "f8":
-        return [None if value is None else int(value) for value in floats_of(columns, record, name)]
-    return _listed(*columns.integers(record, name))
+def integers_of(columns: Columns, record: str, names: Sequence[str]) -> list[list[int | None]]:
+    """For each row the values of some integer fields; None where there is null.
+
+    Of floats, what is left of them when they are cut to integers.
+    """
+    if all(columns.kind(record, name) in {"i8", None} for name in names):
+        return _listed(*columns.block(record, names, "i8"))
+    rows: list[list[int | None]] = [[None] * len(names) for _ in range(columns.rows(record))]
+    for place, name in enumerate(names):
+        kind = columns.kind(record, name)
+        if kind in {"i8", "bool"}:
+            values = _listed(*columns.integers(record, name))
+        elif kind == "f8":
+            floats = columns.floats(record, name)[0]
+            values = _listed(floats, ~np.isfinite(floats))
+        else:
+            continue
+        for row, value in zip(rows, values, strict=True):
+            row[place] = None if value is None else int(value)
+    return rows
 
 
 def _listed(values: Any, missing: Bools) -> list[Any]:
-    found: list[Any] = values.tolist()
-    for row in np.flatnonzero(missing).tolist():
-        found[row] = None
+    objects = values.astype(object)
+    objects[missing] = None
+    found: list[Any] = objects.tolist()
     return found
 
 

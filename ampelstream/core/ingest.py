@@ -9,6 +9,7 @@ Like the other two processors, it is called by the runtimes only (``runtime/faus
 much of it as there is time), and `Ingest.committed` when what it gave is durable.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from ampelstream.core.accounting import Tally
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.events import skymap_of
 from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
-from ampelstream.core.judging import Accepted, Judged, asked_of, judge, rejection
+from ampelstream.core.judging import Accepted, Judged, Outcome, asked_of, judge, rejection
 from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
@@ -109,43 +110,68 @@ class Ingest:
         """Decode and filter together what can be; `each` is then asked for these records."""
         self._ahead.clear()
         alerts = [one for one in batch if one.stream == "alerts" and not one.fault]
-        places = [record.read_at for record in alerts]
-        if not self._in_hand.begin_all(places):
-            return  # one of them may have killed: each is handled by itself
-        for columns, numbers in batches(
-            [record.value for record in alerts], self._asked, self._schemas
-        ):
+        if self._in_hand.begin_all([record.read_at for record in alerts]):
+            self._look(alerts)
+            self._in_hand.end_all()
+        # else one of them may have killed: `each` looks at each by itself
+
+    def _look(self, alerts: Sequence[SourceRecord]) -> None:
+        values = [record.value for record in alerts]
+        for columns, numbers in batches(values, self._asked, self._schemas):
             judged = judge(self._topology.channels, columns)
             for row, number in enumerate(numbers):
                 self._ahead[id(alerts[number])] = (alerts[number], judged, row)
-        self._in_hand.end_all()
 
     def each(
         self, records: Iterable[SourceRecord]
     ) -> Iterator[tuple[SourceRecord, Sequence[Output]]]:
         """Work on records one after the other, and give what comes of each."""
-        for record in records:
-            self._tally.count("received", "parked" if record.since else record.stream)
-            ahead = self._ahead.pop(id(record), None)
-            if ahead is not None and ahead[1].is_settled(ahead[2]):
-                yield record, self._rejected(*ahead)
-                continue
-            where = record.read_at
-            died = self._in_hand.begin(where)
-            if died:
-                outputs = [self._failed(record, "ingest", Failure(WORKER_DIED, died))]
-            elif record.fault:
-                outputs = self._unusable(record, "read", Failure("SourceError", record.fault))
-            elif record.stream == "notices":
-                outputs = self._notice(record)
-            elif ahead is not None:
-                outputs = self._of_columns(*ahead)
-            else:
-                outputs = self._alert(record)
-            self._in_hand.end(where)
-            yield record, outputs
+        received, settled = Counter[str](), Counter[int]()
+        outcomes: dict[int, Outcome] = {}
+        latest = jd_from_unix(self._now()) + TOLERANCE_DAYS
+        unclocked = self._ticker is None
+        try:
+            for record in records:
+                received["parked" if record.since else record.stream] += 1
+                ahead = self._ahead.pop(id(record), None)
+                if ahead is None:
+                    yield record, self._by_itself(record)
+                    continue
+                _, judged, row = ahead
+                outcome = judged.outcomes[row]
+                if outcome is None or not outcome.is_settled:
+                    yield record, self._of_columns(record, judged, row)
+                    continue
+                settled[id(outcome)] += 1
+                outcomes[id(outcome)] = outcome
+                jd = judged.jds[row]
+                yield record, () if unclocked and jd <= latest else self._ticks(record, jd)
+        finally:
+            for stream, number in received.items():
+                self._tally.count("received", stream, n=number)
+            for name, number in settled.items():
+                for key in outcomes[name].counts:
+                    self._tally.count(*key, n=number)
         if self._ticker is not None:
             self._ticker.save()
+
+    def _by_itself(self, record: SourceRecord) -> Sequence[Output]:
+        """A record that was not looked at with others."""
+        where = record.read_at
+        died = self._in_hand.begin(where)
+        outputs: Sequence[Output]
+        if died:
+            outputs = [self._failed(record, "ingest", Failure(WORKER_DIED, died))]
+        elif record.fault:
+            outputs = self._unusable(record, "read", Failure("SourceError", record.fault))
+        elif record.stream == "notices":
+            outputs = self._notice(record)
+        else:
+            self._look([record])
+            ahead = self._ahead.pop(id(record), None)
+            outputs = self._alert(record) if ahead is None else self._decided(*ahead)
+        self._in_hand.end(where)
+        return outputs
 
     def give_up(self, record: SourceRecord, why: str) -> Output:
         """Let an alert that was put aside be a dead letter."""
@@ -154,20 +180,27 @@ class Ingest:
 
     # --- alerts ---------------------------------------------------------------------------------
 
-    def _rejected(self, record: SourceRecord, judged: Judged, row: int) -> Sequence[Output]:
-        """An alert that every channel has rejected already."""
-        for key in judged.outcome(row).counts:
-            self._tally.count(*key)
-        return self._ticks(record, judged.jd(row))
+    def _of_columns(self, record: SourceRecord, judged: Judged, row: int) -> Sequence[Output]:
+        """An alert that was looked at with others, and is not rejected by all."""
+        where = record.read_at
+        died = self._in_hand.begin(where)
+        if died:
+            outputs: Sequence[Output] = [self._failed(record, "ingest", Failure(WORKER_DIED, died))]
+        else:
+            outputs = self._decided(record, judged, row)
+        self._in_hand.end(where)
+        return outputs
 
-    def _of_columns(self, record: SourceRecord, judged: Judged, row: int) -> list[Output]:
-        """An alert that is a row of columns."""
-        fault = judged.batch.faults.get(row)
-        if fault is not None:
+    def _decided(self, record: SourceRecord, judged: Judged, row: int) -> Sequence[Output]:
+        """An alert of which the channels have said what they can say of columns."""
+        outcome = judged.outcomes[row]
+        if outcome is None:
+            fault = judged.batch.faults[row]
             return self._unusable(record, "decode", Failure(type(fault).__name__, str(fault)))
-        outcome = judged.outcome(row)
         for key in outcome.counts:
             self._tally.count(*key)
+        if outcome.is_settled:
+            return self._ticks(record, judged.jds[row])
         verdict = _Verdict(list(outcome.accepted), dict(outcome.rejected))
         if outcome.open:
             alert = attempt(judged.batch.alert, row)
@@ -176,10 +209,10 @@ class Ingest:
             for channel, filters in outcome.open:
                 self._ask(channel, alert, filters, verdict)
         outputs = self._passed_on(record, verdict, lambda: judged.alert(row))
-        return [*outputs, *self._ticks(record, judged.jd(row))]
+        return [*outputs, *self._ticks(record, judged.jds[row])]
 
     def _alert(self, record: SourceRecord) -> list[Output]:
-        """An alert by itself."""
+        """An alert that has no columns: a row of a table, or a packet of an odd schema."""
         alert = attempt(decode_alert, record.value, self._schemas)
         if isinstance(alert, Failure):
             if alert.error == UnknownSchema.__name__ and self._parks:

@@ -59,12 +59,15 @@ class Outcome(NamedTuple):
         condition, too.
     counts
         What is to be counted of it.
+    is_settled
+        Whether nothing is left to be done but that.
     """
 
     accepted: Sequence[str]
     rejected: Mapping[str, str]
     open: Sequence[tuple[Channel, Filters | None]]
     counts: Sequence[CountKey]
+    is_settled: bool
 
 
 class _Said(NamedTuple):
@@ -86,35 +89,31 @@ class Judged:
         The alerts.
     said
         By the channels, in their order.
+
+    Attributes
+    ----------
+    batch
+        The alerts.
+    outcomes
+        What the channels say of each; None of what is no alert.
+    jds
+        Julian dates [d, UTC] of the alerts.
     """
 
     def __init__(self, batch: AlertBatch, said: Sequence[_Said]) -> None:
         self.batch = batch
         self._said = said
-        self._codes = list(zip(*(one.codes.tolist() for one in said), strict=True))
-        self._jds = batch.jd.tolist()
-        self._outcomes: dict[tuple[int, ...], Outcome] = {}
+        made: dict[tuple[int, ...], Outcome] = {}
+        self.outcomes: list[Outcome | None] = []
+        for codes in zip(*(one.codes.tolist() for one in said), strict=True):
+            known = made.get(codes)
+            if known is None:
+                known = made[codes] = self._made(codes)
+            self.outcomes.append(known)
+        for row in batch.faults:
+            self.outcomes[row] = None
+        self.jds: list[float] = batch.jd.tolist()
         self._datapoints: Mapping[int, list[Datapoint] | AmpelstreamError] | None = None
-
-    def jd(self, row: int) -> float:
-        """Julian date [d, UTC] of an alert."""
-        jd: float = self._jds[row]
-        return jd
-
-    def is_settled(self, row: int) -> bool:
-        """Whether nothing is left to be done with an alert but to count it."""
-        if row in self.batch.faults:
-            return False
-        outcome = self.outcome(row)
-        return not outcome.accepted and not outcome.open
-
-    def outcome(self, row: int) -> Outcome:
-        """What the channels say of an alert."""
-        codes = self._codes[row]
-        known = self._outcomes.get(codes)
-        if known is None:
-            known = self._outcomes[codes] = self._made(codes)
-        return known
 
     def _made(self, codes: tuple[int, ...]) -> Outcome:
         accepted: list[str] = []
@@ -130,9 +129,10 @@ class Judged:
                 left.append((one.channel, one.left))
             else:
                 accepted.append(one.channel.name)
-        if not accepted and not left:
+        settled = not accepted and not left
+        if settled:
             counts.append(("rejected_by_all", next(iter(rejected.values()), "")))
-        return Outcome(accepted, rejected, left, counts)
+        return Outcome(accepted, rejected, left, counts, settled)
 
     def alert(self, row: int) -> Accepted:
         """What goes on of an alert.
@@ -143,8 +143,9 @@ class Judged:
             Its history is corrupt.
         """
         if self._datapoints is None:
-            rows = range(len(self._codes))
-            accepted = [n for n in rows if n not in self.batch.faults and self.outcome(n).accepted]
+            accepted = [
+                n for n, one in enumerate(self.outcomes) if one is not None and one.accepted
+            ]
             self._datapoints = self.batch.datapoints(accepted)
         points = self._datapoints.get(row)
         if points is None:
@@ -156,7 +157,7 @@ class Judged:
             object_id=batch.object_id(row),
             survey=batch.survey,
             candid=batch.candid(row),
-            jd=self.jd(row),
+            jd=self.jds[row],
             ra=batch.ra[row].item(),
             dec=batch.dec[row].item(),
             datapoints=points,

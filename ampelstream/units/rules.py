@@ -191,5 +191,8 @@ def judge(rules: Sequence[Rule[Any]], cuts: BaseModel, batch: AlertBatch) -> Ver
     with np.errstate(invalid="ignore"):
         for number, rule in enumerate(rules, start=1):
             if rule.applies(cuts, fields):
-                codes[np.logical_and(codes == 0, rule.rejects(cuts, fields))] = number
+                passing = codes == 0
+                if not passing.any():
+                    break
+                codes[passing & rule.rejects(cuts, fields)] = number
     return Verdicts(codes, tuple(rule.reason for rule in rules))

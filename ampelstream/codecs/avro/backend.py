@@ -16,11 +16,33 @@ from typing import NamedTuple
 from ampelstream.errors import ConfigError
 
 __all__ = [
-    *("ARRAY", "BOOL", "END", "F4", "F8", "FIXED", "INT", "JUMP", "NEXT", "OMIT", "NULL_F", "NULL_I"),
+    *(
+        "ARRAY",
+        "BOOL",
+        "END",
+        "F4",
+        "F8",
+        "FIXED",
+        "INT",
+        "JUMP",
+        "NEXT",
+        "OMIT",
+        "NULL_F",
+        "NULL_I",
+    ),
     *("OPT", "PASS", "RUN", "SPAN", "TEXT", "UNION", "VARINT"),
     *("A_NUMBER", "BRANCH_BYTES", "BRANCH_NUMBER", "NO_BRANCH", "SOME_BYTES"),
     *("BLOCK", "BRANCH", "COUNT", "CUT", "DEEP", "FULL", "LENGTH", "NUMBER"),
-    *("BUILT_FROM", "CHOSEN", "VARIABLE", "WHY", "Interpreter", "compiled", "plain", "source_digest"),
+    *(
+        "BUILT_FROM",
+        "CHOSEN",
+        "VARIABLE",
+        "WHY",
+        "Interpreter",
+        "compiled",
+        "plain",
+        "source_digest",
+    ),
 ]
 
 VARIABLE = "AMPELSTREAM_INTERPRETER"

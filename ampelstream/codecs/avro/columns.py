@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ampelstream.codecs.avro import backend
-from ampelstream.codecs.avro.program import Column, compile_program
+from ampelstream.codecs.avro.program import Column, Kind, compile_program
 from ampelstream.errors import DecodeError
 
 __all__ = ["Columns", "Floats", "Nulls", "Reader", "Walker", "fault"]
@@ -113,6 +113,23 @@ class Columns:
         column = self._columns[record, name]
         values, nulls = self._integers[column.table]
         return values[:, column.place], nulls[:, column.place].view(np.bool_)
+
+    def block(self, record: str, names: Sequence[str], kind: Kind) -> tuple[Any, Nulls]:
+        """Values of several fields of one kind (``f8`` or ``i8``), and where there is null.
+
+        Shape (rows, fields) each. A field that the schema does not have is null.
+        """
+        columns = [self._columns.get((record, name)) for name in names]
+        table = self._tables.get(record, 0)
+        values, nulls = (self._floats if kind == "f8" else self._integers)[table]
+        places = [0 if one is None else one.place for one in columns]
+        if not values.shape[1]:
+            return np.zeros((len(values), len(names)), values.dtype), np.ones(
+                (len(values), len(names)), bool
+            )
+        null = nulls[:, places].view(np.bool_)
+        null[:, [n for n, one in enumerate(columns) if one is None]] = True
+        return values[:, places], null
 
     def kind(self, record: str, name: str) -> str | None:
         """Kind of a column (see `Kind`).
@@ -239,9 +256,7 @@ class Reader:
             begin, width = layout[5 * table + at], layout[5 * table + 2 + at]
             rows = layout[5 * table + 4] if table == 0 else counts[table]
             part = slice(begin, begin + rows * width)
-            views.append(
-                (numbers[part].reshape(rows, width), where[part].reshape(rows, width))
-            )
+            views.append((numbers[part].reshape(rows, width), where[part].reshape(rows, width)))
         return views
 
 

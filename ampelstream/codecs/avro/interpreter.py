@@ -331,7 +331,9 @@ def clean(nulls, begin, width, first, behind):
         nulls[at] = 0
 
 
-def one(code, steps, buf, at, end, framed, k, layout, counts, offsets, status, stack, f8, f8n, i8, i8n):
+def one(
+    code, steps, buf, at, end, framed, k, layout, counts, offsets, status, stack, f8, f8n, i8, i8n
+):
     """Run a program over the packet of number ``k``; see `packets`."""
     tables = len(counts)
     if framed:
@@ -351,7 +353,21 @@ def one(code, steps, buf, at, end, framed, k, layout, counts, offsets, status, s
 
 
 def packets(
-    code, steps, values, starts, addresses, framed, layout, counts, offsets, status, stack, f8, f8n, i8, i8n
+    code,
+    steps,
+    values,
+    starts,
+    addresses,
+    framed,
+    layout,
+    counts,
+    offsets,
+    status,
+    stack,
+    f8,
+    f8n,
+    i8,
+    i8n,
 ):
     """Run a program over packets; the rows that a corrupt one has left in the tables are taken back.
 
@@ -379,7 +395,19 @@ def packets(
         for k in range(number):
             buf = values[k]
             one(
-                *(code, steps, buf, starts[k], len(buf), framed, k, layout, counts, offsets, status),
+                *(
+                    code,
+                    steps,
+                    buf,
+                    starts[k],
+                    len(buf),
+                    framed,
+                    k,
+                    layout,
+                    counts,
+                    offsets,
+                    status,
+                ),
                 *(stack, f8, f8n, i8, i8n),
             )
         return

@@ -242,7 +242,9 @@ class WriterSchemas:
             It is not that of the survey's alerts, or is corrupt.
         """
         # the schema is held with what was made of it: no other object can take its id meanwhile
-        return self._schemas.get(id(schema), lambda: PacketSchema(schema, self._layout), held=schema)
+        return self._schemas.get(
+            id(schema), lambda: PacketSchema(schema, self._layout), held=schema
+        )
 
     def _of_metadata(self, key: bytes) -> tuple[PacketSchema, str]:
         meta = metadata(key)

@@ -162,7 +162,9 @@ class _Compiler:
         if len(passed) > 1 and self._at_once:
             begin = len(self.code)
             self.code += (op.PASS, len(passed), 0, 0)
-            self._follow([256 * self.steps.setdefault(one.steps, len(self.steps)) for one in passed])
+            self._follow(
+                [256 * self.steps.setdefault(one.steps, len(self.steps)) for one in passed]
+            )
             self._one_by_one(passed)
             self.code[begin + 2] = len(self.code)
         else:

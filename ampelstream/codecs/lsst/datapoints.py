@@ -28,8 +28,8 @@ _MAG_PER_RELATIVE_FLUX = 2.5 / math.log(10.0)
 _LONG = 1 << 63
 _FIDS = {name: fid for fid, name in BANDS.items()}
 
-_Values = tuple[Any, ...]
-"""Values of `FIELDS`, in that order; None where there are none."""
+_Values = tuple[list[int | None], object, list[float | None]]
+"""Values of the integers, of ``band`` and of the floats; None where there are none."""
 
 
 class Sources:
@@ -76,20 +76,20 @@ class Sources:
 
 
 def _zipped(columns: Columns, record: str, packets: Iterable[int]) -> list[_Values]:
-    whole = [integers_of(columns, record, name) for name in _INTEGERS]
-    floats = [floats_of(columns, record, name) for name in _FLOATS]
+    whole = integers_of(columns, record, _INTEGERS)
+    floats = floats_of(columns, record, _FLOATS)
     bands: Sequence[str | None] = [None] * columns.rows(record)
     if columns.kind(record, "band") == "text":
         bands = texts_of(columns, record, "band", packets, replace=True)
-    return list(zip(*whole, bands, *floats, strict=True))
+    return list(zip(whole, bands, floats, strict=True))
 
 
 def _picked(entry: Mapping[str, Any]) -> _Values:
     """The same from fields by name."""
     return (
-        *(_int(entry, name) for name in _INTEGERS),
+        [_int(entry, name) for name in _INTEGERS],
         entry.get("band"),
-        *(number(entry, name) for name in _FLOATS),
+        [number(entry, name) for name in _FLOATS],
     )
 
 
@@ -112,7 +112,8 @@ def _point(values: _Values, *, own: bool) -> Datapoint:
     A negative flux is a detection that is fainter than the template: the magnitude of its absolute
     value, and not ``positive``, as ZTF has it. A flux within the noise is an upper limit.
     """
-    (identifier, visit, detector, band, mjd, flux, error, ra, dec, reliability, x, y) = values
+    (identifier, visit, detector), band, floats = values
+    mjd, flux, error, ra, dec, reliability, x, y = floats
     if not identifier or identifier < 0:
         raise DecodeError(f"a source of the packet has the diaSourceId {identifier!r}")
     limmag = _magnitude(LIMIT_SIGMA * error) if error is not None and error > 0 else None

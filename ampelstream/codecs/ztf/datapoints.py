@@ -13,6 +13,7 @@ from ampelstream.model.lightcurve import Datapoint
 
 __all__ = ["FIELDS", "Detections", "datapoints", "points"]
 
+_CANDID = 0
 _INTEGERS = ("candid", "fid", "pid", "rcid", "programid")
 _FLOATS = ("jd", "magpsf", "sigmapsf", "diffmaglim", "ra", "dec", "rb", "drb", "xpos", "ypos")
 FIELDS = (*_INTEGERS, "isdiffpos", *_FLOATS)
@@ -21,8 +22,8 @@ FIELDS = (*_INTEGERS, "isdiffpos", *_FLOATS)
 _LONG = 1 << 63
 _POSITIVE = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
 
-_Values = tuple[Any, ...]
-"""Values of `FIELDS`, in that order; None where there are none."""
+_Values = tuple[list[int | None], bool | None, list[float | None]]
+"""Values of the integers, of ``isdiffpos`` and of the floats; None where there are none."""
 
 
 class Detections:
@@ -58,8 +59,10 @@ class Detections:
         """Take them from columns."""
         history = "prv_candidates"
         own = _zipped(columns, "candidate", range(len(columns)))
-        candids, _ = columns.integers("", "candid")
-        own = [(candid, *one[1:]) for candid, one in zip(candids.tolist(), own, strict=True)]
+        for candid, (integers, _, _) in zip(
+            columns.integers("", "candid")[0].tolist(), own, strict=True
+        ):
+            integers[_CANDID] = candid
         if not columns.has(history, "candid"):  # schema 3.5 put forced photometry here
             return cls(own, (), [0] * (len(columns) + 1))
         earlier = _zipped(columns, history, packets_of(columns, history))
@@ -69,14 +72,15 @@ class Detections:
     def of_alert(cls, alert: Alert) -> Self:
         """Take them from an alert that was decoded by itself."""
         earlier = [_picked(one) for one in alert.history.points() if "candid" in one]
-        own = (alert.candid, *_picked(alert.candidate)[1:])
+        own = _picked(alert.candidate)
+        own[0][_CANDID] = alert.candid
         return cls([own], earlier, [0, len(earlier)])
 
 
 def _zipped(columns: Columns, record: str, packets: Iterable[int]) -> list[_Values]:
-    whole = [integers_of(columns, record, name) for name in _INTEGERS]
-    floats = [floats_of(columns, record, name) for name in _FLOATS]
-    return list(zip(*whole, _positives(columns, record, packets), *floats, strict=True))
+    whole = integers_of(columns, record, _INTEGERS)
+    floats = floats_of(columns, record, _FLOATS)
+    return list(zip(whole, _positives(columns, record, packets), floats, strict=True))
 
 
 def _positives(columns: Columns, record: str, packets: Iterable[int]) -> list[bool | None]:
@@ -86,7 +90,7 @@ def _positives(columns: Columns, record: str, packets: Iterable[int]) -> list[bo
         pairs = zip(values.tolist(), null.tolist(), strict=True)
         return [None if missing else bool(value) for value, missing in pairs]
     if kind != "text":
-        return [_positive(value) for value in integers_of(columns, record, "isdiffpos")]
+        return [_positive(value) for (value,) in integers_of(columns, record, ("isdiffpos",))]
     begin, size, null = columns.spans(record, "isdiffpos")
     known: dict[bytes, bool | None] = {}
     found: list[bool | None] = []
@@ -112,9 +116,9 @@ def _positive(value: Any) -> bool | None:
 def _picked(entry: Mapping[str, Any]) -> _Values:
     """The same from fields by name."""
     return (
-        *(_int(entry, name) for name in _INTEGERS),
+        [_int(entry, name) for name in _INTEGERS],
         _positive(entry.get("isdiffpos")),
-        *(_float(entry, name) for name in _FLOATS),
+        [_float(entry, name) for name in _FLOATS],
     )
 
 
@@ -143,8 +147,8 @@ def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int
 
 
 def _point(values: _Values, *, own: bool) -> Datapoint:
-    (candid, fid, pid, rcid, programid, positive) = values[:6]
-    (jd, mag, magerr, limmag, ra, dec, rb, drb, xpos, ypos) = values[6:]
+    (candid, fid, pid, rcid, programid), positive, floats = values
+    jd, mag, magerr, limmag, ra, dec, rb, drb, xpos, ypos = floats
     if jd is None:
         raise DecodeError("a datapoint of the packet has no jd")
     fid = fid or 0

@@ -211,9 +211,7 @@ _RULES: tuple[Rule[DecentCuts], ...] = (
     ),
     Rule(
         *("galPlane", ("ra", "dec"), ("min_gal_lat",)),
-        lambda cuts, fields: (
-            abs(galactic_latitude(fields("ra"), fields("dec"))) < cuts.min_gal_lat
-        ),
+        lambda cuts, fields: abs(galactic_latitude(fields("ra"), fields("dec"))) < cuts.min_gal_lat,
         applies=lambda cuts, _: cuts.min_gal_lat > 0,
     ),
     Rule(

@@ -2,8 +2,6 @@
 
 import io
 import json
-import math
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ import fastavro
 import pytest
 
 from ampelstream.codecs.avro.backend import Interpreter
-from ampelstream.codecs.avro.columns import Columns, Reader
+from ampelstream.codecs.avro.columns import Reader
 from ampelstream.codecs.avro.container import MAGIC, first_block, metadata, read_header
-from ampelstream.codecs.batch import packets_of
 from ampelstream.errors import DecodeError
+from tests.codecs.avro.told import column, same
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
@@ -32,7 +30,11 @@ def records_in(schema: Any) -> dict[str, list[str]]:
             if one.get("type") == "record":
                 named[one["name"]] = one
                 named[f"{one.get('namespace')}.{one['name']}"] = one
-            for part in (*(f["type"] for f in one.get("fields", ())), one.get("items"), one["type"]):
+            for part in (
+                *(f["type"] for f in one.get("fields", ())),
+                one.get("items"),
+                one["type"],
+            ):
                 learn(part)
 
     def record(one: Any) -> Any:
@@ -54,34 +56,6 @@ def records_in(schema: Any) -> dict[str, list[str]]:
     return found
 
 
-def same(got: Any, expected: Any) -> bool:
-    """Equal, bit by bit where it is a float."""
-    if isinstance(expected, float) and isinstance(got, float):
-        return struct.pack("<d", got) == struct.pack("<d", expected) or (
-            math.isnan(got) and math.isnan(expected)
-        )
-    return type(got) is type(expected) and bool(got == expected)
-
-
-def column(columns: Columns, record: str, name: str) -> list[Any] | None:
-    kind = columns.kind(record, name)
-    if kind is None or kind == "other":
-        return None
-    if kind == "f8":
-        values, null = columns.floats(record, name)
-        return [None if n else v for v, n in zip(values.tolist(), null.tolist(), strict=True)]
-    if kind == "text":
-        rows = packets_of(columns, record) if columns.is_table(record) else range(len(columns))
-        begin, size, null = columns.spans(record, name)
-        return [
-            None if n else columns.values[p][b : b + s].decode()
-            for p, b, s, n in zip(rows, begin.tolist(), size.tolist(), null.tolist(), strict=True)
-        ]
-    whole, null = columns.integers(record, name)
-    made = bool if kind == "bool" else int
-    return [None if n else made(v) for v, n in zip(whole.tolist(), null.tolist(), strict=True)]
-
-
 def by_schema(paths: list[Path]) -> Iterator[tuple[Any, list[bytes]]]:
     """Bodies of the packets in files, by their writer schema."""
     groups: dict[bytes, list[bytes]] = {}
@@ -99,7 +73,9 @@ def by_schema(paths: list[Path]) -> Iterator[tuple[Any, list[bytes]]]:
         yield json.loads(metadata(key)["avro.schema"]), bodies
 
 
-def check(schema: Any, bodies: list[bytes], start: int, interpreter: Interpreter) -> tuple[int, int]:
+def check(
+    schema: Any, bodies: list[bytes], start: int, interpreter: Interpreter
+) -> tuple[int, int]:
     """Compare all fields of all packets; how many values, and how many of them null."""
     parsed = fastavro.parse_schema(json.loads(json.dumps(schema)))
     whole: list[Any] = []
@@ -129,7 +105,9 @@ def check(schema: Any, bodies: list[bytes], start: int, interpreter: Interpreter
                 continue
             expected = [entry.get(name) for entry in entries]
             assert len(found) == len(expected), (record, name)
-            wrong = [n for n, pair in enumerate(zip(found, expected, strict=True)) if not same(*pair)]
+            wrong = [
+                n for n, pair in enumerate(zip(found, expected, strict=True)) if not same(*pair)
+            ]
             assert not wrong, (record, name, found[wrong[0]], expected[wrong[0]])
             values += len(found)
             nulls += found.count(None)
