@@ -1,4 +1,4 @@
-"""``ampelstream doctor``: what this installation runs on, and what makes it slower than it could be."""
+"""``ampelstream doctor``: what this installation runs on, and what makes it slow."""
 
 import platform
 import sys

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from ampelstream.codecs.avro.columns import Walker
 from ampelstream.codecs.avro.container import (
     MAGIC,
     MARKER_BYTES,
@@ -22,7 +23,6 @@ from ampelstream.codecs.avro.container import (
     read_long,
     write_header,
 )
-from ampelstream.codecs.avro.columns import Walker
 from ampelstream.codecs.avro.packets import GARBAGE
 from ampelstream.errors import DecodeError
 from ampelstream.sources.window import KEPT_BYTES, RECORD_LIMIT, Piece, Window
@@ -71,7 +71,7 @@ class _Block(NamedTuple):
 
 @lru_cache(_SCHEMAS_KEPT)
 def _walker_of(schema: bytes) -> tuple[Walker | None, str]:
-    """What finds the end of a record of a schema, or what is wrong with that: once for many files."""
+    """What finds the end of a schema's records, or what is wrong with it: once for many files."""
     try:
         return Walker(json.loads(schema)), ""
     except (DecodeError, *GARBAGE) as error:

@@ -1,6 +1,6 @@
 """What is in hand is said before it is handled; what may not be handled is set aside."""
 
-from collections.abc import Callable, Sequence, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any

@@ -11,38 +11,20 @@ from collections.abc import Callable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ampelstream.errors import ConfigError
 
 __all__ = [
-    *(
-        "ARRAY",
-        "BOOL",
-        "END",
-        "F4",
-        "F8",
-        "FIXED",
-        "INT",
-        "JUMP",
-        "NEXT",
-        "OMIT",
-        "NULL_F",
-        "NULL_I",
-    ),
-    *("OPT", "PASS", "RUN", "SPAN", "TEXT", "UNION", "VARINT"),
-    *("A_NUMBER", "BRANCH_BYTES", "BRANCH_NUMBER", "NO_BRANCH", "SOME_BYTES"),
-    *("BLOCK", "BRANCH", "COUNT", "CUT", "DEEP", "FULL", "LENGTH", "NUMBER"),
-    *(
-        "BUILT_FROM",
-        "CHOSEN",
-        "VARIABLE",
-        "WHY",
-        "Interpreter",
-        "compiled",
-        "plain",
-        "source_digest",
-    ),
+    "BUILT_FROM",
+    "CHOSEN",
+    "CODES",
+    "VARIABLE",
+    "WHY",
+    "Interpreter",
+    "compiled",
+    "plain",
+    "source_digest",
 ]
 
 VARIABLE = "AMPELSTREAM_INTERPRETER"
@@ -125,16 +107,5 @@ def _chosen(wanted: str) -> tuple[Interpreter, str]:
 CHOSEN, WHY = _chosen(os.environ.get(VARIABLE, ""))
 """The one that runs, and why it is not the compiled one (empty where it is)."""
 
-
-def _numbers(*names: str) -> list[int]:
-    return [int(getattr(CHOSEN.module, name)) for name in names]
-
-
-PASS, FIXED, VARINT, SPAN, RUN = _numbers("PASS", "FIXED", "VARINT", "SPAN", "RUN")
-F4, F8, INT, TEXT, BOOL, OPT = _numbers("F4", "F8", "INT", "TEXT", "BOOL", "OPT")
-NULL_F, NULL_I, UNION, JUMP = _numbers("NULL_F", "NULL_I", "UNION", "JUMP")
-ARRAY, NEXT, OMIT, END = _numbers("ARRAY", "NEXT", "OMIT", "END")
-A_NUMBER, SOME_BYTES = _numbers("A_NUMBER", "SOME_BYTES")
-BRANCH_NUMBER, BRANCH_BYTES, NO_BRANCH = _numbers("BRANCH_NUMBER", "BRANCH_BYTES", "NO_BRANCH")
-CUT, BRANCH, NUMBER, LENGTH = _numbers("CUT", "BRANCH", "NUMBER", "LENGTH")
-COUNT, DEEP, FULL, BLOCK = _numbers("COUNT", "DEEP", "FULL", "BLOCK")
+CODES: Any = CHOSEN.module
+"""Numbers of instructions, steps and faults, by name (see ``interpreter.py``)."""

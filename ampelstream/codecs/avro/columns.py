@@ -17,14 +17,14 @@ Floats = npt.NDArray[np.float64]
 Nulls = npt.NDArray[np.bool_]
 
 _FAULTS = {
-    backend.CUT: "the packet ends inside a value",
-    backend.BRANCH: "the packet is corrupt: no such branch of a union",
-    backend.NUMBER: "the packet ends inside a number, or has one longer than 64 bits",
-    backend.LENGTH: "the packet is corrupt: a value does not fit into it",
-    backend.COUNT: "the packet is corrupt: an array has more items than fit into it",
-    backend.DEEP: "the packet's schema has too many arrays inside arrays",
-    backend.FULL: "the packet's history has more entries than a packet has",
-    backend.BLOCK: "the container's first block does not hold one whole record",
+    backend.CODES.CUT: "the packet ends inside a value",
+    backend.CODES.BRANCH: "the packet is corrupt: no such branch of a union",
+    backend.CODES.NUMBER: "the packet ends inside a number, or has one longer than 64 bits",
+    backend.CODES.LENGTH: "the packet is corrupt: a value does not fit into it",
+    backend.CODES.COUNT: "the packet is corrupt: an array has more items than fit into it",
+    backend.CODES.DEEP: "the packet's schema has too many arrays inside arrays",
+    backend.CODES.FULL: "the packet's history has more entries than a packet has",
+    backend.CODES.BLOCK: "the container's first block does not hold one whole record",
 }
 _MOST_ROWS = 100_000
 """A history has some thousand entries; a packet that says more is corrupt."""
@@ -152,7 +152,7 @@ class Columns:
     def spans(
         self, record: str, name: str
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Nulls]:
-        """Of a text field: positions of the first byte, numbers of bytes, and where there is null."""
+        """Of a text field: positions of the first byte, numbers of bytes, where there is null."""
         column = self._columns[record, name]
         values, nulls = self._integers[column.table]
         begin, length = values[:, column.place], values[:, column.place + 1]
@@ -243,7 +243,7 @@ class Reader:
             self._views(f8, f8n, np.float64, layout, 0, counts),
             self._views(i8, i8n, np.int64, layout, 1, counts),
         )
-        return columns, tables > 1 and bool((found == backend.FULL).any())
+        return columns, tables > 1 and bool((found == backend.CODES.FULL).any())
 
     def _views(
         self, values: Any, nulls: Any, kind: Any, layout: Any, at: int, counts: Any

@@ -23,9 +23,9 @@ except ImportError:  # only compiling needs it
     from ampelstream.codecs.avro import uncompiled as cython
 
 if not cython.compiled:
-    # The compiler has the same in interpreter.pxd; a test compares them. What is done, and with what:
-    # the values that the next instructions pass over, at once: how many, behind these instructions;
-    # where the steps of each begin follows. For the plain interpreter only
+    # The compiler has the same in interpreter.pxd; a test compares them. What is done, with what:
+    # the values that the next instructions pass over, at once: how many, behind these
+    # instructions; where the steps of each begin follows. For the plain interpreter only
     PASS = 0
     # a value is passed over: -, width
     FIXED, VARINT, SPAN = 1, 2, 3
@@ -369,7 +369,7 @@ def packets(
     i8,
     i8n,
 ):
-    """Run a program over packets; the rows that a corrupt one has left in the tables are taken back.
+    """Run a program over packets; rows that a corrupt one has left in the tables are taken back.
 
     Parameters
     ----------
@@ -419,6 +419,7 @@ def packets(
         for k in range(number):
             buf = cython.cast(Bytes, cython.cast(cython.size_t, addresses[2 * k]))
             one(
-                cython.address(code[0]), cython.address(steps[0]), buf, starts[k], addresses[2 * k + 1], framed, k, layout, counts, offsets,
-                status, stack, f8, f8n, i8, i8n,
+                cython.address(code[0]), cython.address(steps[0]), buf, starts[k],
+                addresses[2 * k + 1], framed, k, layout, counts, offsets, status, stack,
+                f8, f8n, i8, i8n,
             )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-from ampelstream.codecs.avro import backend as op
+from ampelstream.codecs.avro.backend import CODES as op  # noqa: N811  (they are many)
 from ampelstream.errors import DecodeError
 
 __all__ = ["Column", "Kind", "Program", "UnfitSchema", "compile_program"]
@@ -184,7 +184,7 @@ class _Compiler:
     # --- schemas --------------------------------------------------------------------------------
 
     def _resolved(self, schema: Any) -> tuple[str, Any]:
-        """Kind of a type (``union``, ``record``, ``int``, ...), and the type where it is defined."""
+        """Kind of a type (``union``, ``record``, ``int``, ...), and where it is defined."""
         for _ in range(_DEEPEST):
             if isinstance(schema, list):
                 return "union", schema

@@ -177,7 +177,7 @@ class RubinBatch(PacketBatch):
         return self.columns.integers("diaSource", name)[0]
 
     def _earlier(self) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Times of the earlier detections; a history that has a wrong one is a fault of its alert."""
+        """Times of the earlier detections; a wrong one is a fault of its alert."""
         history = self.history
         offsets = self.columns.offsets(history)
         if not self.columns.has(history, "midpointMjdTai"):

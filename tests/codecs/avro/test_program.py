@@ -199,7 +199,7 @@ def test_more_rows_than_there_is_room_for(interpreter: backend.Interpreter) -> N
     assert column(columns, "history", "x") == [None, *range(3000), None]
     endless = b"\x80\x80\x80\x02" + bytes(3_000_000)
     found = Reader(schema, {"history": ["x"]}, interpreter).read([endless], [0], framed=False)
-    assert found.status[0] == backend.FULL
+    assert found.status[0] == backend.CODES.FULL
 
 
 @pytest.mark.parametrize(

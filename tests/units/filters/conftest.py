@@ -21,9 +21,6 @@ class Epochs:
         self.read += 1
         return self.jds
 
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        return self.points()
-
     def points(self) -> Sequence[Mapping[str, Any]]:
         return [{"jd": jd, "candid": index} for index, jd in enumerate(self.jds)]
 

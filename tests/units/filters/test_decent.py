@@ -190,9 +190,6 @@ class _Nothing:
     def epochs(self) -> tuple[float, ...]:
         raise AssertionError("the history was read though it cannot fail")
 
-    def measured(self) -> tuple[dict[str, Any], ...]:
-        return ()
-
     def points(self) -> tuple[dict[str, Any], ...]:
         return ()
 

@@ -3,12 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
 
+from ampelstream.codecs.alerts import batches
 from ampelstream.model.alert import Alert
 from ampelstream.units.filters.decent import DecentFilter
 
@@ -23,9 +26,6 @@ class Decoded:
 
     def epochs(self) -> list[float]:
         return [row["jd"] for row in self.rows if row.get("candid") is not None]
-
-    def measured(self) -> Sequence[Mapping[str, Any]]:
-        return self.rows
 
     def points(self) -> Sequence[Mapping[str, Any]]:
         return self.rows
@@ -68,3 +68,23 @@ def test_every_verdict_is_that_of_ampel(data_dir: Path) -> None:
     assert wrong == []
     assert sum(reasons.values()) == 714 * 4
     assert len(reasons) == 13  # acceptance and all reasons but elong, magdiff, nbad and gaia
+
+
+def test_every_verdict_on_columns_is_that_of_ampel(data_dir: Path) -> None:
+    oracle = json.loads((data_dir / "oracles" / "decent_filter_verdicts.json").read_text())
+    filters = {name: DecentFilter(**cuts) for name, cuts in oracle["configs"].items()}
+    asked = reduce(or_, (unit.asks() for unit in filters.values()))
+    cases = [case for case in oracle["verdicts"] if case["record"] == 0]
+    packets = [(data_dir / case["file"]).read_bytes() for case in cases]
+    judged = 0
+    for batch, numbers in batches(packets, asked):
+        assert not batch.faults
+        for name, unit in filters.items():
+            verdicts = unit.judge(batch)
+            for number, code in zip(numbers, verdicts.codes.tolist(), strict=True):
+                theirs = cases[number]["verdict"][name]
+                ours = (code == 0, verdicts.reasons[code - 1] if code else None)
+                assert ours == (theirs["accept"], theirs.get("reason")), cases[number]["file"]
+                judged += 1
+    assert judged == 4 * len(cases)
+    assert len(cases) >= 700
