@@ -52,13 +52,13 @@ class AlertBatch(Protocol):
     @property
     def survey(self) -> str: ...  # noqa: D102  (see the class)
     @property
-    def jd(self) -> Floats: ...  # noqa: D102
+    def jd(self) -> Floats: ...  # noqa: D102  (see the class)
     @property
-    def ra(self) -> Floats: ...  # noqa: D102
+    def ra(self) -> Floats: ...  # noqa: D102  (see the class)
     @property
-    def dec(self) -> Floats: ...  # noqa: D102
+    def dec(self) -> Floats: ...  # noqa: D102  (see the class)
     @property
-    def faults(self) -> Mapping[int, AmpelstreamError]: ...  # noqa: D102
+    def faults(self) -> Mapping[int, AmpelstreamError]: ...  # noqa: D102  (see the class)
 
     def __len__(self) -> int: ...
 

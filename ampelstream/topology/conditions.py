@@ -14,7 +14,7 @@ import numpy as np
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.alertbatch import AlertBatch, Bools
-from ampelstream.topology import columns
+from ampelstream.topology.columnconditions import mask
 
 __all__ = ["Condition"]
 
@@ -80,7 +80,7 @@ class Condition:
         """Of which alerts it is true; None where `holds` must be asked of each."""
         if self._tree is None:
             return np.ones(len(batch), bool)
-        return columns.mask(self._tree, batch)
+        return mask(self._tree, batch)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

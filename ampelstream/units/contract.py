@@ -4,8 +4,8 @@ A unit is a frozen pydantic model: its fields are its configuration, an unknown 
 two units with equal fields give equal results. Science only: no clock, no network, no Kafka. There
 are three kinds. An `AlertFilter` sees one alert, or the columns of many, a `MatchFilter` an object
 and an event (`MatchInputs`); both give a `Verdict`. An `ObjectUnit` computes a result from
-`Inputs`. `Resources` are what a unit may open once, before the first record. All of this is public in
-``ampelstream.units``.
+`Inputs`. `Resources` are what a unit may open once, before the first record. All of this is public
+in ``ampelstream.units``.
 """
 
 from collections.abc import Mapping, Sequence

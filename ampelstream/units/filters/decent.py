@@ -1,9 +1,9 @@
 """DecentFilter: the cuts that AMPEL's gravitational-wave follow-up puts on every ZTF alert.
 
 `DecentCuts` is the configuration, `_RULES` the table of rules in the order in which they are
-applied, to one alert or to the columns of many, `_star_in_gaia` the last rule, which needs a catalogue;
-`DecentFilter` puts them together. All of it repeats AMPEL's DecentFilter (ampel-ztf 0.10), the
-strictness of each comparison included.
+applied, to one alert or to the columns of many, `_star_in_gaia` the last rule, which needs a
+catalogue; `DecentFilter` puts them together. All of it repeats AMPEL's DecentFilter (ampel-ztf
+0.10), the strictness of each comparison included.
 """
 
 import math
