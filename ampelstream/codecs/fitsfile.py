@@ -49,8 +49,10 @@ _HEADER_BLOCKS = 1000
 """A header is no longer than this: 36,000 cards, most of them a map's own history."""
 _ROW_BYTES = 64 << 20
 """Longest row of a table that is read; healpy writes rows of 1,024 pixels."""
-_SLICE_BYTES = 4 << 20
-_PIECE_BYTES = 1 << 20
+# Small enough that the memory of one is used for the next: the system takes longer to give, and to
+# clear, 400 megabytes by megabytes than gzip takes to fill them.
+_SLICE_BYTES = 512 << 10
+_PIECE_BYTES = 256 << 10
 
 
 def is_fits(data: bytes) -> bool:
@@ -227,7 +229,7 @@ class _Layout:
         self._header.pop("THEAP", None)
         self._wanted = wanted
         self._views: dict[str, _View] | None = None
-        self._asked = False
+        """Once the first rows were seen; empty where a column is no view."""
 
     def columns(self, data: bytes, count: int) -> dict[str, NDArray[Any]]:
         """Values in so many rows, as astropy makes them.
@@ -235,19 +237,18 @@ class _Layout:
         Most columns are the bytes of the rows as they are. Those are found where astropy found
         them in the first rows, as it would parse the header anew for each slice.
         """
-        if self._views is not None:
+        if self._views:
             return {ours: view.of(data, count) for ours, view in self._views.items()}
         self._header["NAXIS2"] = count
         table = fits.BinTableHDU.fromstring(
             self._header.tostring().encode("ascii") + data + bytes(-len(data) % _BLOCK)
         )
         found = {ours: np.asarray(table.data.field(name)) for name, ours in self._wanted.items()}
-        if not self._asked:
-            self._asked = True
+        if self._views is None:
             rows = np.asarray(table.data)
             views = {ours: _View.onto(rows, column) for ours, column in found.items()}
             kept = {ours: view for ours, view in views.items() if view is not None}
-            self._views = kept if len(kept) == len(views) else None
+            self._views = kept if len(kept) == len(views) else {}
         return found
 
 
@@ -282,9 +283,7 @@ class _View(NamedTuple):
     def of(self, data: bytes, count: int) -> NDArray[Any]:
         """Values in so many rows."""
         inner = np.empty(self.shape, self.dtype).strides
-        return np.ndarray(
-            (count, *self.shape), self.dtype, data, self.offset, (self.width, *inner)
-        )
+        return np.ndarray((count, *self.shape), self.dtype, data, self.offset, (self.width, *inner))
 
 
 def _data_size(header: fits.Header) -> int:

@@ -26,8 +26,8 @@ NSIDE. A tile takes about a hundred bytes of memory, and up to 41 in the state o
 _ORDERS = 8
 """Orders that are folded at once in a file of the NESTED order: 4**8 pixels in a row, which the
 processor's cache holds."""
-_RING_ORDERS = 5
-"""The same for the RING order: a belt that is 2**5 pixels high has up to 4**9 of them."""
+_RING_ORDERS = 4
+"""The same for the RING order: a belt that is 2**4 pixels high has up to 4**8 of them."""
 _FAMILY = 0x01010101
 """Four true values, as one number."""
 
@@ -54,8 +54,17 @@ class Layout(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """Tiles along the sky: their first pixels in the NESTED order, how many orders they are coarser
-    than a pixel, and values."""
+    """Tiles along the sky.
+
+    Attributes
+    ----------
+    pixel
+        First pixel of each, in the NESTED order.
+    coarser
+        How many orders it is coarser than a pixel.
+    values
+        Of each tile.
+    """
 
     pixel: NDArray[np.int64]
     coarser: NDArray[np.int8]
@@ -133,7 +142,9 @@ def _parts(order: int, *, ring: bool) -> Iterator[NDArray[np.int64]]:
 
 
 class _Window:
-    """The part of the columns that is in memory.
+    """The part of the columns that is in memory, in arrays that are used again and again.
+
+    Memory that is asked for and given back for each part costs more than what is done with it.
 
     Parameters
     ----------
@@ -143,28 +154,42 @@ class _Window:
 
     def __init__(self, slices: Iterable[Values]) -> None:
         self._slices = iter(slices)
-        self._begin = 0
+        self._begin = self._end = 0
         self._values: Values = []
 
     def take(self, first: int, stop: int) -> Values:
-        """Give the values of the rows first..stop-1; what is before them is let go."""
-        parts = [[one[first - self._begin :] for one in self._values]] if self._values else []
-        self._begin = first if self._values else self._begin
-        end = self._begin + (len(parts[0][0]) if parts else 0)
+        """Give the values of the rows first..stop-1, until the next call; let go of those before.
+
+        They stand one after the other and in this machine's order of bytes, whatever the file has.
+        """
+        kept, end = max(self._end - first, 0), self._end
+        parts: list[Values] = []
         while end < stop:
-            parts.append([_native(one) for one in next(self._slices)])
+            parts.append(next(self._slices))
             end += len(parts[-1][0])
-        parts = [part for part in parts if len(part[0])]
+        before = self._values or [one[:0] for one in parts[0]]
         self._values = [
-            column[0] if len(column) == 1 else np.concatenate(column)
-            for column in zip(*parts, strict=True)
+            self._moved(column, first - self._begin, kept, [part[number] for part in parts])
+            for number, column in enumerate(before)
         ]
-        return [one[: stop - self._begin] for one in self._values]
+        self._begin, self._end = end - kept - sum(len(part[0]) for part in parts), end
+        return [one[first - self._begin : stop - self._begin] for one in self._values]
 
-
-def _native(column: NDArray[Any]) -> NDArray[Any]:
-    """Numbers one after the other and in this machine's order of bytes, which are quick to read."""
-    return np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("="))
+    @staticmethod
+    def _moved(
+        column: NDArray[Any], first: int, kept: int, parts: list[NDArray[Any]]
+    ) -> NDArray[Any]:
+        """Put what is kept of a column to its begin, and what comes behind it."""
+        size = kept + sum(len(part) for part in parts)
+        room = column
+        if len(room) < size:
+            dtype = np.result_type(column, *parts).newbyteorder("=")
+            room = np.empty(size, dtype=dtype)
+        room[:kept] = column[first : first + kept]
+        for part in parts:
+            np.copyto(room[kept : kept + len(part)], part)  # unlike =, never cuts off a fraction
+            kept += len(part)
+        return room
 
 
 def _values(
@@ -179,7 +204,8 @@ def _values(
     first = int(row.min())
     held = window.take(first, int(row.max()) + 1)
     row -= first
-    return [one[row] for one in held]
+    # all rows are held: nothing is clipped, and numpy need not look whether one is not
+    return [np.take(one, row, mode="clip") for one in held]
 
 
 def _folded(
