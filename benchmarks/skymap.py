@@ -145,15 +145,16 @@ def flat_file(columns: Columns, *, ring: bool) -> bytes:
     return gzip.compress(stream.getvalue(), 1)
 
 
-def load_maps() -> Iterator[tuple[str, bytes]]:
-    """Name and notice of each map, one after the other: some are large."""
+def load_maps() -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Name of each map, and what gives its notice: some are large, and take long to make."""
     files = load_files() or dict([simulated()])
-    yield from files.items()
+    for name, data in files.items():
+        yield name, partial(bytes, data)
     sample = files.get(SAMPLE, next(iter(files.values())))
     skymap = skymap_of(topology(), notices.decode(sample))
     if skymap is not None:
-        yield "made: a RING map of that sky", flat_file(flat(skymap), ring=True)
-    yield "made: the largest accepted", flat_file(finest(), ring=False)
+        yield "made: a RING map of that sky", lambda: flat_file(flat(skymap), ring=True)
+    yield "made: the largest accepted", lambda: flat_file(finest(), ring=False)
 
 
 def topology() -> Topology:
@@ -255,12 +256,12 @@ def main() -> None:
     print(f"seconds of processor time, medians of {arguments.rounds} interleaved rounds")
     steps = ("bare", "read", "rank", "pack", "store", "all")
     print(f"{'':48}" + "".join(f"{one:>7}" for one in ("tiles", *steps, "MiB")))
-    for name, notice in load_maps():
+    for name, make in load_maps():
         if arguments.only not in name:
             continue
         # spawned: a forked process has the peak of the one that it comes from
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            tiles, peak, times = pool.apply(measure, (notice, arguments.rounds))
+            tiles, peak, times = pool.apply(measure, (make(), arguments.rounds))
         seconds = "".join(f"{times[one] / 1e6:7.3f}" for one in steps)
         print(f"{name:48}{tiles:7}{seconds}{peak:7.0f}", flush=True)
 
