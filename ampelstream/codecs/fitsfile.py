@@ -10,7 +10,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -49,8 +49,10 @@ _HEADER_BLOCKS = 1000
 """A header is no longer than this: 36,000 cards, most of them a map's own history."""
 _ROW_BYTES = 64 << 20
 """Longest row of a table that is read; healpy writes rows of 1,024 pixels."""
-_SLICE_BYTES = 4 << 20
-_PIECE_BYTES = 1 << 20
+# Small enough that the memory of one is used for the next: the system takes longer to give, and to
+# clear, 400 megabytes by megabytes than gzip takes to fill them.
+_SLICE_BYTES = 512 << 10
+_PIECE_BYTES = 256 << 10
 
 
 def is_fits(data: bytes) -> bool:
@@ -199,19 +201,89 @@ class FitsFile:
         width, rows = header["NAXIS1"], header["NAXIS2"]
         if width > _ROW_BYTES:
             raise DecodeError(f"has rows of {width} bytes, and {_ROW_BYTES} are read at most")
-        part = header.copy(strip=False)
-        part["PCOUNT"] = 0
-        part.pop("THEAP", None)
-        at_once = max(1, _SLICE_BYTES // max(width, 1))
+        # a power of two, as the parts of the sky are that it is read for
+        at_once = 1 << max(0, (_SLICE_BYTES // max(width, 1)).bit_length() - 1)
+        layout = _Layout(header, wanted)
         for first in range(0, rows, at_once):
-            part["NAXIS2"] = count = min(at_once, rows - first)
+            count = min(at_once, rows - first)
             data = self._plain.read(width * count)
             if len(data) < width * count:
                 raise EOFError(f"the file ends in row {first + len(data) // width} of its table")
-            table = fits.BinTableHDU.fromstring(
-                part.tostring().encode("ascii") + data + bytes(-len(data) % _BLOCK)
-            )
-            yield {ours: np.asarray(table.data.field(name)) for name, ours in wanted.items()}
+            yield layout.columns(data, count)
+
+
+class _Layout:
+    """Where the columns of a table are in its rows.
+
+    Parameters
+    ----------
+    header
+        Of the table.
+    wanted
+        Names of columns in the file, and the names to give them.
+    """
+
+    def __init__(self, header: fits.Header, wanted: Mapping[str, str]) -> None:
+        self._header = header.copy(strip=False)
+        self._header["PCOUNT"] = 0
+        self._header.pop("THEAP", None)
+        self._wanted = wanted
+        self._views: dict[str, _View] | None = None
+        """Once the first rows were seen; empty where a column is no view."""
+
+    def columns(self, data: bytes, count: int) -> dict[str, NDArray[Any]]:
+        """Values in so many rows, as astropy makes them.
+
+        Most columns are the bytes of the rows as they are. Those are found where astropy found
+        them in the first rows, as it would parse the header anew for each slice.
+        """
+        if self._views:
+            return {ours: view.of(data, count) for ours, view in self._views.items()}
+        self._header["NAXIS2"] = count
+        table = fits.BinTableHDU.fromstring(
+            self._header.tostring().encode("ascii") + data + bytes(-len(data) % _BLOCK)
+        )
+        found = {ours: np.asarray(table.data.field(name)) for name, ours in self._wanted.items()}
+        if self._views is None:
+            rows = np.asarray(table.data)
+            views = {ours: _View.onto(rows, column) for ours, column in found.items()}
+            kept = {ours: view for ours, view in views.items() if view is not None}
+            self._views = kept if len(kept) == len(views) else {}
+        return found
+
+
+class _View(NamedTuple):
+    """A column whose values are the bytes of the rows as they are.
+
+    Attributes
+    ----------
+    dtype, shape
+        Of the values in a row.
+    offset, width
+        Where in the row they begin, and how long a row is [byte].
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    width: int
+
+    @classmethod
+    def onto(cls, rows: NDArray[Any], column: NDArray[Any]) -> "_View | None":
+        """Describe a column of rows; None where its values are made of them, and are no view."""
+        if not np.may_share_memory(rows, column):
+            return None
+        width = rows.strides[0]
+        inner = np.empty(column.shape[1:], column.dtype).strides
+        if column.strides != (width, *inner):
+            return None
+        offset = column.__array_interface__["data"][0] - rows.__array_interface__["data"][0]
+        return cls(column.dtype, column.shape[1:], offset, width)
+
+    def of(self, data: bytes, count: int) -> NDArray[Any]:
+        """Values in so many rows."""
+        inner = np.empty(self.shape, self.dtype).strides
+        return np.ndarray((count, *self.shape), self.dtype, data, self.offset, (self.width, *inner))
 
 
 def _data_size(header: fits.Header) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampelstream.errors import SkyMapError
-from ampelstream.sky.tiles import SQUARE_DEGREES, Lookup, Tiles
+from ampelstream.sky.tiles import SQUARE_DEGREES, Lookup, Tiles, falling
 from ampelstream.sky.volume import Volume
 
 __all__ = ["Crossmatch", "Crossmatcher", "Position", "Ranking"]
@@ -44,26 +44,31 @@ class Ranking:
         each of its few uses: of a map of millions of tiles it would take more memory than the map.
         """
         density = self._tiles.density
-        order = np.argsort(-density, kind="stable")
+        order = falling(density)
         ranked = density[order]
         last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        probability: NDArray[np.float64] = (density * self._tiles.area())[order]
-        return order, last, np.cumsum(probability)
+        probability: NDArray[np.float64] = density * self._tiles.area()
+        return order, last, np.cumsum(probability[order])
 
     @cached_property
+    def _levels(self) -> tuple[NDArray[np.float64], float]:
+        """Credible level of each tile, and the probability of the whole map, in one ranking."""
+        order, last, cumulative = self._ranked()
+        total = float(cumulative[-1])
+        level = np.empty(len(order))
+        level[order] = np.repeat(cumulative[last] / total, np.diff(last, prepend=-1))
+        level.flags.writeable = False
+        return level, total
+
+    @property
     def total(self) -> float:
         """Probability of the whole map; 1 but for rounding, by rights."""
-        return float(self._ranked()[2][-1])
+        return self._levels[1]
 
-    @cached_property
+    @property
     def level(self) -> NDArray[np.float64]:
         """Credible level of each tile, itself included, shape (n,); 1 where the density is zero."""
-        order, last, cumulative = self._ranked()
-        rank = np.searchsorted(last, np.arange(len(order)))
-        level = np.empty(len(order))
-        level[order] = (cumulative[last] / float(cumulative[-1]))[rank]
-        level.flags.writeable = False
-        return level
+        return self._levels[0]
 
     @cached_property
     def _profile(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

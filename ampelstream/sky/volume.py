@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-from ampelstream.sky.tiles import Distances, Tiles
+from ampelstream.sky.tiles import Distances, Tiles, falling
 
 __all__ = ["Moments", "Volume", "marginal_moments"]
 
@@ -105,7 +105,7 @@ class Volume:
         self._reach = _REACH * marginal_moments(probability, distances).mean
         self._tiles, self._distances = tiles, distances
         peak = _peak(tiles.density, distances.norm, distances.sigma)
-        ranked = np.argsort(-peak, kind="stable")
+        ranked = falling(peak)
         ranked = ranked[peak[ranked] > 0]
         self._depth = -np.log(peak[ranked])
         self._mu, self._sigma = distances.mu[ranked], distances.sigma[ranked]

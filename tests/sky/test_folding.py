@@ -127,8 +127,8 @@ def test_of_the_columns_only_a_belt_is_in_memory(*, ring: bool) -> None:
     order = 9
     window = folding._Window([np.zeros(4096)] for _ in range(12 * 4**order // 4096))
     most = 0
-    for pixel in folding._parts(order, 5, ring=ring):
-        window.take(hp.nest2ring(1 << order, pixel) if ring else pixel)
+    for tops in folding._parts(order - 5, ring=ring):
+        folding._values(window, tops, order, 5, ring=ring)
         most = max(most, len(window._values[0]))
     # 64 rings of 2048 pixels; or 1024 pixels, both to the end of their slice
     assert most <= (64 * 2048 if ring else 1024) + 4096

@@ -1,7 +1,9 @@
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +69,21 @@ def test_stored_maps_answer_the_same_to_the_bit(forge: Any, seed: int, distances
     positions = [(10.0, 20.0, 100.0), (200.0, -70.0, 3000.0), (300.0, 5.0, None)]
     assert skymap.crossmatch(positions) == again.crossmatch(positions)
     assert again.to_bytes() == skymap.to_bytes()
+
+
+def test_maps_that_were_deflated_otherwise_are_read(forge: Any) -> None:
+    # as it was done before it looked for runs only
+    skymap = make(forge, 4, distances=True)
+    new = msgspec.msgpack.decode(skymap.to_bytes())
+
+    def former(item: object) -> object:
+        if isinstance(item, list):
+            return [former(one) for one in item]
+        return zlib.compress(zlib.decompress(item), 1) if isinstance(item, bytes) else item
+
+    old = msgspec.msgpack.encode(former(new))
+    assert old != skymap.to_bytes()
+    assert SkyMap.from_bytes(old).to_bytes() == skymap.to_bytes()
 
 
 def test_a_map_goes_to_another_process_and_is_built_there_once(forge: Any) -> None:

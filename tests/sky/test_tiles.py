@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampelstream.errors import SkyMapError
-from ampelstream.sky.tiles import Lookup, Tiles, merge
+from ampelstream.sky.tiles import Lookup, Tiles, falling, merge
 
 
 def northern_tiles() -> Tiles:
@@ -47,3 +47,20 @@ def test_touching_ranges_are_joined() -> None:
 def test_one_and_none() -> None:
     assert merge(np.array([3]), np.array([5])).tolist() == [[3, 5]]
     assert merge(np.array([], dtype=np.int64), np.array([], dtype=np.int64)).shape == (0, 2)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, -0.0, 1e-300, 0.5, 1.0, 2.0, 1e300]), max_size=300),
+    st.integers(0, 50),
+)
+def test_falling_is_a_stable_sort(values: list[float], distinct: int) -> None:
+    rng = np.random.default_rng(len(values))
+    column = np.append(np.array(values, dtype=float), rng.lognormal(size=distinct))
+    rng.shuffle(column)
+    assert falling(column).tolist() == np.argsort(-column, kind="stable").tolist()
+
+
+def test_falling_of_many_equal_values() -> None:
+    # so many that numpy's quick sort does not leave them as they are
+    column = np.random.default_rng(0).integers(0, 7, 100_000) / 3
+    assert np.array_equal(falling(column), np.argsort(-column, kind="stable"))
