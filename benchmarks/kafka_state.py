@@ -25,6 +25,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from kafka_bench import (
     broker_in,
+    cpu_seconds,
     create_topics,
     drained,
     environment,
@@ -155,7 +156,7 @@ def sweep(scratch: Path, address: str, count: int, width_deg: float) -> None:
     topology = topology_in(scratch, name)
     create_topics(topology, address, PARTITIONS)
     produce(address, changelog(names, count))
-    with worker(topology, address, scratch / name) as (_, port):
+    with worker(topology, address, scratch / name) as (process, port):
         wait_ready(port)
         asyncio.run(drained(address, name, ["ingest"]))
         done = threading.Event()
@@ -173,15 +174,17 @@ def sweep(scratch: Path, address: str, count: int, width_deg: float) -> None:
             width_deg=width_deg,
             order=7,
         )
-        began = time.perf_counter()
+        began, used = time.perf_counter(), cpu_seconds(process)
         produce(address, [Outgoing(names.notices, None, notice)])
         found, last = asyncio.run(_candidates(address, names, began))
+        used = cpu_seconds(process) - used
         done.set()
         alerts.join()
     before, during = alerts.latencies[:quiet], alerts.latencies[quiet:]
     print(
         f"sweep: {count} objects stored, map of {width_deg:g} deg: {found} candidates, the last "
-        f"after {last:.2f} s; one alert from produced to committed: median "
+        f"after {last:.2f} s, CPU of the worker {used:.2f} s until all was quiet for 5 s; one alert "
+        f"from produced to committed: median "
         f"{statistics.median(before):.2f} s before, {statistics.median(during):.2f} s during "
         f"(worst {max(during):.2f} s)"
     )

@@ -6,7 +6,7 @@ creation, not from their arrival. A notice that is known changes nothing.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ampelstream.core.state import EventState, KnownRevision, decode, encode, keys
 from ampelstream.errors import StateError
 from ampelstream.model.announcement import Announcement
+from ampelstream.model.digest import digest as digest_of
 from ampelstream.model.event import EventRevision, Notice
 from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
@@ -166,10 +167,27 @@ class Event:
                 self.localisations[localisation] = store.regions(state.event_id, digest)
             self.current_localisation = localisation
 
+        self._widest = tuple(
+            regions[max(regions)] for regions in self.localisations.values() if regions
+        )
+        self.digest = ""
+        """Of what units are told of the event: its current revision and sky map."""
+        if self.current is not None and self.current_localisation is not None:
+            named = [self.current.content_digest, self.current_localisation[1]]
+            self.digest = digest_of(named)
+
     @property
     def event_id(self) -> str:
         """Name of the event."""
         return self.state.event_id
+
+    def reaches(self, pixels: Iterable[int]) -> bool:
+        """Whether one of these positions lies in the widest region of any revision.
+
+        Where none does no channel finds an alert inside: smaller credible levels lie within larger
+        ones. Most objects are so dismissed, at a fiftieth of what an evaluation costs.
+        """
+        return any(pixel in region for region in self._widest for pixel in pixels)
 
     def skymap(self) -> SkyMap | None:
         """Sky map of the current revision."""

@@ -6,7 +6,8 @@ does not depend on which came first. The stored set keeps every datapoint; super
 out when the light curve is made, so that merging stays a plain union.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 import msgspec
 
@@ -19,6 +20,9 @@ SAME_POSITION_PIXELS = 2.0
 twice. ZTF's pixels are 1.01 arcsec, its PSF two of them."""
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+_exposure: Callable[[Datapoint], tuple[float, int]] = attrgetter("jd", "fid")
 
 
 def _fullness(point: Datapoint) -> tuple[bool, int, bytes]:
@@ -76,17 +80,20 @@ def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
     datapoints
         All points of the object, one for each id.
     """
+    points = tuple(datapoints)
+    if len(set(map(_exposure, points))) == len(points):
+        return LightCurve(object_id, points)
     exposures: dict[tuple[float, int], list[Datapoint]] = {}
-    for point in datapoints:
-        exposures.setdefault((point.jd, point.fid), []).append(point)
+    for point in points:
+        exposures.setdefault(_exposure(point), []).append(point)
     standing: list[Datapoint] = []
-    for points in exposures.values():
-        if len(points) == 1:
-            standing.append(points[0])
+    for same in exposures.values():
+        if len(same) == 1:
+            standing.append(same[0])
             continue
-        points.sort(key=lambda p: (p.mag is not None, abs(p.id), p.id), reverse=True)
+        same.sort(key=lambda p: (p.mag is not None, abs(p.id), p.id), reverse=True)
         kept: list[Datapoint] = []
-        for point in points:
+        for point in same:
             if not any(_same_position(point, other) for other in kept):
                 kept.append(point)
         standing.extend(kept)
