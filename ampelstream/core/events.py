@@ -167,6 +167,8 @@ class Event:
                 self.localisations[localisation] = store.regions(state.event_id, digest)
             self.current_localisation = localisation
 
+        self.triggers = tuple({t0 for t0, _ in self.localisations})
+        """Trigger times of the localisations [JD]."""
         self._widest = tuple(
             regions[max(regions)] for regions in self.localisations.values() if regions
         )
@@ -187,7 +189,11 @@ class Event:
         Where none does no channel finds an alert inside: smaller credible levels lie within larger
         ones. Most objects are so dismissed, at a fiftieth of what an evaluation costs.
         """
-        return any(pixel in region for region in self._widest for pixel in pixels)
+        for region in self._widest:
+            for pixel in pixels:
+                if pixel in region:
+                    return True
+        return False
 
     def skymap(self) -> SkyMap | None:
         """Sky map of the current revision."""
@@ -352,13 +358,13 @@ class EventStore:
     def around(self, first_jd: float, last_jd: float) -> list[Event]:
         """Events with a trigger whose widest window meets first_jd..last_jd."""
         before, behind = self._reach
-        return [
-            event
-            for event in self._in_order
-            if any(
-                t0 + before <= last_jd and t0 + behind >= first_jd for t0, _ in event.localisations
-            )
-        ]
+        found: list[Event] = []
+        for event in self._in_order:
+            for t0 in event.triggers:
+                if t0 + before <= last_jd and t0 + behind >= first_jd:
+                    found.append(event)
+                    break
+        return found
 
     def expired(self, watermark_jd: float) -> list[Event]:
         """Events whose widest window closed more than the retention before the watermark [JD].
