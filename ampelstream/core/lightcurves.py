@@ -25,10 +25,17 @@ _encode = msgspec.msgpack.Encoder().encode
 _exposure: Callable[[Datapoint], tuple[float, int]] = attrgetter("jd", "fid")
 
 
-def _fullness(point: Datapoint) -> tuple[bool, int, bytes]:
-    """Rank of one version of a datapoint: own detection, then most fields, then content."""
-    filled = sum(value is not None for value in msgspec.structs.astuple(point))
-    return (point.own, filled, _encode(point))
+def _is_fuller(point: Datapoint, other: Datapoint) -> bool:
+    """Whether one version of a datapoint ranks higher than another.
+
+    An own detection does, then what has more fields, then what is larger in bytes.
+    """
+    if point.own != other.own:
+        return point.own
+    missing = [msgspec.structs.astuple(one).count(None) for one in (point, other)]
+    if missing[0] != missing[1]:
+        return missing[0] < missing[1]
+    return _encode(point) > _encode(other)
 
 
 def merge_datapoints(
@@ -48,10 +55,10 @@ def merge_datapoints(
     """
     merged = {point.id: point for point in known}
     for point in fresh:
-        other = merged.get(point.id)
-        if other is None or (other != point and _fullness(point) > _fullness(other)):
+        other = merged.setdefault(point.id, point)
+        if other is not point and other != point and _is_fuller(point, other):
             merged[point.id] = point
-    return tuple(merged[key] for key in sorted(merged))
+    return tuple(map(merged.__getitem__, sorted(merged)))
 
 
 def _same_position(one: Datapoint, other: Datapoint) -> bool:
