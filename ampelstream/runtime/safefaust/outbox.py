@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -167,11 +168,12 @@ class Outbox:
     async def _deliver(self, topic: str, number: int, pile: Sequence[_Pile]) -> list[int]:
         """Produce batches of a partition one behind the other; give their first offsets."""
         futures: list[asyncio.Future[Any]] = []
-        try:
+        with ExitStack() as undo:
             for batch, _ in pile:
                 batch.close()  # full, or all that there is: it need not wait for more
-                futures.append(await self._producer.send_batch(batch, topic, partition=number))
-        finally:
+                future = await self._producer.send_batch(batch, topic, partition=number)
+                undo.callback(future.cancel)  # nobody asks for it any longer
+                futures.append(future)
             done = await asyncio.gather(*futures, return_exceptions=True)
         offsets: list[int] = []
         for one in done:
