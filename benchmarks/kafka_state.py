@@ -25,6 +25,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from kafka_bench import (
     broker_in,
+    cpu_seconds,
     create_topics,
     drained,
     environment,
@@ -78,6 +79,17 @@ def detection(number: int, rng: random.Random) -> Detection:
     return Detection(name, "ztf", number * 100, last, ra, dec, ("sky",), where, points)
 
 
+def stored(one: Detection) -> dict[bytes, bytes]:
+    """What the state holds of an object that was seen once."""
+    state, _ = merge_detection(None, one)
+    cell = state.alerts[0].pixel >> CELL_BITS
+    return {
+        keys.cell(cell, one.object_id): keys.span(one.jd, one.jd),
+        keys.day(math.floor(one.jd), one.object_id): b"",
+        keys.object(one.object_id): encode(state),
+    }
+
+
 def changelog(names: TopicNames, count: int) -> Iterator[Outgoing]:
     """The records that a worker would have written for so many objects."""
     rng = random.Random(1)  # noqa: S311  (made-up objects, not a secret)
@@ -85,12 +97,8 @@ def changelog(names: TopicNames, count: int) -> Iterator[Outgoing]:
     topic = names.changelog(OBJECTS)
     for number in range(count):
         one = detection(number, rng)
-        state, _ = merge_detection(None, one)
         partition = partition_of(one.object_id.encode(), every, every)
-        cell = state.alerts[0].pixel >> CELL_BITS
-        index = keys.cell(cell, one.object_id), keys.span(one.jd, one.jd)
-        day = keys.day(math.floor(one.jd), one.object_id), b""
-        for key, value in (index, day, (keys.object(one.object_id), encode(state))):
+        for key, value in stored(one).items():
             yield Outgoing(topic, key, value, partition)
 
 
@@ -155,7 +163,7 @@ def sweep(scratch: Path, address: str, count: int, width_deg: float) -> None:
     topology = topology_in(scratch, name)
     create_topics(topology, address, PARTITIONS)
     produce(address, changelog(names, count))
-    with worker(topology, address, scratch / name) as (_, port):
+    with worker(topology, address, scratch / name) as (process, port):
         wait_ready(port)
         asyncio.run(drained(address, name, ["ingest"]))
         done = threading.Event()
@@ -173,15 +181,17 @@ def sweep(scratch: Path, address: str, count: int, width_deg: float) -> None:
             width_deg=width_deg,
             order=7,
         )
-        began = time.perf_counter()
+        began, used = time.perf_counter(), cpu_seconds(process)
         produce(address, [Outgoing(names.notices, None, notice)])
         found, last = asyncio.run(_candidates(address, names, began))
+        used = cpu_seconds(process) - used
         done.set()
         alerts.join()
     before, during = alerts.latencies[:quiet], alerts.latencies[quiet:]
     print(
         f"sweep: {count} objects stored, map of {width_deg:g} deg: {found} candidates, the last "
-        f"after {last:.2f} s; one alert from produced to committed: median "
+        f"after {last:.2f} s, CPU of the worker {used:.2f} s until 5 s of quiet; one alert from "
+        f"produced to committed: median "
         f"{statistics.median(before):.2f} s before, {statistics.median(during):.2f} s during "
         f"(worst {max(during):.2f} s)"
     )

@@ -6,7 +6,8 @@ does not depend on which came first. The stored set keeps every datapoint; super
 out when the light curve is made, so that merging stays a plain union.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 import msgspec
 
@@ -21,10 +22,20 @@ twice. ZTF's pixels are 1.01 arcsec, its PSF two of them."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def _fullness(point: Datapoint) -> tuple[bool, int, bytes]:
-    """Rank of one version of a datapoint: own detection, then most fields, then content."""
-    filled = sum(value is not None for value in msgspec.structs.astuple(point))
-    return (point.own, filled, _encode(point))
+_exposure: Callable[[Datapoint], tuple[float, int]] = attrgetter("jd", "fid")
+
+
+def _is_fuller(point: Datapoint, other: Datapoint) -> bool:
+    """Whether one version of a datapoint ranks higher than another.
+
+    An own detection does, then what has more fields, then what is larger in bytes.
+    """
+    if point.own != other.own:
+        return point.own
+    missing = [msgspec.structs.astuple(one).count(None) for one in (point, other)]
+    if missing[0] != missing[1]:
+        return missing[0] < missing[1]
+    return _encode(point) > _encode(other)
 
 
 def merge_datapoints(
@@ -44,10 +55,10 @@ def merge_datapoints(
     """
     merged = {point.id: point for point in known}
     for point in fresh:
-        other = merged.get(point.id)
-        if other is None or (other != point and _fullness(point) > _fullness(other)):
+        other = merged.setdefault(point.id, point)
+        if other is not point and other != point and _is_fuller(point, other):
             merged[point.id] = point
-    return tuple(merged[key] for key in sorted(merged))
+    return tuple(map(merged.__getitem__, sorted(merged)))
 
 
 def _same_position(one: Datapoint, other: Datapoint) -> bool:
@@ -76,17 +87,20 @@ def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
     datapoints
         All points of the object, one for each id.
     """
+    points = tuple(datapoints)
+    if len(set(map(_exposure, points))) == len(points):
+        return LightCurve(object_id, points)
     exposures: dict[tuple[float, int], list[Datapoint]] = {}
-    for point in datapoints:
-        exposures.setdefault((point.jd, point.fid), []).append(point)
+    for point in points:
+        exposures.setdefault(_exposure(point), []).append(point)
     standing: list[Datapoint] = []
-    for points in exposures.values():
-        if len(points) == 1:
-            standing.append(points[0])
+    for same in exposures.values():
+        if len(same) == 1:
+            standing.append(same[0])
             continue
-        points.sort(key=lambda p: (p.mag is not None, abs(p.id), p.id), reverse=True)
+        same.sort(key=lambda p: (p.mag is not None, abs(p.id), p.id), reverse=True)
         kept: list[Datapoint] = []
-        for point in points:
+        for point in same:
             if not any(_same_position(point, other) for other in kept):
                 kept.append(point)
         standing.extend(kept)

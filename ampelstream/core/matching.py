@@ -302,13 +302,10 @@ def run_units(
         Known results; what is computed is added.
     """
     done: list[tuple[str, UnitResult]] = []
-    event_digest = ""
-    if event.current is not None and event.current_localisation is not None:
-        event_digest = digest([event.current.content_digest, event.current_localisation[1]])
     for bound in channel.units:
         wanted = _wanted(bound.unit, done)
         named = [_as_input(one) for _, one in wanted]
-        input_digest = digest([curve.digest, event_digest if bound.unit.needs_event else "", named])
+        input_digest = digest([curve.digest, event.digest if bound.unit.needs_event else "", named])
         key = (type(bound.unit).__name__, bound.config_hash, input_digest)
         known = cache.get(key)
         if known is None:

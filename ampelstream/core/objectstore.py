@@ -243,9 +243,13 @@ class ObjectStore(Lookup):
         as in `results_of`.
         """
         matched = Matched([], [])
-        curve = light_curve(state.object_id, state.datapoints)
         cache = results_of(state.candidates, again=again)
         candidates = {candidate.key: candidate for candidate in state.candidates}
+        held = {event_id for event_id, _, _ in candidates}
+        pixels = {alert.pixel for alert in state.alerts}
+        # for the others there is no candidate, and was none before
+        events = [one for one in events if one.event_id in held or one.reaches(pixels)]
+        curve = light_curve(state.object_id, state.datapoints if events else ())
         for event in events:
             for channel in self._topology.channels:
                 key = (event.event_id, state.object_id, channel.name)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from operator import attrgetter
 
 import msgspec
 
@@ -116,6 +117,9 @@ def mean_position(points: Iterable[tuple[float, float]]) -> tuple[float, float]:
     return (0.0 if ra == 360.0 else ra), math.degrees(math.atan2(z, math.hypot(x, y)))  # noqa: PLR2004  (a full turn)
 
 
+_in_time = attrgetter("jd", "id")
+
+
 class LightCurve:
     """Datapoints of one object, sorted by time; immutable.
 
@@ -129,7 +133,7 @@ class LightCurve:
 
     def __init__(self, object_id: str, datapoints: Iterable[Datapoint]) -> None:
         self.object_id = object_id
-        self.datapoints = tuple(sorted(datapoints, key=lambda p: (p.jd, p.id)))
+        self.datapoints = tuple(sorted(datapoints, key=_in_time))
 
     def __len__(self) -> int:
         return len(self.datapoints)

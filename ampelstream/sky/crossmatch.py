@@ -36,6 +36,7 @@ class Ranking:
 
     def __init__(self, tiles: Tiles) -> None:
         self._tiles = tiles
+        self._areas: dict[float, float] = {}
 
     def _ranked(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
         """Tiles by falling density, the last rank of each equal density, and sums of probability.
@@ -79,9 +80,15 @@ class Ranking:
         return np.append(0.0, probability), np.append(0.0, area)
 
     def area(self, level: float) -> float:
-        """Area [deg2] of the smallest region of that probability; part of a tile counts as part."""
-        probability, area = self._profile
-        return float(np.interp(level, probability, area))
+        """Area [deg2] of the smallest region of that probability; part of a tile counts as part.
+
+        What was asked for is kept: each candidate asks for the same, and numpy lets go of the
+        interpreter meanwhile, which another thread then has for longer than this takes.
+        """
+        if level not in self._areas:
+            probability, area = self._profile
+            self._areas[level] = float(np.interp(level, probability, area))
+        return self._areas[level]
 
 
 class Crossmatch(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from ampelstream.sky.crossmatch import Crossmatch, Crossmatcher, Position, Ranki
 from ampelstream.sky.fits import observation_jd, read_fits
 from ampelstream.sky.packing import pack, unpack
 from ampelstream.sky.tiles import Lookup, Tiles, merge
-from ampelstream.sky.volume import Moments, marginal_moments
+from ampelstream.sky.volume import Moments, marginal_moments, sight_moments
 
 __all__ = ["Crossmatch", "SkyMap"]
 
@@ -199,6 +199,19 @@ class SkyMap:
         """
         tile = self._lookup.tiles(ra, dec)
         return np.where(tile >= 0, self.level[tile], 1.0)
+
+    def distance(self, ra: float, dec: float) -> Moments | None:
+        """Mean and standard deviation of the distance [Mpc] at a position [deg], where known.
+
+        Raises
+        ------
+        SkyMapError
+            It is no position.
+        """
+        tile, distances = self._lookup.tile(ra, dec), self._tiles.distances
+        if tile < 0 or distances is None or not distances.norm[tile] > 0:
+            return None
+        return sight_moments(distances, tile)
 
     def area(self, level: float) -> float:
         """Area [deg2] of the smallest region of that probability, interpolated within tiles."""

@@ -19,13 +19,14 @@ from scipy.special import log_ndtr, ndtr
 
 from ampelstream.sky.tiles import Distances, Tiles, falling
 
-__all__ = ["Moments", "Volume", "marginal_moments"]
+__all__ = ["Moments", "Volume", "marginal_moments", "sight_moments"]
 
 _STEPS = 1000
 _REACH = 6
 """ligo.skymap 2.5: a thousand steps up to six times the mean distance, or the farthest position."""
 
 _ROOT_TAU = float(np.sqrt(2 * np.pi))
+_HALF_LOG_TAU = 0.5 * np.log(2 * np.pi)
 
 # below this mu/sigma the recurrence loses digits (as x^4 eps), and the quadrature is exact
 _FAR_BELOW = -8.0
@@ -59,19 +60,40 @@ def marginal_moments(probability: NDArray[np.float64], distances: Distances) -> 
     return Moments(mean, float(np.sqrt(max(square - mean**2, 0.0))))
 
 
-def _conditional(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """E(t) and E(t^2) of t = r / sigma with density ~ t^2 exp(-(t - x)^2 / 2), t >= 0.
+def sight_moments(distances: Distances, tile: int) -> Moments:
+    """Moments along the line of sight of a tile that has a distance.
+
+    The same as `marginal_moments` of that tile alone, to the last bit, at a fifth of its cost: it
+    is asked for each candidate.
+    """
+    mu, sigma = distances.mu[tile], distances.sigma[tile]
+    x = mu / sigma
+    if not x >= _FAR_BELOW:
+        one = slice(tile, tile + 1)
+        alone = Distances(mu=distances.mu[one], sigma=distances.sigma[one], norm=np.ones(1))
+        return marginal_moments(np.ones(1), alone)
+    first, second = _by_recurrence(x)
+    mean, square = float(sigma * first), float(sigma * sigma * second)
+    return Moments(mean, float(np.sqrt(max(square - mean**2, 0.0))))
+
+
+def _by_recurrence(x: Any) -> tuple[Any, Any]:
+    """E(t) and E(t^2) as below, for numbers or arrays that are not far below zero.
 
     The truncated normal's moments follow m[n] = x m[n-1] + (n-1) m[n-2] for n >= 2, from
     m[0] = 1 and m[1] = x + h(x), h the density over the distribution function at x.
     """
-    safe = np.maximum(x, _FAR_BELOW)
-    hazard = np.exp(-0.5 * safe**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(safe))
-    m1 = safe + hazard
-    m2 = safe * m1 + 1
-    m3 = safe * m2 + 2 * m1
-    m4 = safe * m3 + 3 * m2
-    first, second = m3 / m2, m4 / m2
+    hazard = np.exp(-0.5 * (x * x) - _HALF_LOG_TAU - log_ndtr(x))
+    m1 = x + hazard
+    m2 = x * m1 + 1
+    m3 = x * m2 + 2 * m1
+    m4 = x * m3 + 3 * m2
+    return m3 / m2, m4 / m2
+
+
+def _conditional(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """E(t) and E(t^2) of t = r / sigma with density ~ t^2 exp(-(t - x)^2 / 2), t >= 0."""
+    first, second = _by_recurrence(np.maximum(x, _FAR_BELOW))
     far = x < _FAR_BELOW
     if far.any():
         first[far], second[far] = _far_below(-x[far])

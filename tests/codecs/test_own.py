@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -139,6 +140,13 @@ messages: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+WHERE = Coordinates("alerts", 0, 7)
+
+
+def named(value: Any) -> dict[str, Any]:
+    return dict(zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True))
+
+
 def codec(name: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     return getattr(own, f"encode_{name}"), getattr(own, f"decode_{name}")
 
@@ -220,19 +228,28 @@ def test_every_field_is_documented(name: str) -> None:
     assert [field["name"] for field in found if not field.get("doc", "").endswith(".")] == []
 
 
+@pytest.mark.parametrize("path", earlier_schemas("detection"), ids=lambda path: str(path.name))
 @given(messages["detection"])
-def test_what_an_earlier_version_wrote_is_read(detection: Detection) -> None:
-    [path] = earlier_schemas("detection")
+def test_what_an_earlier_version_wrote_is_read(path: Path, detection: Detection) -> None:
     schema = json.loads(path.read_text())
     canonical = fastavro.schema.to_parsing_canonical_form(schema)
     head = b"\xc3\x01" + int(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"), 16).to_bytes(
         8, "little"
     )
-    now = own.encode_detection(detection)
-    record = fastavro.schemaless_reader(
-        io.BytesIO(now[10:]), json.loads(schema_path("detection").read_text()), None
-    )
+    record = {name: getattr(detection, name) for name in detection.__struct_fields__}
+    record["where"] = named(detection.where)
+    record["datapoints"] = [named(point) for point in detection.datapoints]  # none were packed
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema, record)
-    assert head != now[:10]
+    assert head != own.encode_detection(detection)[:10]
     assert own.decode_detection(head + out.getvalue()) == detection
+
+
+def test_datapoints_that_are_none_make_no_detection() -> None:
+    point = Datapoint(1, 2460000.5, 1, own=True)
+    whole = Detection("a", "ztf", 1, 2460000.5, 1.0, 2.0, ("sky",), WHERE, (point,))
+    packed = msgspec.msgpack.encode((point,))
+    data = own.encode_detection(whole)
+    assert packed in data
+    with pytest.raises(DecodeError, match="datapoints of the detection are corrupt"):
+        own.decode_detection(data.replace(packed, b"\xc1" * len(packed)))

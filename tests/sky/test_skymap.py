@@ -120,7 +120,10 @@ def test_in_a_gap_the_volume_is_empty_too(forge: Any) -> None:
     part = type(sky)(
         sky.order[north], sky.pixel[north], {k: v[north] for k, v in sky.columns.items()}
     )
-    match = SkyMap.from_fits(forge.multi_order(part)).at(10.0, -80.0, 100.0)
+    skymap = SkyMap.from_fits(forge.multi_order(part))
+    match = skymap.at(10.0, -80.0, 100.0)
+    assert skymap.distance(10.0, -80.0) is None
+    assert skymap.distance(45.0, 80.0) is not None
     assert match.probdensity_vol == 0.0
     assert match.searched_prob_vol == pytest.approx(1.0, abs=0.05)
 
@@ -135,6 +138,7 @@ def test_distance_of_the_header_wins_and_else_it_is_computed(forge: Any) -> None
     assert computed.diststd is not None
     without = SkyMap.from_fits(forge.multi_order(forge.sky(4)))
     assert without.distmu is None
+    assert without.distance(45.0, 80.0) is None
     assert without.distmean is without.diststd is None
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 from ampelstream.sky.tiles import Distances, Tiles
-from ampelstream.sky.volume import Volume, marginal_moments
+from ampelstream.sky.volume import Volume, marginal_moments, sight_moments
 
 
 def tiles(seed: int, n: int = 12) -> Tiles:
@@ -149,3 +149,13 @@ def test_tiles_are_weighted_and_those_without_distance_left_out() -> None:
 def test_a_tile_without_a_distance_has_one_spelling(mu: float, sigma: float, norm: float) -> None:
     one = Distances.of(np.array([mu]), np.array([sigma]), np.array([norm]))
     assert (one.mu[0], one.sigma[0], one.norm[0]) == (math.inf, 1.0, 0.0)
+
+
+def test_a_line_of_sight_is_a_map_of_one_tile_to_the_last_bit() -> None:
+    rng = np.random.default_rng(3)
+    # mu / sigma from where the quadrature is asked for to far above zero
+    sigma, ratio = 10.0 ** rng.uniform(-3, 3, 3000), rng.uniform(-12, 40, 3000)
+    for one_ratio, one_sigma in zip(ratio, sigma, strict=True):
+        mu, width = np.array([one_ratio * one_sigma]), np.array([one_sigma])
+        alone = Distances(mu=mu, sigma=width, norm=np.ones(1))
+        assert sight_moments(alone, 0) == marginal_moments(np.ones(1), alone)

@@ -3,12 +3,8 @@
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-import numpy as np
 
 from ampelstream.errors import UnitError
-from ampelstream.sky.healpix import pixel29
-from ampelstream.sky.tiles import Distances
-from ampelstream.sky.volume import Moments, marginal_moments
 from ampelstream.units import Inputs, ObjectUnit
 
 if TYPE_CHECKING:
@@ -93,7 +89,7 @@ def _read(skymap: "SkyMap", inputs: Inputs, ra: float, dec: float) -> SkyMapResu
     found = skymap.at(ra, dec)
     # where the map has no tile, or no probability, it has no distance either
     covered = found.probdensity_per_sr > 0
-    distance = _distance(skymap, pixel29(ra, dec)) if covered else None
+    distance = skymap.distance(ra, dec) if covered else None
     return SkyMapResult(
         cumprob=float(found.searched_prob),
         probdensity_per_sr=float(found.probdensity_per_sr),
@@ -108,15 +104,3 @@ def _read(skymap: "SkyMap", inputs: Inputs, ra: float, dec: float) -> SkyMapResu
         ra=ra,
         dec=dec,
     )
-
-
-def _distance(skymap: "SkyMap", pixel: int) -> Moments | None:
-    """Mean and standard deviation of the distance [Mpc] in that direction, where known."""
-    mu, sigma, norm = skymap.distmu, skymap.distsigma, skymap.distnorm
-    if mu is None or sigma is None or norm is None:
-        return None
-    tile = int(np.searchsorted(skymap.start29, pixel, side="right")) - 1
-    if tile < 0 or not norm[tile] > 0:
-        return None
-    one = slice(tile, tile + 1)
-    return marginal_moments(np.ones(1), Distances(mu=mu[one], sigma=sigma[one], norm=norm[one]))

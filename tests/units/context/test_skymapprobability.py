@@ -1,5 +1,6 @@
 """SkyMapProbability on made maps and on GW170817's."""
 
+from bisect import bisect_right
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,8 @@ from ampelstream.model.event import EventRevision
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.sky.healpix import pixel29
 from ampelstream.sky.skymap import Crossmatch, SkyMap
+from ampelstream.sky.tiles import Distances
+from ampelstream.sky.volume import Moments, sight_moments
 from ampelstream.units import Inputs
 from ampelstream.units.context.skymapprobability import SkyMapProbability, SkyMapResult
 
@@ -26,19 +29,24 @@ class FakeMap:
     diststd: float | None = 20.0
 
     def __init__(self, *, distances: bool = True, density: float = 0.5) -> None:
-        self.start29 = np.array(BASE, dtype=np.int64)
         self.density = density
         self.asked: list[tuple[float, float]] = []
         north = np.arange(12) < 4
-        self.distmu = np.where(north, 50.0, 200.0) if distances else None
-        self.distsigma = np.where(north, 0.01, 40.0) if distances else None
-        self.distnorm = np.where(north, 1.0 / 2500.0, 1.0 / 41600.0) if distances else None
+        self.distances = Distances(
+            mu=np.where(north, 50.0, 200.0),
+            sigma=np.where(north, 0.01, 40.0),
+            norm=np.where(north, 1.0 / 2500.0, 1.0 / 41600.0) if distances else np.zeros(12),
+        )
         if not distances:
             self.distmean = self.diststd = None
 
     def at(self, ra: float, dec: float) -> Crossmatch:
         self.asked.append((ra, dec))
         return Crossmatch(0.42, self.density)
+
+    def distance(self, ra: float, dec: float) -> Moments | None:
+        tile = bisect_right(BASE, pixel29(ra, dec)) - 1
+        return sight_moments(self.distances, tile) if self.distances.norm[tile] else None
 
     def area(self, level: float) -> float:
         return 1000.0 * level
