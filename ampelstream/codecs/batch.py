@@ -189,8 +189,11 @@ def packets_of(columns: Columns, table: str) -> list[int]:
     return numbers
 
 
-def floats_of(columns: Columns, record: str, names: Sequence[str]) -> list[list[float | None]]:
-    """For each row the values of some numeric fields; None where there is no finite number."""
+def floats_of(columns: Columns, record: str, names: Sequence[str]) -> list[float | None]:
+    """Values of some numeric fields, row after row; None where there is no finite number.
+
+    One list for all: many small ones would have to be looked at by the garbage collector.
+    """
     if all(columns.kind(record, name) in {"f8", None} for name in names):
         values, null = columns.block(record, names, "f8")
         return _listed(values, null | ~np.isfinite(values))
@@ -201,31 +204,28 @@ def floats_of(columns: Columns, record: str, names: Sequence[str]) -> list[list[
     return _listed(values, ~np.isfinite(values))
 
 
-def integers_of(columns: Columns, record: str, names: Sequence[str]) -> list[list[int | None]]:
-    """For each row the values of some integer fields; None where there is null.
+def integers_of(columns: Columns, record: str, names: Sequence[str]) -> list[int | None]:
+    """Values of some integer fields, row after row; None where there is null.
 
     Of floats, what is left of them when they are cut to integers.
     """
     if all(columns.kind(record, name) in {"i8", None} for name in names):
         return _listed(*columns.block(record, names, "i8"))
-    rows: list[list[int | None]] = [[None] * len(names) for _ in range(columns.rows(record))]
+    found: list[int | None] = [None] * (columns.rows(record) * len(names))
     for place, name in enumerate(names):
         kind = columns.kind(record, name)
         if kind in {"i8", "bool"}:
-            values = _listed(*columns.integers(record, name))
+            found[place :: len(names)] = _listed(*columns.integers(record, name))
         elif kind == "f8":
             floats = columns.floats(record, name)[0]
-            values = _listed(floats, ~np.isfinite(floats))
-        else:
-            continue
-        for row, value in zip(rows, values, strict=True):
-            row[place] = None if value is None else int(value)
-    return rows
+            whole = _listed(floats, ~np.isfinite(floats))
+            found[place :: len(names)] = [None if one is None else int(one) for one in whole]
+    return found
 
 
 def _listed(values: Any, missing: Bools) -> list[Any]:
-    objects = values.astype(object)
-    objects[missing] = None
+    objects = values.astype(object).ravel()
+    objects[missing.ravel()] = None
     found: list[Any] = objects.tolist()
     return found
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ampelstream.codecs.avro.columns import Columns
 from ampelstream.codecs.batch import floats_of, integers_of, packets_of, texts_of
@@ -11,7 +11,7 @@ from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import BANDS, Datapoint
 
-__all__ = ["DETECTED_SIGMA", "FIELDS", "LIMIT_SIGMA", "Sources", "datapoints", "points"]
+__all__ = ["DETECTED_SIGMA", "FIELDS", "LIMIT_SIGMA", "Sources", "datapoints"]
 
 _INTEGERS = ("diaSourceId", "visit", "detector")
 _FLOATS = ("midpointMjdTai", "psfFlux", "psfFluxErr", "ra", "dec", "reliability", "x", "y")
@@ -28,8 +28,21 @@ _MAG_PER_RELATIVE_FLUX = 2.5 / math.log(10.0)
 _LONG = 1 << 63
 _FIDS = {name: fid for fid, name in BANDS.items()}
 
-_Values = tuple[list[int | None], object, list[float | None]]
-"""Values of the integers, of ``band`` and of the floats; None where there are none."""
+_WHOLE, _REAL = len(_INTEGERS), len(_FLOATS)
+
+
+class _Rows(NamedTuple):
+    """Values of sources, one behind the other; None where there are none.
+
+    Attributes
+    ----------
+    integers, bands, floats
+        Of `_INTEGERS`, of ``band``, and of `_FLOATS`.
+    """
+
+    integers: list[int | None]
+    bands: Sequence[object]
+    floats: list[float | None]
 
 
 class Sources:
@@ -45,51 +58,54 @@ class Sources:
         Where the history of each packet begins, and where the last one ends.
     """
 
-    def __init__(
-        self, own: Sequence[_Values], earlier: Sequence[_Values], offsets: Sequence[int]
-    ) -> None:
+    def __init__(self, own: _Rows, earlier: _Rows, offsets: Sequence[int]) -> None:
         self._own = own
         self._earlier = earlier
         self._offsets = offsets
 
-    def history(self, packet: int) -> Sequence[_Values]:
-        """Sources of a packet's history."""
-        return self._earlier[self._offsets[packet] : self._offsets[packet + 1]]
+    def points(self, packet: int) -> list[Datapoint]:
+        """Datapoints of a packet: its history, then its own source.
 
-    def own(self, packet: int) -> _Values:
-        """Values of a packet's own source."""
-        return self._own[packet]
+        Raises
+        ------
+        DecodeError
+            A source is corrupt.
+        """
+        rows = range(self._offsets[packet], self._offsets[packet + 1])
+        found = [_point(self._earlier, row, own=False) for row in rows]
+        found.append(_point(self._own, packet, own=True))
+        return found
 
     @classmethod
     def of_columns(cls, columns: Columns) -> Self:
         """Take them from columns."""
         history = "prvDiaSources"
-        own = _zipped(columns, "diaSource", range(len(columns)))
-        earlier = _zipped(columns, history, packets_of(columns, history))
+        own = _rows(columns, "diaSource", range(len(columns)))
+        earlier = _rows(columns, history, packets_of(columns, history))
         return cls(own, earlier, columns.offsets(history).tolist())
 
     @classmethod
     def of_alert(cls, alert: Alert) -> Self:
         """Take them from an alert that was decoded by itself."""
-        earlier = [_picked(one) for one in alert.history.points()]
-        return cls([_picked(alert.candidate)], earlier, [0, len(earlier)])
+        entries = alert.history.points()
+        return cls(_picked([alert.candidate]), _picked(entries), [0, len(entries)])
 
 
-def _zipped(columns: Columns, record: str, packets: Iterable[int]) -> list[_Values]:
-    whole = integers_of(columns, record, _INTEGERS)
-    floats = floats_of(columns, record, _FLOATS)
+def _rows(columns: Columns, record: str, packets: Iterable[int]) -> _Rows:
     bands: Sequence[str | None] = [None] * columns.rows(record)
     if columns.kind(record, "band") == "text":
         bands = texts_of(columns, record, "band", packets, replace=True)
-    return list(zip(whole, bands, floats, strict=True))
+    return _Rows(
+        integers_of(columns, record, _INTEGERS), bands, floats_of(columns, record, _FLOATS)
+    )
 
 
-def _picked(entry: Mapping[str, Any]) -> _Values:
+def _picked(entries: Sequence[Mapping[str, Any]]) -> _Rows:
     """The same from fields by name."""
-    return (
-        [_int(entry, name) for name in _INTEGERS],
-        entry.get("band"),
-        [number(entry, name) for name in _FLOATS],
+    return _Rows(
+        [_int(entry, name) for entry in entries for name in _INTEGERS],
+        [entry.get("band") for entry in entries],
+        [number(entry, name) for entry in entries for name in _FLOATS],
     )
 
 
@@ -106,14 +122,15 @@ def _magnitude(flux: float) -> float:
     return _ZERO_POINT - 2.5 * math.log10(flux)
 
 
-def _point(values: _Values, *, own: bool) -> Datapoint:
+def _point(rows: _Rows, row: int, *, own: bool) -> Datapoint:
     """Datapoint of a DIA source.
 
     A negative flux is a detection that is fainter than the template: the magnitude of its absolute
     value, and not ``positive``, as ZTF has it. A flux within the noise is an upper limit.
     """
-    (identifier, visit, detector), band, floats = values
-    mjd, flux, error, ra, dec, reliability, x, y = floats
+    identifier, visit, detector = rows.integers[row * _WHOLE : (row + 1) * _WHOLE]
+    at = row * _REAL
+    mjd, flux, error, ra, dec, reliability, x, y = rows.floats[at : at + _REAL]
     if not identifier or identifier < 0:
         raise DecodeError(f"a source of the packet has the diaSourceId {identifier!r}")
     limmag = _magnitude(LIMIT_SIGMA * error) if error is not None and error > 0 else None
@@ -125,7 +142,7 @@ def _point(values: _Values, *, own: bool) -> Datapoint:
     return Datapoint(
         id=identifier if measured else -identifier,
         jd=jd_of(mjd),
-        fid=_FIDS.get(str(band), 0),
+        fid=_FIDS.get(str(rows.bands[row]), 0),
         mag=mag,
         magerr=None if magerr is None else _MAG_PER_RELATIVE_FLUX * magerr,
         limmag=limmag,
@@ -141,19 +158,6 @@ def _point(values: _Values, *, own: bool) -> Datapoint:
     )
 
 
-def points(sources: Sources, packet: int) -> list[Datapoint]:
-    """Datapoints of a packet: its history, then its own source.
-
-    Raises
-    ------
-    DecodeError
-        A source is corrupt.
-    """
-    found = [_point(values, own=False) for values in sources.history(packet)]
-    found.append(_point(sources.own(packet), own=True))
-    return found
-
-
 def datapoints(alert: Alert) -> list[Datapoint]:
     """Datapoints of an alert that was decoded by itself: its history, then its own source.
 
@@ -165,7 +169,7 @@ def datapoints(alert: Alert) -> list[Datapoint]:
         The history is corrupt.
     """
     try:
-        return points(Sources.of_alert(alert), 0)
+        return Sources.of_alert(alert).points(0)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, DecodeError):
             raise

@@ -13,7 +13,7 @@ from ampelstream.codecs.avro.columns import Columns, fault
 from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
 from ampelstream.codecs.batch import PacketBatch, on_sky
-from ampelstream.codecs.lsst.datapoints import FIELDS, Sources, points
+from ampelstream.codecs.lsst.datapoints import FIELDS, Sources
 from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, jds_of, number
 from ampelstream.errors import AmpelstreamError, DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert, History
@@ -216,7 +216,7 @@ class RubinBatch(PacketBatch):
             try:
                 if status < 0:
                     raise fault(status)
-                found = points(sources, packet)
+                found = sources.points(packet)
             except DecodeError as error:
                 yield error
             else:

@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ampelstream.codecs.avro.columns import Columns
 from ampelstream.codecs.batch import floats_of, integers_of, packets_of
@@ -11,7 +11,7 @@ from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["FIELDS", "Detections", "datapoints", "points"]
+__all__ = ["FIELDS", "Detections", "datapoints"]
 
 _CANDID = 0
 _INTEGERS = ("candid", "fid", "pid", "rcid", "programid")
@@ -22,8 +22,21 @@ FIELDS = (*_INTEGERS, "isdiffpos", *_FLOATS)
 _LONG = 1 << 63
 _POSITIVE = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
 
-_Values = tuple[list[int | None], bool | None, list[float | None]]
-"""Values of the integers, of ``isdiffpos`` and of the floats; None where there are none."""
+_WHOLE, _REAL = len(_INTEGERS), len(_FLOATS)
+
+
+class _Rows(NamedTuple):
+    """Values of detections, one behind the other; None where there are none.
+
+    Attributes
+    ----------
+    integers, positives, floats
+        Of `_INTEGERS`, of ``isdiffpos``, and of `_FLOATS`.
+    """
+
+    integers: list[int | None]
+    positives: list[bool | None]
+    floats: list[float | None]
 
 
 class Detections:
@@ -39,48 +52,50 @@ class Detections:
         Where the history of each packet begins, and where the last one ends.
     """
 
-    def __init__(
-        self, own: Sequence[_Values], earlier: Sequence[_Values], offsets: Sequence[int]
-    ) -> None:
+    def __init__(self, own: _Rows, earlier: _Rows, offsets: Sequence[int]) -> None:
         self._own = own
         self._earlier = earlier
         self._offsets = offsets
 
-    def history(self, packet: int) -> Sequence[_Values]:
-        """Entries of a packet's history."""
-        return self._earlier[self._offsets[packet] : self._offsets[packet + 1]]
+    def points(self, packet: int) -> list[Datapoint]:
+        """Datapoints of a packet: its history, then its own detection.
 
-    def own(self, packet: int) -> _Values:
-        """Values of a packet's own detection."""
-        return self._own[packet]
+        Raises
+        ------
+        DecodeError
+            An entry is corrupt.
+        """
+        rows = range(self._offsets[packet], self._offsets[packet + 1])
+        found = [_point(self._earlier, row, own=False) for row in rows]
+        found.append(_point(self._own, packet, own=True))
+        return found
 
     @classmethod
     def of_columns(cls, columns: Columns) -> Self:
         """Take them from columns."""
         history = "prv_candidates"
-        own = _zipped(columns, "candidate", range(len(columns)))
-        for candid, (integers, _, _) in zip(
-            columns.integers("", "candid")[0].tolist(), own, strict=True
-        ):
-            integers[_CANDID] = candid
+        own = _rows(columns, "candidate", range(len(columns)))
+        own.integers[_CANDID::_WHOLE] = columns.integers("", "candid")[0].tolist()
         if not columns.has(history, "candid"):  # schema 3.5 put forced photometry here
-            return cls(own, (), [0] * (len(columns) + 1))
-        earlier = _zipped(columns, history, packets_of(columns, history))
+            return cls(own, _Rows([], [], []), [0] * (len(columns) + 1))
+        earlier = _rows(columns, history, packets_of(columns, history))
         return cls(own, earlier, columns.offsets(history).tolist())
 
     @classmethod
     def of_alert(cls, alert: Alert) -> Self:
         """Take them from an alert that was decoded by itself."""
-        earlier = [_picked(one) for one in alert.history.points() if "candid" in one]
-        own = _picked(alert.candidate)
-        own[0][_CANDID] = alert.candid
-        return cls([own], earlier, [0, len(earlier)])
+        entries = [one for one in alert.history.points() if "candid" in one]
+        own = _picked([alert.candidate])
+        own.integers[_CANDID] = alert.candid
+        return cls(own, _picked(entries), [0, len(entries)])
 
 
-def _zipped(columns: Columns, record: str, packets: Iterable[int]) -> list[_Values]:
-    whole = integers_of(columns, record, _INTEGERS)
-    floats = floats_of(columns, record, _FLOATS)
-    return list(zip(whole, _positives(columns, record, packets), floats, strict=True))
+def _rows(columns: Columns, record: str, packets: Iterable[int]) -> _Rows:
+    return _Rows(
+        integers_of(columns, record, _INTEGERS),
+        _positives(columns, record, packets),
+        floats_of(columns, record, _FLOATS),
+    )
 
 
 def _positives(columns: Columns, record: str, packets: Iterable[int]) -> list[bool | None]:
@@ -90,7 +105,7 @@ def _positives(columns: Columns, record: str, packets: Iterable[int]) -> list[bo
         pairs = zip(values.tolist(), null.tolist(), strict=True)
         return [None if missing else bool(value) for value, missing in pairs]
     if kind != "text":
-        return [_positive(value) for (value,) in integers_of(columns, record, ("isdiffpos",))]
+        return [_positive(value) for value in integers_of(columns, record, ("isdiffpos",))]
     begin, size, null = columns.spans(record, "isdiffpos")
     known: dict[bytes, bool | None] = {}
     found: list[bool | None] = []
@@ -113,12 +128,12 @@ def _positive(value: Any) -> bool | None:
     return value if isinstance(value, bool) else _POSITIVE.get(str(value).strip().lower())
 
 
-def _picked(entry: Mapping[str, Any]) -> _Values:
+def _picked(entries: Sequence[Mapping[str, Any]]) -> _Rows:
     """The same from fields by name."""
-    return (
-        [_int(entry, name) for name in _INTEGERS],
-        _positive(entry.get("isdiffpos")),
-        [_float(entry, name) for name in _FLOATS],
+    return _Rows(
+        [_int(entry, name) for entry in entries for name in _INTEGERS],
+        [_positive(entry.get("isdiffpos")) for entry in entries],
+        [_float(entry, name) for entry in entries for name in _FLOATS],
     )
 
 
@@ -146,9 +161,11 @@ def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int
     return -zlib.crc32(f"{jd!r}/{fid}/{limmag!r}".encode()) - 1
 
 
-def _point(values: _Values, *, own: bool) -> Datapoint:
-    (candid, fid, pid, rcid, programid), positive, floats = values
-    jd, mag, magerr, limmag, ra, dec, rb, drb, xpos, ypos = floats
+def _point(rows: _Rows, row: int, *, own: bool) -> Datapoint:
+    at = row * _WHOLE
+    candid, fid, pid, rcid, programid = rows.integers[at : at + _WHOLE]
+    at = row * _REAL
+    jd, mag, magerr, limmag, ra, dec, rb, drb, xpos, ypos = rows.floats[at : at + _REAL]
     if jd is None:
         raise DecodeError("a datapoint of the packet has no jd")
     fid = fid or 0
@@ -158,22 +175,9 @@ def _point(values: _Values, *, own: bool) -> Datapoint:
             limit, jd, fid, None, None, limmag, pid=pid, rcid=rcid, programid=programid, own=own
         )
     return Datapoint(
-        *(candid, jd, fid, mag, magerr, limmag, ra, dec, positive, rb, drb, pid, rcid, xpos, ypos),
-        *(programid, own),
+        *(candid, jd, fid, mag, magerr, limmag, ra, dec, rows.positives[row], rb, drb, pid, rcid),
+        *(xpos, ypos, programid, own),
     )
-
-
-def points(detections: Detections, packet: int) -> list[Datapoint]:
-    """Datapoints of a packet: its history, then its own detection.
-
-    Raises
-    ------
-    DecodeError
-        An entry is corrupt.
-    """
-    found = [_point(values, own=False) for values in detections.history(packet)]
-    found.append(_point(detections.own(packet), own=True))
-    return found
 
 
 def datapoints(alert: Alert) -> list[Datapoint]:
@@ -187,7 +191,7 @@ def datapoints(alert: Alert) -> list[Datapoint]:
         The history is corrupt.
     """
     try:
-        return points(Detections.of_alert(alert), 0)
+        return Detections.of_alert(alert).points(0)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, DecodeError):
             raise

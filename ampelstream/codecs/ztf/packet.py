@@ -18,7 +18,7 @@ from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
 from ampelstream.codecs.batch import PacketBatch, on_sky
 from ampelstream.codecs.rows import records_of
-from ampelstream.codecs.ztf.datapoints import FIELDS, Detections, points
+from ampelstream.codecs.ztf.datapoints import FIELDS, Detections
 from ampelstream.errors import AmpelstreamError, DecodeError
 from ampelstream.model.alert import Alert, History
 from ampelstream.model.alertbatch import Asked, Floats
@@ -115,7 +115,7 @@ class ZtfBatch(PacketBatch):
             try:
                 if status < 0:
                     raise fault(status)
-                found = points(detections, packet)
+                found = detections.points(packet)
             except DecodeError as error:
                 yield error
             else:
