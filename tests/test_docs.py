@@ -2,6 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
+
+from ampelstream.codecs.alerts import batches, decode
+from ampelstream.simulate import simulate_packets
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -51,3 +55,20 @@ def test_every_word_of_the_glossary_is_in_the_file_that_its_row_names() -> None:
             assert re.search(rf"\b{word.replace(' ', ' +')}s?\b", text), (
                 f"{word}: not in {path.name}"
             )
+
+
+def test_the_filter_of_the_document_says_the_same_of_columns_and_of_alerts() -> None:
+    text = (ROOT / "docs" / "columns.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    there: dict[str, Any] = {"__name__": "bright"}
+    exec(snippet, there)  # noqa: S102  (it is ours)
+    packets = simulate_packets(60)
+    for limit in (17.5, 19.0, 20.5):
+        unit = there["Bright"](max_mag=limit)
+        ((batch, _),) = batches(packets, unit.asks())
+        verdicts = unit.judge(batch)
+        reasons = [verdicts.reasons[code - 1] if code else "" for code in verdicts.codes.tolist()]
+        alone = [unit.evaluate(decode(packet)) for packet in packets]
+        assert reasons == [one.reason for one in alone]
+        faint = next(one for one in alone if one.reason == "faint")
+        assert faint.seen["magpsf"] > faint.allowed["max_mag"] == limit
