@@ -73,10 +73,10 @@ __all__ = ["FETCH_BYTES", "SCHEME", "Consumer", "Fetched", "Producer", "Transpor
 SCHEME = "safefaust"
 """Scheme of the broker URL that chooses this transport."""
 FETCH_BYTES = 8 << 20
-"""How much one answer of a broker holds [byte]; a batch that is larger comes alone. Some 60 to 120
-alerts: their number makes the way to the broker cheap, and as little as that is received, unpacked
-and dropped in the same memory again and again. The default of 50 MiB took four times the memory. A
-broker that is 150 ms away still gives 50 MB/s."""
+"""How much one answer of a broker holds [byte]; a batch that is larger comes alone. Sixty records
+of 140 KB make the way to the broker cheap, and as little as that is received, unpacked and dropped
+in the same memory again and again; the default of 50 MiB took four times the memory. A broker that
+is 150 ms away still gives 50 MB/s."""
 TERM_SHARE = 0.8
 """Which part of the time that a rebalance gives its members a batch in hand may take of it."""
 _FETCH_SECONDS = 1.0
