@@ -51,7 +51,8 @@ from ampelstream.testing.broker.broker import Broker
 STEPS = ("ingest", "notices", "objects", "react")
 NAMED = ("(ampelstream/core", "(ampelstream/codecs", "(ampelstream/runtime", "(aiokafka", "(faust")
 """Packages whose functions the profile names."""
-COPY = 1_000_000_000_000_000_000
+COPY = 100_000_000_000_000_000
+"""Between the identifiers of two copies: some sixty fit into 64 bits."""
 
 
 def renamed(packets: Sequence[bytes], copies: int) -> Iterator[bytes]:
