@@ -213,7 +213,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--objects", type=int, default=200_000)
     parser.add_argument("--stored", type=int, default=100_000)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the objects")
     options = parser.parse_args()
+    if options.quick:
+        options.objects, options.stored = options.objects // 10, options.stored // 10
     print(environment())
     with tempfile.TemporaryDirectory() as scratch, broker_in(Path(scratch)) as address:
         if options.objects:
