@@ -143,7 +143,7 @@ class Outbox:
             if key is None and value is None:
                 raise TypeError("a record without key and value")
             await producer.client._wait_on_metadata(topic)  # noqa: SLF001  (as `send` does)
-            producer._serialize(key, value, record.headers)  # noqa: SLF001  (refuses what is too large)
+            producer._serialize(key, value, list(record.headers))  # noqa: SLF001  (refuses what is too large)
             number = producer._partition(topic, record.partition, key, value, key, value)  # noqa: SLF001  (as above)
         return TopicPartition(topic, number)
 
