@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata, TopicPartition
+from aiokafka.structs import RecordMetadata
 
 from ampelstream.runtime.safefaust.failures import ProduceError
 
@@ -114,89 +113,29 @@ class Outbox:
         return results
 
     async def _send(self, records: Sequence[Outgoing]) -> list[RecordMetadata]:
-        """Each partition's records in batches of our own making.
-
-        aiokafka's ``send`` takes them one by one, with a future for each, in ten times the time.
-        """
-        places: dict[TopicPartition, list[int]] = {}
-        for number, record in enumerate(records):
-            places.setdefault(await self._place(record), []).append(number)
-        sent = await asyncio.gather(
-            *(
-                self._send_to(place, [records[number] for number in numbers])
-                for place, numbers in places.items()
-            ),
-            return_exceptions=True,  # nothing of it is left alone, whatever fails
-        )
-        results: list[RecordMetadata | None] = [None] * len(records)
-        for numbers, done in zip(places.values(), sent, strict=True):
-            if isinstance(done, BaseException):
-                raise done
-            for number, one in zip(numbers, done, strict=True):
-                results[number] = one
-        return [one for one in results if one is not None]
-
-    async def _place(self, record: Outgoing) -> TopicPartition:
-        """Where a record goes."""
-        producer, topic, key, value = self._producer, record.topic, record.key, record.value
-        with _refused(topic):
-            if key is None and value is None:
-                raise TypeError("a record without key and value")
-            await producer.client._wait_on_metadata(topic)  # noqa: SLF001  (as `send` does)
-            producer._serialize(key, value, list(record.headers))  # noqa: SLF001  (refuses what is too large)
-            number = producer._partition(topic, record.partition, key, value, key, value)  # noqa: SLF001  (as above)
-        return TopicPartition(topic, number)
-
-    async def _send_to(
-        self, place: TopicPartition, records: Sequence[Outgoing]
-    ) -> list[RecordMetadata]:
-        """Send records of one partition, and wait until they are acknowledged."""
-        waiting, done = [], []
         try:
-            with _refused(place.topic):
-                for batch in self._batches(records):
-                    to = {"topic": place.topic, "partition": place.partition}
-                    waiting.append(
-                        (batch.record_count(), await self._producer.send_batch(batch, **to))
-                    )
-        finally:
-            done = await asyncio.gather(*(one for _, one in waiting), return_exceptions=True)
+            futures = [
+                await self._producer.send(
+                    one.topic,
+                    value=one.value,
+                    key=one.key,
+                    partition=one.partition,
+                    headers=list(one.headers),
+                )
+                for one in records
+            ]
+            done = await asyncio.gather(*futures, return_exceptions=True)
+        except (KafkaError, TypeError, AssertionError) as error:  # a topic that is not there
+            raise ProduceError(f"cannot produce to {records[0].topic}: {error!r}") from error
         results: list[RecordMetadata] = []
-        for (count, _), first in zip(waiting, done, strict=True):
-            if isinstance(first, BaseException):
+        for record, result in zip(records, done, strict=True):
+            if isinstance(result, BaseException):
                 raise ProduceError(
-                    f"a record for {place.topic} was not acknowledged: {first!r}. Nothing that "
+                    f"a record for {record.topic} was not acknowledged: {result!r}. Nothing that "
                     "it belongs to is committed; it is done again after the next start."
-                ) from first
-            results += [first._replace(offset=first.offset + number) for number in range(count)]
+                ) from result
+            results.append(result)
         return results
-
-    def _batches(self, records: Sequence[Outgoing]) -> Iterator[Any]:
-        """Records in batches, as full as they may be; one that is larger is alone in its own."""
-        batch = self._producer.create_batch()
-        for one in records:
-            said = {"timestamp": None, "key": one.key, "value": one.value}
-            if batch.append(**said, headers=list(one.headers)) is None:  # it is full, and closed
-                yield batch
-                batch = self._producer.create_batch()
-                batch.append(**said, headers=list(one.headers))
-        batch.close()
-        yield batch
-
-
-@contextmanager
-def _refused(topic: str) -> Iterator[None]:
-    """Turn what the client does not take into our error.
-
-    Raises
-    ------
-    ProduceError
-        The topic is not there, or the record is none.
-    """
-    try:
-        yield
-    except (KafkaError, TypeError, AssertionError) as error:
-        raise ProduceError(f"cannot produce to {topic}: {error!r}") from error
 
 
 def _parts(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
