@@ -65,9 +65,10 @@ bench: $(READY) ## measure the cost per alert as ratios to bare fastavro
 	cd benchmarks && ../$(BIN)/python decode.py && ../$(BIN)/python replay.py
 
 bench-kafka: $(READY) ## measure speed, restore and sweeps on a Kafka of its own
-	cd benchmarks && ../$(BIN)/python kafka_speed.py && ../$(BIN)/python kafka_state.py \
-		&& ../$(BIN)/python kafka_ingest.py && ../$(BIN)/python kafka_change.py \
-		&& ../$(BIN)/python pool_speed.py
+	cd benchmarks && ../$(BIN)/python kafka_floor.py && ../$(BIN)/python kafka_speed.py --workers 2 \
+		&& ../$(BIN)/python kafka_state.py && ../$(BIN)/python kafka_ingest.py \
+		&& ../$(BIN)/python kafka_change.py && ../$(BIN)/python pool_speed.py \
+		&& ../$(BIN)/python kafka_pace.py
 
 soak: $(READY) ## rounds of faults on Kafka brokers of its own; takes hours, writes soak.md
 	$(BIN)/python -m tests.kafka.soak --out soak.md

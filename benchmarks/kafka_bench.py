@@ -28,21 +28,30 @@ __all__ = [
     "drained",
     "environment",
     "peak_mib",
+    "processor_seconds",
     "produce",
+    "running_broker",
     "wait_ready",
     "worker",
 ]
 
 
 @contextmanager
-def broker_in(directory: Path) -> Iterator[str]:
+def running_broker(directory: Path) -> Iterator[Broker]:
     """A broker of its own, with the heap of a small real one."""
     broker = Broker(directory / "kafka", java_options=("-Xmx1g", "-XX:+UseSerialGC"))
     broker.start()
     try:
-        yield broker.address
+        yield broker
     finally:
         broker.kill()
+
+
+@contextmanager
+def broker_in(directory: Path) -> Iterator[str]:
+    """Address of a broker of its own."""
+    with running_broker(directory) as broker:
+        yield broker.address
 
 
 def create_topics(topology: Path, address: str, partitions: int) -> None:
@@ -72,13 +81,17 @@ def produce(address: str, records: Iterable[Outgoing], *, part: int = 2000) -> N
 
 @contextmanager
 def worker(
-    topology: Path, address: str, directory: Path, *, steps: str = "ingest,objects,react"
+    topology: Path,
+    address: str,
+    directory: Path,
+    *options: str,
+    steps: str = "ingest,objects,react",
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """One worker process; gives it and its port."""
+    """One worker process, with more options; gives it and its port."""
     port = free_port()
     command = [sys.executable, "-m", "ampelstream", "run", str(topology), "--engine", "faust"]
     command += ["--broker", address, "--state", str(directory), "--port", str(port)]
-    command += ["--steps", steps]
+    command += ["--steps", steps, *options]
     with (directory.parent / f"{directory.name}.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -114,9 +127,9 @@ def peak_mib(process: "subprocess.Popen[bytes]") -> float:
     raise RuntimeError("the system does not say the memory of a process")
 
 
-def cpu_seconds(process: "subprocess.Popen[bytes]") -> float:
-    """CPU time of a process so far, all its threads [s]; Linux."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process so far, user and system [s]; Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,6 +1,6 @@
 """A topology that changes while it runs, with tens of thousands of objects.
 
-    python benchmarks/kafka_change.py [--objects 50000] [--embedded]
+    python benchmarks/kafka_change.py [--objects 50000] [--embedded] [--quick]
 
 A simulated night is loaded; then a rule's threshold, a unit's configuration, a catalogue, a rule
 and a channel (with a backfill) change, one after the other. After each the messages in the sinks
@@ -311,7 +311,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--objects", type=int, default=50_000)
     parser.add_argument("--embedded", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the objects")
     options = parser.parse_args()
+    if options.quick:
+        options.objects //= 10
     print(environment())
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)

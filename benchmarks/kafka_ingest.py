@@ -1,6 +1,6 @@
 """What Faust costs a record of ingest: an agent with batches, a plain consumer, a plain agent.
 
-    python benchmarks/kafka_ingest.py [--rounds 7]
+    python benchmarks/kafka_ingest.py [--rounds 7] [--quick]
 
 One broker, one topic of four partitions for each kind of record, read from its beginning in a new
 group by each run. The plain consumer is what ingest was before it became an agent: ``getmany`` of
@@ -227,7 +227,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--quick", action="store_true", help="one round")
+    options = parser.parse_args()
+    rounds = 1 if options.quick else options.rounds
     packets, where = load_packets()
     large = [packets[number % len(packets)] for number in range(LARGE_COUNT)]
     size = sum(map(len, large)) / len(large) / 1024

@@ -25,11 +25,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from kafka_bench import (
     broker_in,
-    cpu_seconds,
     create_topics,
     drained,
     environment,
     peak_mib,
+    processor_seconds,
     produce,
     wait_ready,
     worker,
@@ -181,10 +181,10 @@ def sweep(scratch: Path, address: str, count: int, width_deg: float) -> None:
             width_deg=width_deg,
             order=7,
         )
-        began, used = time.perf_counter(), cpu_seconds(process)
+        began, used = time.perf_counter(), processor_seconds(process.pid)
         produce(address, [Outgoing(names.notices, None, notice)])
         found, last = asyncio.run(_candidates(address, names, began))
-        used = cpu_seconds(process) - used
+        used = processor_seconds(process.pid) - used
         done.set()
         alerts.join()
     before, during = alerts.latencies[:quiet], alerts.latencies[quiet:]
@@ -223,7 +223,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--objects", type=int, default=200_000)
     parser.add_argument("--stored", type=int, default=100_000)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the objects")
     options = parser.parse_args()
+    if options.quick:
+        options.objects, options.stored = options.objects // 10, options.stored // 10
     print(environment())
     with tempfile.TemporaryDirectory() as scratch, broker_in(Path(scratch)) as address:
         if options.objects:

@@ -309,9 +309,11 @@ def _work(settings: WorkerSettings, index: int) -> int:
     """Be one worker; gives its exit code."""
     import asyncio
 
+    from ampelstream.runtime.service.allocator import keep_memory
     from ampelstream.runtime.service.child import end_with_parent
     from ampelstream.runtime.service.endings import say_why
 
+    keep_memory()
     end_with_parent(settings.grace + _TO_SAY_SO)
 
     async def work() -> "asyncio.Task[int]":

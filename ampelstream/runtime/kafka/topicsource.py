@@ -38,7 +38,8 @@ _Place = tuple[str, int]
 _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _AT_ONCE = 500
-_FETCH_BYTES = 16 << 20
+_FETCH_BYTES = 8 << 20
+"""Of one answer of a broker [byte]; see ``safefaust/driver.py``. What is larger comes alone."""
 _ID = "#"
 """Between name and id of a topic; no name holds it."""
 _PATIENCE_SECONDS = 30.0
@@ -203,6 +204,7 @@ class TopicSource:
                 isolation_level="read_committed",
                 sets_aside=True,
                 max_partition_fetch_bytes=_FETCH_BYTES,
+                fetch_max_bytes=_FETCH_BYTES,
             )
             self._clients = (
                 await self._open.enter_async_context(consumer),

@@ -13,7 +13,7 @@ from faust.types.auth import SASLMechanism
 from mode.supervisors import CrashingSupervisor
 from yarl import URL
 
-from ampelstream.runtime.safefaust.driver import SCHEME
+from ampelstream.runtime.safefaust.driver import FETCH_BYTES, SCHEME
 from ampelstream.runtime.safefaust.failures import SettingsError
 
 __all__ = ["safe_settings"]
@@ -98,7 +98,7 @@ def safe_settings(
         "broker_commit_interval": 0.25,  # what is settled is committed soon: less to do again
         "broker_max_poll_records": 500,
         "consumer_auto_offset_reset": "earliest",  # latest would skip what a changelog lost
-        "consumer_max_fetch_size": 16 << 20,
+        "consumer_max_fetch_size": FETCH_BYTES,  # of a partition; of all, the same
         "consumer_group_instance_id": instance,
         "consumer_metadata_max_age_ms": int(refresh_seconds * 1000),
         "processing_guarantee": "at_least_once",

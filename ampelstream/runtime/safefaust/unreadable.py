@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import ConsumerRecord
 
+from ampelstream.runtime.safefaust.checksums import Batches
 from ampelstream.runtime.safefaust.inflating import UnreadableBatch, inflated
 
 __all__ = [
@@ -105,7 +106,13 @@ class _Records(PartitionRecords):  # type: ignore[misc]  # aiokafka ships no typ
 
     def __init__(self, plain: Any) -> None:
         self.__dict__.update(plain.__dict__)
-        self._batches = self._records = _Batches(plain._records)  # noqa: SLF001  (the same class)
+        # its generator holds it, and it the generator: so what was fetched would stay in memory
+        # until the collector comes by
+        plain._records_iterator = None  # noqa: SLF001  (the same class)
+        batches = plain._records  # noqa: SLF001  (the same class)
+        quickly = self._check_crcs and isinstance(batches, Batches)
+        self._batches = self._records = _Batches(batches, checked=quickly)
+        self._check_crcs &= not quickly
         self._records_iterator = self._unpack_records()
 
     def __next__(self) -> Any:
@@ -138,16 +145,19 @@ class _Batches:
     Parameters
     ----------
     plain
-        ``aiokafka.record.memory_records.MemoryRecords``.
+        ``aiokafka.record.memory_records.MemoryRecords``, or ours.
+    checked
+        Whether the checksum of each is looked at here: they are `Batches`.
     """
 
-    def __init__(self, plain: Any) -> None:
+    def __init__(self, plain: Any, *, checked: bool) -> None:
         self._plain = plain
+        self._next = plain.next_checked if checked else plain.next_batch
         self.last: Any = None
 
     def has_next(self) -> bool:
         return inflated.size < MAX_FETCH_BYTES and bool(self._plain.has_next())
 
     def next_batch(self) -> Any:
-        self.last = self._plain.next_batch()
+        self.last = self._next()
         return self.last

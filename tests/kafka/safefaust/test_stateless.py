@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, batches
+from ampelstream.runtime.safefaust.driver import FETCH_BYTES
 from ampelstream.runtime.safefaust.outbox import Outbox, Outgoing
 from tests.kafka.safefaust.ours import Nobody
 
@@ -69,7 +70,7 @@ class World:
             await admin.close()
 
     async def put(self, topic: str, *values: bytes) -> None:
-        async with AIOKafkaProducer(**self.options) as producer:
+        async with AIOKafkaProducer(**self.options, max_request_size=16 << 20) as producer:
             for value in values:
                 await producer.send_and_wait(topic, value)
 
@@ -133,6 +134,22 @@ def test_topics_that_appear_while_it_runs(world: World) -> None:
         assert world.seen == [b"1", b"2", b"3"]
         assert await world.committed(f"{world.name}.a") == 1
         assert await world.committed(f"{world.name}.b") == 2
+
+    asyncio.run(play())
+
+
+def test_a_record_that_is_larger_than_an_answer_comes_alone(world: World) -> None:
+    source, large = f"{world.name}.a", {"max_message_bytes": str(16 << 20)}
+    values = [b"first", b"x" * (FETCH_BYTES + 1000), b"y" * (FETCH_BYTES - 1000), b"last"]
+
+    async def play() -> None:
+        await world.create(source, **large)
+        await world.create(world.output, **large)
+        await world.put(source, *values)
+        async with world.running(source):
+            await until(lambda: len(world.seen) == len(values))
+        assert world.seen == values
+        assert await world.committed(source) == len(values)
 
     asyncio.run(play())
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, KafkaConnectionError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.exceptions import ConsumerNotStarted
@@ -98,6 +99,23 @@ def thread_of(client: Client) -> Any:
     thread._consumer = client
     thread.app = SimpleNamespace(conf=SimpleNamespace(id="app"))
     return thread
+
+
+def test_the_client_is_told_what_faust_has_no_setting_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where aiokafka has them when it begins to fetch."""
+
+    async def made() -> None:
+        client = AIOKafkaConsumer()
+        monkeypatch.setattr(
+            stock.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: client
+        )
+        assert {"_fetch_max_bytes", "_isolation_level"} <= vars(client).keys()
+        assert thread_of(Client())._create_worker_consumer(None) is client
+        assert client._fetch_max_bytes == driver.FETCH_BYTES
+        assert client._isolation_level == "read_committed"
+        await client.stop()
+
+    asyncio.run(made())
 
 
 def test_a_fetch_that_brings_nothing_says_where_reading_goes_on() -> None:

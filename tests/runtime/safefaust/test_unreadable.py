@@ -1,18 +1,22 @@
 """A batch that cannot be inflated is one record with a fault, and nothing else is lost."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampelstream.runtime.safefaust import inflating, unreadable
+from ampelstream.runtime.safefaust.checksums import Batches
 from ampelstream.runtime.safefaust.inbox import Chunk
 from ampelstream.runtime.safefaust.inflating import UnreadableBatch
 from ampelstream.runtime.safefaust.unreadable import (
@@ -219,3 +223,37 @@ def test_what_one_fetch_inflates_is_bounded() -> None:
         taken = asyncio.run(reader._take(500))
         most = max(most, sum(len(one.value) for records in taken.values() for one in records))
     assert most <= 2 * BOUND
+
+
+def test_what_was_fetched_is_freed_without_the_collector() -> None:
+    plain = PartitionRecords(
+        tp=TopicPartition("freed", 0),
+        records=Batches(batch_of("none", record_of_zeros(SMALL), count=1, first=0)),
+        aborted_transactions=None,
+        fetch_offset=0,
+        key_deserializer=None,
+        value_deserializer=None,
+        check_crcs=True,
+        isolation_level=0,
+    )
+    batches = weakref.ref(plain._records)
+    inflating.inflated.size = 0
+    gc.disable()
+    try:
+        records = unreadable._Records(plain)
+        assert [record.offset for record in records] == [0]
+        assert batches() is not None
+        del plain, records
+        assert batches() is None
+    finally:
+        gc.enable()
+
+
+def test_a_wrong_checksum_is_an_error_as_in_stock() -> None:
+    log = Log("wrong", [("none", 1, SMALL)])
+    log.batches[0] = log.batches[0][:-1] + bytes([log.batches[0][-1] ^ 1])
+    reader = Reader(log)
+    set_aside(reader)
+    reader.request()
+    with pytest.raises(CorruptRecordException, match="CRC"):
+        asyncio.run(reader._take(10))

@@ -1,0 +1,47 @@
+"""Memory that a worker uses again and again is not given back to the system in between.
+
+A fetch of some megabytes is received, unpacked and dropped, many times a second. By default the C
+library takes such blocks from the system one by one and gives them back at once, so that every page
+of them is a fault of the page table when it is touched anew: two thirds of what it takes to read a
+record of 66 KB (docs/kafka.md, "The floor").
+"""
+
+import ctypes
+import os
+
+__all__ = ["keep_memory"]
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+"""Names of these parameters for ``mallopt``, in glibc's ``malloc.h``."""
+_LARGEST_KEPT = 32 << 20
+"""Blocks up to this size stay with the process [byte]: the most that every version of glibc takes,
+and more than a fetch."""
+_KEPT = 128 << 20
+"""So much that is free stays with the process at most [byte]."""
+_SAID = "MALLOC_", "GLIBC_TUNABLES"
+
+
+def keep_memory() -> bool:
+    """Let this process keep what it frees, up to a bound; to be called before its first thread.
+
+    One heap is for all threads: the one that fetches frees nothing, the one that works on the
+    records does, and each would keep a heap of its own. They seldom allocate at the same time, as
+    the interpreter lets one of them run.
+
+    Returns
+    -------
+    bool
+        Whether it was done. It is not where the C library is another one, nor where the environment
+        says how memory is to be allocated: then whoever runs this has decided.
+    """
+    if any(name.startswith(_SAID) for name in os.environ):
+        return False
+    try:
+        library = ctypes.CDLL(None)
+        _ = library.gnu_get_libc_version  # others know mallopt, with other parameters
+        mallopt = library.mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    wanted = ((_MMAP_THRESHOLD, _LARGEST_KEPT), (_TRIM_THRESHOLD, _KEPT), (_ARENA_MAX, 1))
+    done = [mallopt(name, value) == 1 for name, value in wanted]  # each, whatever the others say
+    return all(done)
