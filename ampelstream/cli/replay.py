@@ -86,6 +86,7 @@ def run_replay(
     from ampelstream.cli.progress import watch
     from ampelstream.runtime.embedded.engine import BATCH
     from ampelstream.runtime.embedded.replayer import Replay, paced
+    from ampelstream.runtime.service.allocator import collect_seldom
 
     def shown(
         records: Iterator["SourceRecord"], done: int, total: int | None
@@ -101,6 +102,7 @@ def run_replay(
         batch=1 if speed else BATCH,
         forget=forget,
     )
+    collect_seldom()
     result = work.run(shown)
     if result.resumed:
         typer.echo(f"resumed the replay in {printable(out)} where it was interrupted", err=True)

@@ -88,12 +88,14 @@ def _follow(settings: WorkerSettings) -> int:
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.reporter import Reporter
     from ampelstream.runtime.embedded.statefiles import StateFiles
+    from ampelstream.runtime.service.allocator import collect_seldom, keep_memory
     from ampelstream.runtime.service.directorylock import make_directory
     from ampelstream.runtime.service.journal import Journals
     from ampelstream.runtime.statedirectory import embedded_database
     from ampelstream.runtime.unitpool import has_heavy, with_pool
     from ampelstream.state.rocks import RocksBackend
 
+    keep_memory()
     _, topology = open_topology(settings.topology, settings.catalogs)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -118,6 +120,7 @@ def _follow(settings: WorkerSettings) -> int:
             journals=open_things.enter_context(Journals(files.in_hand)),
             at_once=settings.pool_processes if has_heavy(topology) else 1,
         )
+        collect_seldom()
         _say_what_changed(settings, embedded)
         count = embedded.accounting.total
         before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
@@ -340,6 +343,7 @@ async def _worker(settings: WorkerSettings, index: int) -> int:
     from ampelstream.runtime.faust.worker import Worker
     from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
     from ampelstream.runtime.safefaust.versions import check_versions
+    from ampelstream.runtime.service.allocator import collect_seldom
     from ampelstream.runtime.service.exitcodes import ExitCode
 
     check_versions()
@@ -352,4 +356,6 @@ async def _worker(settings: WorkerSettings, index: int) -> int:
     begun = await begin(topology, settings, index, ask)
     if begun is None:
         return ExitCode.DONE
-    return await Worker(topology, *begun).run()
+    worker = Worker(topology, *begun)
+    collect_seldom()
+    return await worker.run()

@@ -17,6 +17,7 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Record
+from ampelstream.simulate import simulate_packets
 from ampelstream.state.memory import MemoryBackend
 from ampelstream.state.store import Transaction
 from ampelstream.topology import BoundUnit, Topology
@@ -34,6 +35,7 @@ class Hand:
         self.said: list[str] = []
         self.suspected: set[What] = set()
         self.together: list[Coordinates] = []
+        self.looked: list[list[int]] = []
 
     def doubtful(self, what: What) -> bool:
         return what in self.suspected
@@ -52,6 +54,7 @@ class Hand:
         return not any(map(self.doubtful, whats))
 
     def end_all(self) -> None:
+        self.looked.append([one.offset for one in self.together])
         self.together = []
 
     def committed(self) -> None:
@@ -68,6 +71,25 @@ def at(offset: int) -> Coordinates:
 
 def letters(outputs: list[Any]) -> list[DeadLetter]:
     return [one.value for one in outputs if isinstance(one.value, DeadLetter)]
+
+
+def test_alerts_are_looked_at_together_unless_one_of_them_may_have_killed(wide: Topology) -> None:
+    packets = simulate_packets(4)
+    records = [SourceRecord(at(n), "alerts", packet) for n, packet in enumerate(packets)]
+    hand = Hand()
+    expected = Ingest(wide, Accounting().tally(), lambda: 4e9, in_hand=hand).process(records)
+    assert hand.looked == [[0, 1, 2, 3]]
+    assert len(letters(expected)) == 0 < len(expected)
+
+    hand = Hand(at(2))
+    hand.suspected = {at(2)}
+    alone = Ingest(wide, Accounting().tally(), lambda: 4e9, in_hand=hand)
+    outputs = alone.process(records)
+    assert hand.said == [f"{what} {n}" for n in range(4) for what in ("begin", "end")]
+    [letter] = letters(outputs)
+    assert (letter.where.offset, letter.error) == (2, "WorkerDied")
+    left = [one for one in expected if getattr(one.value, "where", at(2)).offset != 2]
+    assert [one for one in outputs if one.value is not letter] == left
 
 
 def test_ingest_sets_aside_what_killed(wide: Topology, make_notice: Callable[..., bytes]) -> None:

@@ -70,3 +70,30 @@ def test_another_c_library_is_left_alone(
         monkeypatch.delenv(name)
     monkeypatch.setattr("ampelstream.runtime.service.allocator.ctypes.CDLL", load)
     assert not allocator.keep_memory()
+
+
+SELDOM = """
+import gc
+from ampelstream.runtime.service.allocator import collect_seldom
+
+class Loop:
+    def __init__(self):
+        self.itself = self
+
+collect_seldom()
+assert gc.get_freeze_count() > 1000
+times = []
+gc.callbacks.append(lambda phase, info: phase == "stop" and times.append(info["collected"]))
+for _ in range(200_000):
+    Loop()
+print(len(times), sum(times))
+"""
+
+
+def test_cycles_are_found_all_the_same_but_seldom() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SELDOM], check=True, capture_output=True, text=True
+    )
+    times, found = map(int, done.stdout.split())
+    assert 5 < times < 50
+    assert found > 100_000
