@@ -174,7 +174,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: the history's name, with .svg")
     options = parser.parse_args()
     if not options.history.exists():
-        raise SystemExit(f"{options.history} is not there: run a benchmark first")
+        print(f"{options.history} is not there, so nothing is drawn")
+        return
     out = options.out or options.history.with_suffix(".svg")
     out.write_text(draw(read(options.history)), encoding="utf-8")
     print(f"drawn: {out}")
