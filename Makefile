@@ -61,14 +61,16 @@ format: $(READY) ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## measure the cost per alert as ratios to bare fastavro
-	cd benchmarks && ../$(BIN)/python decode.py && ../$(BIN)/python replay.py
+bench: $(READY) ## measure the cost per alert as ratios to bare fastavro, AMPEL's beside it
+	cd benchmarks && ../$(BIN)/python decode.py && ../$(BIN)/python replay.py \
+		&& ../$(BIN)/python skymap.py && ../$(BIN)/python growth.py && ../$(BIN)/python memory.py \
+		&& ../$(BIN)/python ampel_t0.py && ../$(BIN)/python plot.py
 
 bench-kafka: $(READY) ## measure speed, restore and sweeps on a Kafka of its own
 	cd benchmarks && ../$(BIN)/python kafka_floor.py && ../$(BIN)/python kafka_speed.py --workers 2 \
 		&& ../$(BIN)/python kafka_state.py && ../$(BIN)/python kafka_ingest.py \
 		&& ../$(BIN)/python kafka_change.py && ../$(BIN)/python pool_speed.py \
-		&& ../$(BIN)/python kafka_pace.py
+		&& ../$(BIN)/python kafka_pace.py && ../$(BIN)/python plot.py
 
 soak: $(READY) ## rounds of faults on Kafka brokers of its own; takes hours, writes soak.md
 	$(BIN)/python -m tests.kafka.soak --out soak.md

@@ -1,26 +1,38 @@
 """What decoding costs, as ratios to bare cached fastavro, in one interleaved run.
 
-python benchmarks/decode.py [--rounds 7]
+    python benchmarks/decode.py [--rounds 15] [--history FILE]
+
+Each table comes twice: with the compiled interpreter of packets and with the plain one, in a
+process of its own with its own bare fastavro in it. Where nothing is compiled there is only that.
 """
 
 import argparse
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fastavro
+from history import History, add_option, interpreter
 from interleave import interleaved
+from reading import one_by_one, rows_of
 
-from ampelstream.codecs.alerts import datapoints, decode
+from ampelstream.cli.workflow import open_topology
+from ampelstream.codecs.alerts import decode
+from ampelstream.codecs.avro.backend import VARIABLE
 from ampelstream.codecs.avro.container import first_block, metadata, read_header
 from ampelstream.codecs.lsst import FixedSchemas
 from ampelstream.errors import DecodeError
 from ampelstream.simulate import simulate_packets
 
 Run = Callable[[], object]
+BARE = "bare cached fastavro"
 WIRE_REPEATS = 60
 """There are three messages: each is decoded this often in a round."""
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -90,53 +102,72 @@ def bare_wire(messages: Sequence[bytes], schemas: FixedSchemas) -> Callable[[], 
     return lambda: run
 
 
-def each(packets: Sequence[bytes], work: Callable[[bytes], object]) -> Callable[[], Run]:
-    """Do something with every packet."""
-
-    def run() -> None:
-        for packet in packets:
-            work(packet)
-
-    return lambda: run
-
-
 def table(medians: dict[str, float], bare: str, packets: int, title: str) -> str:
     """Times and ratios for people."""
-    lines = [title, f"{'':34} {'us/alert':>9} {'alerts/s':>9} {'ratio':>6}"]
+    lines = [title, f"{'':45} {'us/alert':>9} {'alerts/s':>9} {'ratio':>7}"]
     for name, microseconds in medians.items():
         one = microseconds / packets
-        lines.append(f"{name:34} {one:9.0f} {1e6 / one:9.0f} {medians[bare] / microseconds:6.2f}")
+        ratio = medians[bare] / microseconds
+        lines.append(f"{name:45} {one:9.1f} {1e6 / one:9.0f} {ratio:7.2f}")
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+def timed(work: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, float]:
+    """Median processor time of each, in turn: nothing waits, and others may use the machine."""
+    for prepare in work.values():
+        prepare()()  # what is done once for a writer schema is done
+    return interleaved(work, rounds=rounds, clock=time.process_time)
+
+
+def measure_ztf(history: History, rounds: int) -> None:
+    """ZTF's table."""
     packets, origin = load_packets()
-    bare = "bare cached fastavro"
-    work = {
-        bare: bare_reader(packets),
-        "fastavro.reader": each(packets, lambda p: next(fastavro.reader(io.BytesIO(p)))),
-        "decode": each(packets, decode),
-        "decode + epochs": each(packets, lambda p: decode(p).history.epochs()),
-        "decode + datapoints": each(packets, lambda p: datapoints(decode(p))),
-    }
-    medians = interleaved(work, rounds=rounds)
-    title = f"{len(packets)} {origin}; medians of {rounds} interleaved rounds"
-    print(table(medians, bare, len(packets), title))
-    messages, schemas = load_wire()
-    if messages:
-        messages *= WIRE_REPEATS
-        wire = {
-            bare: bare_wire(messages, schemas),
-            "decode": each(messages, lambda m: decode(m, schemas)),
-            "decode + epochs": each(messages, lambda m: decode(m, schemas).history.epochs()),
-            "decode + datapoints": each(messages, lambda m: datapoints(decode(m, schemas))),
+    with tempfile.TemporaryDirectory() as directory:
+        _, kilonova = open_topology("kilonova", Path(directory))
+        work = {
+            BARE: bare_reader(packets),
+            "fastavro.reader": one_by_one(packets, lambda p: next(fastavro.reader(io.BytesIO(p)))),
+            **rows_of(packets, topology=kilonova),
         }
-        title = "real Rubin alerts in Confluent's wire format, schemas 7.1, 7.3 and 9.0"
-        print(table(interleaved(wire, rounds=rounds), bare, len(messages), f"\n{title}"))
+        medians = timed(work, rounds)
+    data = f"{len(packets)} {origin}"
+    title = f"{data};\n{interpreter()} interpreter; medians of {rounds} interleaved rounds"
+    print(table(medians, BARE, len(packets), title), flush=True)
+    history.add_all(medians, BARE, len(packets), rounds=rounds, data=data)
+
+
+def measure_rubin(history: History, rounds: int) -> None:
+    """Rubin's table, where the real data is there."""
+    messages, schemas = load_wire()
+    if not messages:
+        return
+    messages *= WIRE_REPEATS
+    work = {BARE: bare_wire(messages, schemas), **rows_of(messages, schemas)}
+    medians = timed(work, rounds)
+    data = "real Rubin alerts in Confluent's wire format, schemas 7.1, 7.3 and 9.0"
+    title = f"\n{data};\n{interpreter()} interpreter; medians of {rounds} interleaved rounds"
+    print(table(medians, BARE, len(messages), title), flush=True)
+    history.add_all(medians, BARE, len(messages), rounds=rounds, data=data)
+
+
+def main() -> None:
+    """Run and print the tables; once more with the plain interpreter, in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--once", action="store_true", help="only with the interpreter that runs")
+    add_option(parser)
+    options = parser.parse_args()
+    history = History.begin(options.history, "decode")
+    measure_ztf(history, options.rounds)
+    measure_rubin(history, options.rounds)
+    history.write()
+    if interpreter() == "compiled" and not options.once:
+        print(flush=True)
+        subprocess.run(
+            [sys.executable, __file__, *sys.argv[1:], "--once"],
+            env={**os.environ, VARIABLE: "plain"},
+            check=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Alerts per second of decode + filter and of a whole replay, as ratios to bare cached fastavro.
 
-    python benchmarks/replay.py [--rounds 7]
+    python benchmarks/replay.py [--rounds 7] [--history FILE]
 
 Bare: ``fastavro.schemaless_reader`` on the whole record with a parsed schema at hand. All figures
 come from one interleaved run, so that a drifting machine moves them together. The packets are real
@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from decode import Run, bare_reader, load_packets, table
+from decode import BARE, Run, bare_reader, load_packets, table
+from history import History, add_option
 from interleave import interleaved
 
 from ampelstream.cli.workflow import open_topology
@@ -95,23 +96,28 @@ def main() -> None:
     """Run and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    add_option(parser)
+    options = parser.parse_args()
+    rounds: int = options.rounds
+    history = History.begin(options.history, "replay")
     packets, origin = load_packets()
-    bare = "bare cached fastavro"
     with tempfile.TemporaryDirectory() as directory:
         here = Path(directory)
         _, kilonova = open_topology("kilonova", here / "catalogs")
         _, everything = open_topology("skymap-only", here / "catalogs")
         work = {
-            bare: bare_reader(packets),
+            BARE: bare_reader(packets),
             "decode + filter (kilonova)": decode_and_filter(kilonova, packets),
             "decode + filter (skymap-only)": decode_and_filter(everything, packets),
             "replay (kilonova)": whole_replay(kilonova, packets, here),
             "replay (skymap-only)": whole_replay(everything, packets, here),
         }
         medians = interleaved(work, rounds=rounds)
-    title = f"{len(packets)} {origin}; medians of {rounds} interleaved rounds"
-    print(table(medians, bare, len(packets), title))
+    data = f"{len(packets)} {origin}"
+    title = f"{data}; medians of {rounds} interleaved rounds"
+    print(table(medians, BARE, len(packets), title), flush=True)
+    history.add_all(medians, BARE, len(packets), rounds=rounds, data=data)
+    history.write()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What taking in a sky map costs: processor time of each step, and the most memory.
 
-    python benchmarks/skymap.py [--rounds 5] [--only NAME]
+    python benchmarks/skymap.py [--rounds 5] [--only NAME] [--history FILE]
 
 The columns:
 
@@ -39,6 +39,7 @@ import healpy as hp
 import numpy as np
 from astropy.io import fits
 from decode import REAL_DATA, Run
+from history import History, add_option, peak_mib
 from interleave import interleaved
 from numpy.typing import NDArray
 
@@ -210,12 +211,6 @@ def inflated(data: bytes) -> None:
                 pass
 
 
-def peak_mib() -> float:
-    """Most memory that this process has had [MiB]; of Linux."""
-    text = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in text.split("\n") if "VmHWM" in line)
-
-
 def measure(notice: bytes, rounds: int) -> tuple[int, float, dict[str, float]]:
     """Tiles of a map, its peak of memory [MiB], and the processor time of each step [us]."""
     one_channel = topology()
@@ -252,7 +247,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="maps whose name contains this")
+    add_option(parser)
     arguments = parser.parse_args()
+    history = History.begin(arguments.history, "skymap")
     print(f"seconds of processor time, medians of {arguments.rounds} interleaved rounds")
     steps = ("bare", "read", "rank", "pack", "store", "all")
     print(f"{'':48}" + "".join(f"{one:>7}" for one in ("tiles", *steps, "MiB")))
@@ -264,6 +261,16 @@ def main() -> None:
             tiles, peak, times = pool.apply(measure, (make(), arguments.rounds))
         seconds = "".join(f"{times[one] / 1e6:7.3f}" for one in steps)
         print(f"{name:48}{tiles:7}{seconds}{peak:7.0f}", flush=True)
+        for step in steps:
+            history.add(
+                step,
+                microseconds=times[step],
+                ratio=times["bare"] / times[step],
+                rounds=arguments.rounds,
+                data=name,
+                mib=round(peak),
+            )
+    history.write()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,12 @@ def set_up(directory: Path, code: int) -> subprocess.CompletedProcess[str]:
     python = directory / "python"
     python.write_text(PYTHON.replace("CODE", str(code)))
     python.chmod(0o755)
-    (directory / "pyproject.toml").touch()
+    avro = directory / "ampelstream" / "codecs" / "avro"
+    avro.mkdir(parents=True)
+    for path in (directory / "pyproject.toml", directory / "hatch_build.py"):
+        path.touch()
+    for name in ("interpreter.py", "interpreter.pxd"):
+        (avro / name).touch()
     return subprocess.run(
         ["make", "--file", MAKEFILE, f"PYTHON={python}", ".venv/.ready"],  # noqa: S607  (from the PATH)
         cwd=directory,
