@@ -11,8 +11,6 @@ are. ``--profile`` needs py-spy and prints where the worker's time goes.
 
 import argparse
 import asyncio
-import io
-import json
 import os
 import signal
 import statistics
@@ -20,14 +18,12 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-import fastavro
 from decode import Run, bare_reader, load_packets
 from kafka_bench import (
     create_topics,
@@ -40,9 +36,8 @@ from kafka_bench import (
     wait_ready,
     worker,
 )
-from replay import three_events
+from replay import renamed, three_events
 
-from ampelstream.codecs.avro.container import metadata, read_header
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
@@ -51,26 +46,6 @@ from ampelstream.testing.broker.broker import Broker
 STEPS = ("ingest", "notices", "objects", "react")
 NAMED = ("(ampelstream/core", "(ampelstream/codecs", "(ampelstream/runtime", "(aiokafka", "(faust")
 """Packages whose functions the profile names."""
-COPY = 100_000_000_000_000_000
-"""Between the identifiers of two copies: some sixty fit into 64 bits."""
-
-
-def renamed(packets: Sequence[bytes], copies: int) -> Iterator[bytes]:
-    """The packets under other object names and identifiers, with their own schemas."""
-    parsed = {}
-    for copy in range(copies):
-        for packet in packets:
-            header = read_header(packet)
-            if header.key not in parsed:
-                schema = json.loads(metadata(header.key)["avro.schema"])
-                parsed[header.key] = fastavro.parse_schema(schema)
-            record: Any = next(iter(fastavro.reader(io.BytesIO(packet))))
-            record["objectId"] = f"{record['objectId']}x{copy}"
-            record["candid"] += copy * COPY
-            record["candidate"]["candid"] = record["candid"]
-            out = io.BytesIO()
-            fastavro.writer(out, parsed[header.key], [record])
-            yield out.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,57 @@ state and taking in the three events is not timed.
 """
 
 import argparse
+import io
 import itertools
+import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import fastavro
 from decode import BARE, Run, bare_reader, load_packets, table
 from history import History, add_option
 from interleave import interleaved
 
 from ampelstream.cli.workflow import open_topology
+from ampelstream.codecs.avro.container import metadata, read_header
 from ampelstream.codecs.ztf import decode
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.ingest import Ingest
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import BATCH, Engine
+from ampelstream.runtime.service.allocator import collect_seldom
 from ampelstream.simulate import simulate_notice
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.topology import Topology
 
+COPY = 100_000_000_000_000_000
+"""Between the identifiers of two copies: some sixty fit into 64 bits."""
+COPIES = 4
+"""Each packet is there so often, each time of another object: a night has many, and opening and
+closing the state must not be most of it."""
 WHERE = Coordinates("benchmark", 0, 0)
+
+
+def renamed(packets: Sequence[bytes], copies: int) -> Iterator[bytes]:
+    """The packets under other object names and identifiers, with their own schemas."""
+    parsed = {}
+    for copy in range(copies):
+        for packet in packets:
+            header = read_header(packet)
+            if header.key not in parsed:
+                schema = json.loads(metadata(header.key)["avro.schema"])
+                parsed[header.key] = fastavro.parse_schema(schema)
+            record: Any = next(iter(fastavro.reader(io.BytesIO(packet))))
+            record["objectId"] = f"{record['objectId']}x{copy}"
+            record["candid"] += copy * COPY
+            record["candidate"]["candid"] = record["candid"]
+            out = io.BytesIO()
+            fastavro.writer(out, parsed[header.key], [record])
+            yield out.getvalue()
 
 
 def decode_and_filter(topology: Topology, packets: Sequence[bytes]) -> Callable[[], Run]:
@@ -100,7 +129,9 @@ def main() -> None:
     options = parser.parse_args()
     rounds: int = options.rounds
     history = History.begin(options.history, "replay")
-    packets, origin = load_packets()
+    few, origin = load_packets()
+    packets = list(renamed(few, COPIES))
+    collect_seldom()  # as the commands do
     with tempfile.TemporaryDirectory() as directory:
         here = Path(directory)
         _, kilonova = open_topology("kilonova", here / "catalogs")
@@ -113,7 +144,7 @@ def main() -> None:
             "replay (skymap-only)": whole_replay(everything, packets, here),
         }
         medians = interleaved(work, rounds=rounds)
-    data = f"{len(packets)} {origin}"
+    data = f"{COPIES} x {len(few)} {origin}"
     title = f"{data}; medians of {rounds} interleaved rounds"
     print(table(medians, BARE, len(packets), title), flush=True)
     history.add_all(medians, BARE, len(packets), rounds=rounds, data=data)
