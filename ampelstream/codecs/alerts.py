@@ -138,8 +138,8 @@ class _Head(NamedTuple):
     kind: type[PacketBatch]
 
 
-_heads: OrderedDict[bytes, _Head] = OrderedDict()
-"""Of containers, by what they begin with; those that were met last come last."""
+_heads: tuple[_Head, ...] = ()
+"""Of containers, the last first. Threads share it: it is replaced, never changed."""
 
 
 def _container_head(value: bytes) -> _Head | None:
@@ -156,9 +156,8 @@ def _container_head(value: bytes) -> _Head | None:
     if codec not in {"", "null"}:
         return None
     head = _Head(value[: header.body - MARKER_BYTES], header.body, schema, kind)
-    _heads[head.begin] = head
-    if len(_heads) > _HEADS_KEPT:
-        _heads.popitem(last=False)
+    global _heads  # noqa: PLW0603  (a cache)
+    _heads = (head, *_heads[: _HEADS_KEPT - 1])
     return head
 
 
@@ -181,10 +180,29 @@ def _head_of(value: Any, last: _Head | None, schemas: Schemas | None) -> _Head |
         return _wire_head(value, schemas)
     if value[:1] == b"{":
         return None
-    for head in reversed(_heads.values()):
+    for head in _heads:
         if value.startswith(head.begin):
             return head
     return _container_head(value)
+
+
+def _columns(
+    head: _Head, values: Sequence[Any], numbers: Sequence[int], asked: Asked
+) -> list[tuple[AlertBatch, list[int]]]:
+    """Columns of packets with the same head; none where they have to be decoded one by one."""
+    if not numbers:
+        return []
+    packets = [values[number] for number in numbers]
+    framed = head.begin[:1] != b"\x00"
+    try:
+        batch = head.kind(head.schema, packets, [head.start] * len(numbers), asked, framed=framed)
+    except (UnfitSchema, DecodeError):
+        return []
+    crowded = {numbers[row] for row in batch.columns.crowded()}
+    if not crowded:
+        return [(batch, list(numbers))]
+    parts = [[number for number in numbers if number not in crowded], *([one] for one in crowded)]
+    return [one for part in parts for one in _columns(head, values, part, asked)]
 
 
 def batches(
@@ -219,11 +237,7 @@ def batches(
             groups.setdefault(id(head.schema), (head, []))[1].append(number)
     made: list[tuple[AlertBatch, list[int]]] = []
     for head, numbers in groups.values():
-        packets: Any = [values[number] for number in numbers]
-        starts = [head.start] * len(numbers)
-        framed = head.begin[:1] != b"\x00"
-        with suppress(UnfitSchema, DecodeError):
-            made.append((head.kind(head.schema, packets, starts, asked, framed=framed), numbers))
+        made += _columns(head, values, numbers, asked)
     return made
 
 

@@ -178,8 +178,13 @@ class PacketBatch(ABC):
     def datapoints(self, rows: Sequence[int]) -> Mapping[int, list[Datapoint] | AmpelstreamError]:
         """Datapoints of some alerts: their history, then their own detection."""
         values = [self._values[row] for row in rows]
-        columns = self._read(self.lightcurve(), values, [self._starts[row] for row in rows])
-        return dict(zip(rows, self._points(columns), strict=True))
+        starts = [self._starts[row] for row in rows]
+        columns = self._read(self.lightcurve(), values, starts)
+        found = dict(zip(rows, self._points(columns), strict=True))
+        for place in columns.crowded():
+            alone = self._read(self.lightcurve(), [values[place]], [starts[place]])
+            found[rows[place]] = next(self._points(alone))
+        return found
 
 
 def packets_of(columns: Columns, table: str) -> list[int]:

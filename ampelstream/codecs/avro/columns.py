@@ -28,6 +28,11 @@ _FAULTS = {
 }
 _MOST_ROWS = 100_000
 """A history has some thousand entries; a packet that says more is corrupt."""
+_FEW_ROWS, _MANY_ROWS = 32, 256
+_AT_FIRST, _AT_LEAST = 1024, 16_384
+"""For so many entries of histories there is room where packets are read together: at first and at
+most for each of them, and for all of them at first and at least [rows]. Those that have more are
+read by themselves: what a few packets claim must not take the memory."""
 _DEPTH = 4
 """Arrays in arrays that are followed."""
 
@@ -86,6 +91,13 @@ class Columns:
     def has(self, record: str, name: str) -> bool:
         """Whether the schema has the field."""
         return (record, name) in self._columns
+
+    def crowded(self) -> list[int]:
+        """Packets whose history was too long to be read with others."""
+        if len(self.values) == 1:
+            return []
+        rows: list[int] = np.flatnonzero(self.status == backend.CODES.FULL).tolist()
+        return rows
 
     def offsets(self, table: str) -> npt.NDArray[np.int64]:
         """Where the rows of each packet begin, and where the last ones end; zeros if there is none.
@@ -193,7 +205,6 @@ class Reader:
         numbers = (program.code, program.steps)
         self._interpreter = interpreter
         self._program = numbers if interpreter.compiled else [one.tolist() for one in numbers]
-        self._rows = 32
 
     def read(self, values: list[bytes], starts: Sequence[int], *, framed: bool) -> Columns:
         """Read a batch.
@@ -206,17 +217,23 @@ class Reader:
             Where the record of each begins; of a container, where its header ends.
         framed
             Whether they are containers, without compression.
+
+        Returns
+        -------
+        Columns
+            With the status ``FULL`` of a packet whose history is too long to be read with others,
+            or, where it is alone, for a packet.
         """
-        most = _MOST_ROWS
         number = len(values)
         begins = array("q", starts)
+        most = _MOST_ROWS if number == 1 else max(_AT_LEAST, number * _MANY_ROWS)
+        rows = max(_AT_FIRST, number * _FEW_ROWS)
         while True:
-            room = [number, *(min(number * self._rows, most) for _ in self._widths[1:])]
+            room = [number, *(min(rows, most) for _ in self._widths[1:])]
             columns, full = self._run(values, begins, room, framed=framed)
-            if not full or self._rows >= most:
+            if not full or rows >= most:
                 return columns
-            self._rows *= 4
-            most = max(most, number * self._rows)
+            rows *= 8
 
     def _run(
         self, values: list[bytes], begins: "array[int]", room: Sequence[int], *, framed: bool

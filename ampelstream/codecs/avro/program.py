@@ -32,6 +32,8 @@ _WANTED: Mapping[str, tuple[Kind, int]] = {
 }
 _DEEPEST = 16
 """Records in records; more is a type that holds itself."""
+_LONGEST = 60_000
+"""Numbers in a program; those of alerts have some thousand."""
 _STEP = 4
 """Numbers to an instruction."""
 
@@ -137,6 +139,8 @@ class _Compiler:
         self._widths = [[0, 0]]
         self._at_once = at_once
         self._passed: list[_Passed] = []
+        self._records = 0
+        self._empty: dict[int, bool] = {}
         _learn(schema, self._names, "")
 
     def widths(self) -> list[tuple[int, int]]:
@@ -204,6 +208,10 @@ class _Compiler:
         """Fields of a record; ``whole``: up to its end, even if nothing more is wanted."""
         if depth > _DEEPEST:
             raise DecodeError("the schema has a record that holds itself")
+        self._records += 1
+        if max(self._records, len(self.code) + len(self._passed)) > _LONGEST:
+            # named types may be used again and again
+            raise DecodeError("the schema is larger than that of any alert")
         fields = self._resolved(schema)[1]["fields"]
         if not whole:
             asked = [n for n, one in enumerate(fields) if self._asked(name, one["name"], depth)]
@@ -325,7 +333,7 @@ class _Compiler:
 
     def _array(self, schema: Any, kind: str, inner: str | None, depth: int) -> None:
         items = schema["items" if kind == "array" else "values"]
-        if kind == "array" and self._least(items, depth) < 1:
+        if kind == "array" and self._is_empty(items, depth):
             raise DecodeError("the schema has an array of items of no size")
         table = self._table(inner) if inner is not None and self._wanted[inner] else 0
         begin = self.emit(op.ARRAY, 0, 0, table)
@@ -369,14 +377,19 @@ class _Compiler:
         self.code[places + 1 - at] = self._here()
         return [*ends, self.emit(op.OMIT, 0, 0, table)]
 
-    def _least(self, schema: Any, depth: int) -> int:
-        """Fewest bytes that a value takes."""
+    def _is_empty(self, schema: Any, depth: int) -> bool:
+        """Whether a value may take no byte at all."""
         if depth > _DEEPEST:
             raise DecodeError("the schema has a record that holds itself")
         kind, schema = self._resolved(schema)
-        if kind in {"record", "error"}:
-            return sum(self._least(one["type"], depth + 1) for one in schema["fields"])
-        return int(schema["size"]) if kind == "fixed" else _WIDTHS.get(kind, 1)
+        if kind == "fixed":
+            return int(schema["size"]) < 1
+        if kind not in {"record", "error"}:
+            return kind == "null"
+        if id(schema) not in self._empty:
+            inside = (self._is_empty(one["type"], depth + 1) for one in schema["fields"])
+            self._empty[id(schema)] = all(inside)
+        return self._empty[id(schema)]
 
 
 class _Passed(NamedTuple):

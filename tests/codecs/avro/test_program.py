@@ -1,6 +1,7 @@
 """Columns of generated schemas and values are those of fastavro, in both interpreters."""
 
 import io
+import time
 from typing import Any
 
 import fastavro
@@ -217,3 +218,44 @@ def test_more_rows_than_there_is_room_for(interpreter: backend.Interpreter) -> N
 def test_what_is_no_schema_of_packets(schema: Any) -> None:
     with pytest.raises(DecodeError):
         compile_program(schema, {})
+
+
+def nested(leaf: str, width: int, depth: int) -> dict[str, Any]:
+    """A record of records of records, each of which names the next one many times."""
+    schema: Any = {"type": "record", "name": "r0", "fields": [{"name": "x", "type": leaf}]}
+    for level in range(1, depth):
+        first = [{"name": "f0", "type": schema}]
+        others = [{"name": f"f{n}", "type": f"r{level - 1}"} for n in range(1, width)]
+        schema = {"type": "record", "name": f"r{level}", "fields": first + others}
+    return dict(schema)
+
+
+@pytest.mark.parametrize("leaf", ["null", "int"])
+@pytest.mark.parametrize("inside_array", [False, True])
+def test_a_schema_that_grows_without_end_is_refused_at_once(
+    leaf: str, *, inside_array: bool
+) -> None:
+    schema: Any = nested(leaf, 12, 14)
+    if inside_array:
+        field = {"name": "a", "type": {"type": "array", "items": schema}}
+        schema = {"type": "record", "name": "outer", "fields": [field]}
+    began = time.perf_counter()
+    with pytest.raises(DecodeError, match=r"larger than that of any alert|no size"):
+        compile_program(schema, {})
+    assert time.perf_counter() - began < 20
+
+
+def test_a_crowded_packet_is_read_by_itself(interpreter: backend.Interpreter) -> None:
+    entry = {"type": "record", "name": "e", "fields": [{"name": "x", "type": "int"}]}
+    history = {"name": "history", "type": {"type": "array", "items": entry}}
+    schema = {"type": "record", "name": "p", "fields": [history]}
+    parsed = fastavro.parse_schema(schema)
+    long = written(parsed, {"history": [{"x": n} for n in range(20_000)]})
+    short = written(parsed, {"history": [{"x": 1}]})
+    reader = Reader(schema, {"history": ["x"]}, interpreter)
+    together = reader.read([short, long, short], [0, 0, 0], framed=False)
+    assert together.crowded() == [1]
+    assert together.offsets("history").tolist() == [0, 1, 1, 2]
+    alone = reader.read([long], [0], framed=False)
+    assert alone.crowded() == []
+    assert column(alone, "history", "x") == list(range(20_000))
