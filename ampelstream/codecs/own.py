@@ -1,5 +1,7 @@
 """Our own streams in Avro: detections, events, ticks, candidates, dead letters, reactions.
 
+What is written for every alert, detections and candidates, is written by ``ownwriter.py``.
+
 Each message is in Avro's single-object encoding: two marker bytes, the fingerprint of its schema,
 the record. So a reader knows which schema wrote it, reads what an earlier version of this package
 wrote (``schemas/earlier/``), and refuses what it does not know instead of misreading it.
