@@ -395,6 +395,7 @@ class Progress:
 
     def __init__(self, tables: KeyValue) -> None:
         self._tables = tables
+        self._last: tuple[tuple[str, int, bool], bytes] = (("", -1, False), b"")
 
     def offsets(self, *, again: bool = False) -> dict[tuple[str, int], int]:
         """Last offset handled, for each (source, partition); or handled again, by a backfill."""
@@ -423,10 +424,11 @@ class Progress:
 
     def handled(self, where: Coordinates, *, again: bool = False) -> None:
         """Note that the record was handled (again), whatever became of it."""
-        key = (self._AGAIN if again else self._OFFSET) + self._encode(
-            (where.source, where.partition)
-        )
-        self._tables.put(key, str(where.offset).encode())
+        place = (where.source, where.partition, again)
+        if place != self._last[0]:  # most often it is where the record before was
+            key = (self._AGAIN if again else self._OFFSET) + self._encode(place[:2])
+            self._last = (place, key)
+        self._tables.put(self._last[1], b"%d" % where.offset)
 
     def step_back(self, place: tuple[str, int]) -> None:
         """Have a backfill judge the last record of a (source, partition) once more."""
