@@ -56,10 +56,11 @@ def letter_row(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
+    with temporary.open("wb") as file:
+        file.writelines(parts)
     temporary.replace(path)
 
 
@@ -70,14 +71,14 @@ def encode_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as NDJSON, keys sorted."""
-    _replace(path, b"".join(encode_lines(rows)))
+    _replace(path, encode_lines(rows))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write one JSON document, indented, keys in the order given."""
-    _replace(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    _replace(path, (msgspec.json.format(msgspec.json.encode(content), indent=2), b"\n"))
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file."""
-    _replace(path, text.encode())
+    _replace(path, (text.encode(),))

@@ -186,8 +186,9 @@ class Replay:
 
     def _write(self, engine: Engine, report: ReplayReport) -> None:
         out = self._out
-        rows = (outputs.candidate_row(candidate) for candidate in engine.objects.candidates())
-        outputs.write_lines(out / "candidates.ndjson", rows)
+        # those of the report, not of the state once more: there may be many
+        candidates = sorted(report.candidates, key=lambda candidate: candidate.key)
+        outputs.write_lines(out / "candidates.ndjson", map(outputs.candidate_row, candidates))
         letters = sorted(
             engine.progress.letters(), key=lambda one: (one.where, one.step, one.reason)
         )
