@@ -64,14 +64,12 @@ def compile_interpreter(root: Path) -> Path:
         finally:
             os.chdir(here)
         (built,) = (Path(scratch) / "built" / PACKAGE).glob("interpreter.*")
-        for old in source.parent.glob("interpreter.*"):
-            if old.suffix in {".so", ".pyd"}:
-                old.unlink()
-        made = source.with_name(built.name)
-        shutil.copy(built, made)
+        made = source.with_name(built.name)  # with the name of this Python: others have theirs
+        shutil.copy(built, made.with_name(f"{made.name}.part"))
+        made.with_name(f"{made.name}.part").replace(made)
     sources = (source, source.with_suffix(".pxd"))
     digest = hashlib.sha256(b"".join(one.read_bytes() for one in sources)).hexdigest()
-    source.with_name("interpreter.built-from").write_text(digest)
+    made.with_name(f"{made.name}.built-from").write_text(digest)
     return made
 
 
@@ -100,5 +98,5 @@ class InterpreterHook(BuildHookInterface):  # type: ignore[type-arg]  # (of hatc
             return  # it lies in the tree, beside its source
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        for path in (made, made.with_name("interpreter.built-from")):
+        for path in (made, made.with_name(f"{made.name}.built-from")):
             build_data["force_include"][str(path)] = f"{PACKAGE}/{path.name}"

@@ -158,7 +158,7 @@ def all_datapoints(packets: Packets, schemas: FixedSchemas | None) -> int:
     )
 
 
-def filtered(packets: Packets, topology: Topology, asked: Asked) -> int:
+def filtered(packets: Packets, topology: Topology, asked: Asked | Mapping[str, Asked]) -> int:
     """Decode as far as the filters ask, and filter; gives how many a channel accepts."""
     return sum(
         sum(bool(one and one.accepted) for one in judge(topology.channels, batch).outcomes)

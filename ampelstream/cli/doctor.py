@@ -24,9 +24,9 @@ def findings() -> dict[str, str]:
         interpreter = "compiled"
     else:
         interpreter = (
-            f"plain Python, which decodes alerts some thirty times slower: {backend.WHY}. With a C "
-            "compiler and Python's headers (on Debian: apt install gcc python3-dev), install "
-            "ampelstream again"
+            f"plain Python, which decodes and filters alerts some ten times slower: {backend.WHY}. "
+            "With a C compiler and Python's headers (on Debian: apt install gcc python3-dev), "
+            "install ampelstream again"
         )
     return {
         "ampelstream": __version__,

@@ -13,7 +13,7 @@ import msgspec
 
 from ampelstream.codecs import lsst, ztf
 from ampelstream.codecs.avro.container import MARKER_BYTES, read_header
-from ampelstream.codecs.avro.packets import PacketSchema
+from ampelstream.codecs.avro.packets import GARBAGE, PacketSchema
 from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.codecs.batch import PacketBatch
 from ampelstream.codecs.jsonsize import has_more_values
@@ -115,6 +115,8 @@ def datapoints(alert: Alert) -> list[Datapoint]:
 
 
 _HEADS_KEPT = 32
+_CROWDED = 32
+"""Packets with long histories are read so many at a time."""
 
 
 class _Head(NamedTuple):
@@ -196,17 +198,22 @@ def _columns(
     framed = head.begin[:1] != b"\x00"
     try:
         batch = head.kind(head.schema, packets, [head.start] * len(numbers), asked, framed=framed)
-    except (UnfitSchema, DecodeError):
+    except (UnfitSchema, DecodeError, *GARBAGE):  # `decode` will say what is wrong
         return []
-    crowded = {numbers[row] for row in batch.columns.crowded()}
+    crowded = [numbers[row] for row in batch.columns.crowded()]
     if not crowded:
         return [(batch, list(numbers))]
-    parts = [[number for number in numbers if number not in crowded], *([one] for one in crowded)]
+    together = _CROWDED if len(numbers) > _CROWDED else 1
+    parts = [crowded[first : first + together] for first in range(0, len(crowded), together)]
+    rest = set(numbers).difference(crowded)
+    parts.append([number for number in numbers if number in rest])
     return [one for part in parts for one in _columns(head, values, part, asked)]
 
 
 def batches(
-    values: Sequence[bytes | Mapping[str, Any]], asked: Asked, schemas: Schemas | None = None
+    values: Sequence[bytes | Mapping[str, Any]],
+    asked: Asked | Mapping[str, Asked],
+    schemas: Schemas | None = None,
 ) -> list[tuple[AlertBatch, list[int]]]:
     """Columns of those of some alerts that can be read together.
 
@@ -215,7 +222,7 @@ def batches(
     values
         As `decode` takes them.
     asked
-        What of them is to become columns.
+        What of them is to become columns: of all, or by survey.
     schemas
         Writer schemas of messages in the wire format.
 
@@ -237,7 +244,8 @@ def batches(
             groups.setdefault(id(head.schema), (head, []))[1].append(number)
     made: list[tuple[AlertBatch, list[int]]] = []
     for head, numbers in groups.values():
-        made += _columns(head, values, numbers, asked)
+        of_it = asked if isinstance(asked, Asked) else asked.get(head.kind.survey, Asked())
+        made += _columns(head, values, numbers, of_it)
     return made
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ampelstream.codecs.avro.columns import Columns, fault
 from ampelstream.codecs.avro.packets import PacketSchema, Wanted
 from ampelstream.codecs.avro.program import UnfitSchema
-from ampelstream.errors import AmpelstreamError, DecodeError
+from ampelstream.errors import AmpelstreamError, DecodeError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import Asked, Bools, Floats
 from ampelstream.model.lightcurve import Datapoint
@@ -99,7 +99,21 @@ class PacketBatch(ABC):
         reader = self._schema.reader(wanted)
         if reader is None:
             raise UnfitSchema(f"{self.history} has no columns")
-        return reader.read(values, starts, framed=self._framed)
+        columns = reader.read(values, starts, framed=self._framed)
+        if columns.is_table(self.record):
+            raise UnfitSchema(f"{self.record} is no record")
+        if not columns.is_table(self.history) and any(
+            columns.has(self.history, name) for name in self.measured
+        ):
+            raise UnfitSchema(f"{self.history} is no array")
+        return columns
+
+    @staticmethod
+    def _asked_for(past: tuple[npt.NDArray[np.int64], Floats] | None) -> tuple[Any, Floats]:
+        """Times of earlier detections, if they were asked for."""
+        if past is None:
+            raise UnitError("times of earlier detections are looked at, and were not asked for")
+        return past
 
     def _needs(self, record: str, kinds: Collection[str | None], *names: str) -> None:
         for name in names:
@@ -148,7 +162,8 @@ class PacketBatch(ABC):
     def among(self, name: str, values: Collection[str]) -> Bools:
         """Where a field of text has one of some values."""
         begin, size, null = self.columns.spans(self.record, name)
-        wanted = {value.encode() for value in values}
+        # a surrogate that stands alone is in no text
+        wanted = {value.encode("utf-8", "surrogatepass") for value in values}
         cut = zip(self._values, begin.tolist(), (begin + size).tolist(), strict=True)
         found = np.array([data[first:behind] in wanted for data, first, behind in cut], bool)
         return found & ~null
@@ -172,6 +187,10 @@ class PacketBatch(ABC):
         """The alert by itself, decoded anew."""
 
     @abstractmethod
+    def _points_of(self, alert: Alert) -> list[Datapoint]:
+        """Datapoints of an alert that was decoded by itself."""
+
+    @abstractmethod
     def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
         """Datapoints of each packet of columns that were read for them."""
 
@@ -179,12 +198,24 @@ class PacketBatch(ABC):
         """Datapoints of some alerts: their history, then their own detection."""
         values = [self._values[row] for row in rows]
         starts = [self._starts[row] for row in rows]
-        columns = self._read(self.lightcurve(), values, starts)
-        found = dict(zip(rows, self._points(columns), strict=True))
-        for place in columns.crowded():
-            alone = self._read(self.lightcurve(), [values[place]], [starts[place]])
-            found[rows[place]] = next(self._points(alone))
-        return found
+        try:
+            columns = self._read(self.lightcurve(), values, starts)
+            if not any(columns.kind(self.record, name) == "other" for name in self.measured):
+                found = dict(zip(rows, self._points(columns), strict=True))
+                for place in columns.crowded():
+                    alone = self._read(self.lightcurve(), [values[place]], [starts[place]])
+                    found[rows[place]] = next(self._points(alone))
+                return found
+        except (UnfitSchema, DecodeError):
+            pass  # a field of a datapoint has no column
+        return {row: self._by_itself(row) for row in rows}
+
+    def _by_itself(self, row: int) -> list[Datapoint] | AmpelstreamError:
+        """Datapoints of an alert that has no columns for them."""
+        try:
+            return self._points_of(self.alert(row))
+        except AmpelstreamError as error:
+            return error
 
 
 def packets_of(columns: Columns, table: str) -> list[int]:
@@ -212,7 +243,10 @@ def floats_of(columns: Columns, record: str, names: Sequence[str]) -> list[float
 def integers_of(columns: Columns, record: str, names: Sequence[str]) -> list[int | None]:
     """Values of some integer fields, row after row; None where there is null.
 
-    Of floats, what is left of them when they are cut to integers.
+    Raises
+    ------
+    UnfitSchema
+        A field is of floats: each alert is to be looked at by itself.
     """
     if all(columns.kind(record, name) in {"i8", None} for name in names):
         return _listed(*columns.block(record, names, "i8"))
@@ -222,9 +256,7 @@ def integers_of(columns: Columns, record: str, names: Sequence[str]) -> list[int
         if kind in {"i8", "bool"}:
             found[place :: len(names)] = _listed(*columns.integers(record, name))
         elif kind == "f8":
-            floats = columns.floats(record, name)[0]
-            whole = _listed(floats, ~np.isfinite(floats))
-            found[place :: len(names)] = [None if one is None else int(one) for one in whole]
+            raise UnfitSchema(f"{name} is an integer, and of floats")
     return found
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ampelstream.core.accounting import CountKey
 from ampelstream.core.boundary import Failure, attempt
-from ampelstream.errors import AmpelstreamError
+from ampelstream.errors import AmpelstreamError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.lightcurve import Datapoint
@@ -164,13 +164,14 @@ class Judged:
         )
 
 
-def asked_of(channels: Iterable[Channel]) -> Asked:
-    """What the channels ask of every alert."""
-    asked = Asked()
+def asked_of(channels: Iterable[Channel]) -> dict[str, Asked]:
+    """What the channels ask of every alert of their surveys."""
+    asked: dict[str, Asked] = {}
     for channel in channels:
-        asked |= Asked(channel.where.names)
+        own = Asked(channel.where.names)
         for bound in channel.filters:
-            asked |= bound.unit.asks() or Asked()
+            own |= bound.unit.asks() or Asked()
+        asked[channel.survey] = asked.get(channel.survey, Asked()) | own
     return asked
 
 
@@ -202,8 +203,24 @@ def _verdicts(unit: AlertFilter, batch: AlertBatch) -> Verdicts | None:
     """What a filter says; None where it must be asked alert by alert, so that one fails alone."""
     if unit.asks() is None:
         return None
-    verdicts = attempt(unit.judge, batch)
+    verdicts = attempt(_judged, unit, batch)
     return None if isinstance(verdicts, Failure) else verdicts
+
+
+def _judged(unit: AlertFilter, batch: AlertBatch) -> Verdicts:
+    """What a filter says, if it can be that.
+
+    Raises
+    ------
+    UnitError
+        It has not a code for each alert, or one without a reason.
+    """
+    verdicts = unit.judge(batch)
+    codes = np.asarray(verdicts.codes)
+    fits = codes.shape == (len(batch),) and np.issubdtype(codes.dtype, np.integer)
+    if not fits or ((codes < 0) | (codes > len(verdicts.reasons))).any():
+        raise UnitError(f"{type(unit).__name__} gave no code of a reason for each alert")
+    return Verdicts(codes, tuple(verdicts.reasons))
 
 
 def rejection(channel: Channel, alert: Alert, filters: Filters | None = None) -> str:

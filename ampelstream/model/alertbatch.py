@@ -93,7 +93,7 @@ class AlertBatch(Protocol):
         """Times of the earlier detections [JD, UTC].
 
         Where those of each alert begin, and where the last ones end, shape (alerts + 1,); and the
-        times, one behind the other.
+        times, one behind the other. An error where they were not asked for.
         """
         ...
 

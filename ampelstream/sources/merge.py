@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 from ampelstream.codecs.alerts import observed
+from ampelstream.errors import AmpelstreamError
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.model.times import jd_from_iso
 from ampelstream.sources.window import Skipped
@@ -36,6 +37,8 @@ may be of some megabytes each."""
 _TOGETHER = 32
 """Records whose times are found together, if they do not have more bytes than that."""
 _TOGETHER_BYTES = 4 << 20
+_ROW_BYTES = 10_000
+"""What a row of a table takes, about."""
 _CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
 
 
@@ -189,12 +192,16 @@ def _with_times(records: Iterable[SourceRecord]) -> Iterator[tuple[float | None,
     """Records with their event times, which are found for some of them together."""
     some: list[SourceRecord] = []
     size = 0
-    for record in records:
-        some.append(record)
-        size += len(record.value)
-        if len(some) >= _TOGETHER or size >= _TOGETHER_BYTES:
-            yield from zip(event_times(some), some, strict=True)
-            some, size = [], 0
+    try:
+        for record in records:
+            some.append(record)
+            size += len(record.value) if isinstance(record.value, bytes) else _ROW_BYTES
+            if len(some) >= _TOGETHER or size >= _TOGETHER_BYTES:
+                held, some, size = some, [], 0
+                yield from zip(event_times(held), held, strict=True)
+    except AmpelstreamError:  # the source has failed; what it gave before is not lost
+        yield from zip(event_times(some), some, strict=True)
+        raise
     yield from zip(event_times(some), some, strict=True)
 
 

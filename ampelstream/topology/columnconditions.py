@@ -17,8 +17,8 @@ from ampelstream.model.alertbatch import AlertBatch, Bools, Floats
 
 __all__ = ["mask"]
 
-_EXACT = 1 << 26
-"""Whole numbers up to it can be multiplied as floats, and stay exact."""
+_EXACT = 1 << 53
+"""Whole numbers up to it are floats, exactly."""
 _LONG = 1 << 63
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -51,12 +51,16 @@ class _Column(NamedTuple):
     null
         Where there is null.
     whole
-        As whole numbers; None where they are not.
+        As whole numbers; None where they are not at hand.
+    largest
+        No value is larger, or smaller than its negative; 0 where they are not whole. Python
+        calculates exactly with whole numbers, floats do so up to `_EXACT`.
     """
 
     values: Floats | None
     null: Bools
     whole: npt.NDArray[np.int64] | None = None
+    largest: int = 0
 
     def floats(self) -> Floats:
         if self.values is None:
@@ -142,9 +146,10 @@ class _Evaluation:
             raise _OneByOne
         values, null = self._batch.number(name)
         whole = self._batch.integer(name)
-        if whole is not None and len(whole) and np.abs(whole).max() >= _EXACT:
-            return _Column(None, null, whole)
-        return _Column(values, null, whole)
+        if whole is None or not len(whole):
+            return _Column(values, null, whole)
+        largest = max(int(whole.max()), -int(whole.min()))
+        return _Column(values if largest < _EXACT else None, null, whole, largest)
 
     def _calculate(self, calculate: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
         """Arithmetic; null where a number is missing."""
@@ -165,7 +170,7 @@ class _Evaluation:
                 numbers.append(np.full(self._size, float(part)))
         if calculate is operator.truediv:
             null = null | (numbers[1] == 0)
-        return _Column(calculate(*numbers), null)
+        return _Column(calculate(*numbers), null, largest=_largest(calculate, one, other))
 
     @staticmethod
     def _constant(calculate: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
@@ -203,6 +208,8 @@ class _Evaluation:
             if not isinstance(right, ast.List | ast.Tuple):
                 raise _OneByOne
             inside = np.zeros(self._size, bool)
+            if any(isinstance(part, ast.Name) and part.id not in _WORDS for part in right.elts):
+                raise _OneByOne  # Python finds a NaN in a list that holds the same one
             for part in right.elts:
                 inside |= self._equal_or(operator.eq, one, self._value(part))
             outside = isinstance(op, ast.NotIn)
@@ -236,6 +243,24 @@ class _Evaluation:
             raise _OneByOne
         equal = self._batch.among(one.name, [other])
         return equal if compare is operator.eq else ~equal
+
+
+def _largest(calculate: Callable[[Any, Any], Any], one: Any, other: Any) -> int:
+    """Bound of what whole numbers come to; 0 where it is not whole."""
+    bounds = [
+        part.largest if isinstance(part, _Column) else abs(part) if isinstance(part, int) else 0
+        for part in (one, other)
+    ]
+    whole = all(
+        bound or (isinstance(part, int) and not isinstance(part, _Column))
+        for bound, part in zip(bounds, (one, other), strict=True)
+    )
+    if not whole or calculate is operator.truediv:
+        return 0
+    largest = bounds[0] * bounds[1] if calculate is operator.mul else sum(bounds)
+    if largest >= _EXACT:
+        raise _OneByOne
+    return max(largest, 1)
 
 
 def _numbers(one: Any, other: Any) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from ampelstream.codecs.alerts import batches, datapoints, decode
@@ -16,6 +17,7 @@ from ampelstream.codecs.lsst import FixedSchemas
 from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.judging import asked_of, judge, rejection
+from ampelstream.errors import UnitError
 from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
@@ -211,8 +213,47 @@ def test_real_packets_of_every_kind(several: Topology, data_dir: Path) -> None:
             place = (batch.jd[row], batch.ra[row], batch.dec[row])
             assert (batch.object_id(row), batch.candid(row), *place) == same
             assert found == datapoints(alert)
-            offsets, jds = batch.epochs()
-            past = jds[offsets[row] : offsets[row + 1]].tolist()
-            assert past == list(alert.history.epochs())
+            if batch.survey == "ztf":
+                offsets, jds = batch.epochs()
+                past = jds[offsets[row] : offsets[row + 1]].tolist()
+                assert past == list(alert.history.epochs())
+            else:  # no channel asks for them
+                with pytest.raises(UnitError):
+                    batch.epochs()
             columns += 1
     assert columns > 800
+
+
+class Wrong(Even):
+    """Gives codes that are none."""
+
+    how: str
+
+    def asks(self) -> Asked:
+        return Asked()
+
+    def judge(self, batch: AlertBatch) -> Verdicts:
+        wrong: dict[str, Any] = {
+            "short": np.zeros(1, np.int16),
+            "list": [0] * len(batch),
+            "beyond": np.full(len(batch), 7),
+            "negative": np.full(len(batch), -1),
+            "float": np.full(len(batch), np.nan),
+            "epochs": batch.epochs if self.how == "epochs" else None,
+        }
+        if self.how == "epochs":
+            batch.epochs()
+        return Verdicts(wrong[self.how], ("reason",))
+
+
+@pytest.mark.parametrize("how", ["short", "beyond", "negative", "float", "epochs"])
+def test_a_wrong_answer_of_a_filter_costs_nobody_anything(
+    how: str, make_topology: Callable[[str], Topology], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "test_judging", sys.modules[__name__])
+    text = "name: wrong\nversion: 1\nchannels:\n  one: {filters: [{unit: UNIT}]}"
+    unit = f'"test_judging:Wrong", config: {{how: {how}}}'
+    values = simulate_packets(10)
+    wrong = came(make_topology(text.replace("UNIT", unit)), [records(values)])
+    right = came(make_topology(text.replace("UNIT", '"test_judging:Even"')), [records(values)])
+    assert wrong[1] == right[1]

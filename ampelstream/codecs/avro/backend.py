@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 VARIABLE = "AMPELSTREAM_INTERPRETER"
-BUILT_FROM = "interpreter.built-from"
-"""File beside the compiled interpreter, with the digest of what it was built from."""
+BUILT_FROM = ".built-from"
+"""What is behind the name of the compiled interpreter in that of the digest of its source."""
 _HERE = Path(__file__).parent
 _NAME = "ampelstream.codecs.avro.interpreter"
 
@@ -79,7 +79,7 @@ def compiled() -> tuple[Interpreter | None, str]:
         path = _HERE / f"interpreter{suffix}"
         if not path.exists():
             continue
-        built_from = _HERE / BUILT_FROM
+        built_from = path.with_name(f"{path.name}{BUILT_FROM}")
         if not built_from.exists() or built_from.read_text().strip() != source_digest():
             return None, f"{path.name} was built from another version of its source; build it anew"
         try:
@@ -87,7 +87,10 @@ def compiled() -> tuple[Interpreter | None, str]:
         except ImportError as error:
             return None, f"{path.name} cannot be loaded: {error}"
         return Interpreter(module.packets, compiled=True, module=module), ""
-    return None, "it was not built: there was no C compiler, or not Python's headers"
+    return None, (
+        "it was not built for this Python: there was no C compiler, or no headers, or it was not "
+        "wanted"
+    )
 
 
 def _chosen(wanted: str) -> tuple[Interpreter, str]:

@@ -33,8 +33,6 @@ _AT_FIRST, _AT_LEAST = 1024, 16_384
 """For so many entries of histories there is room where packets are read together: at first and at
 most for each of them, and for all of them at first and at least [rows]. Those that have more are
 read by themselves: what a few packets claim must not take the memory."""
-_DEPTH = 4
-"""Arrays in arrays that are followed."""
 
 
 def fault(status: int) -> DecodeError:
@@ -153,6 +151,12 @@ class Columns:
             return column.kind
         return "other" if (record, name) in self._others else None
 
+    def nulls(self, record: str, name: str) -> Nulls:
+        """Where a field is null."""
+        column = self._columns[record, name]
+        nulls = (self._floats if column.kind == "f8" else self._integers)[column.table][1]
+        return nulls[:, column.place].view(np.bool_)
+
     def rows(self, record: str) -> int:
         """Number of rows of the table in which a record's fields are."""
         return int(self.offsets(record)[-1]) if self.is_table(record) else len(self.values)
@@ -202,6 +206,7 @@ class Reader:
         self._others = program.others
         self._tables = {name: number for number, name in enumerate(program.tables)}
         self._widths = program.widths
+        self._depth = max(1, program.depth)
         numbers = (program.code, program.steps)
         self._interpreter = interpreter
         self._program = numbers if interpreter.compiled else [one.tolist() for one in numbers]
@@ -247,16 +252,19 @@ class Reader:
             at_i += integers * rows
         f8, i8 = array("d", [0.0]) * at_f, array("q", [0]) * at_i
         f8n, i8n = bytearray(at_f), bytearray(at_i)
-        counts, stack = array("q", [0]) * tables, array("q", [0]) * _DEPTH
+        counts, stack = array("q", [0]) * tables, array("q", [0]) * self._depth
         offsets, status = array("q", [0]) * ((number + 1) * tables), array("q", [0]) * number
         self._interpreter.packets(
             *(*self._program, values, begins, array("q", [0]) * (2 * number), framed, layout),
             *(counts, offsets, status, stack, f8, f8n, i8, i8n),
         )
         found = np.frombuffer(status, np.int64) if number else np.zeros(0, np.int64)
+        behind = np.frombuffer(offsets, np.int64).reshape(number + 1, tables)
+        # a packet is no better for being read with others
+        found[(np.diff(behind[:, 1:], axis=0) > _MOST_ROWS).any(axis=1)] = backend.CODES.FULL
         columns = Columns(
             *(self._columns, self._others, self._tables, values, found),
-            np.frombuffer(offsets, np.int64).reshape(number + 1, tables),
+            behind,
             self._views(f8, f8n, np.float64, layout, 0, counts),
             self._views(i8, i8n, np.int64, layout, 1, counts),
         )

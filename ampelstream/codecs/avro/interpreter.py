@@ -2,7 +2,7 @@
 
 One source, two speeds. This file is plain Python, and runs as it is; where a C compiler was at hand
 when the package was built, it was compiled by Cython with the types of ``interpreter.pxd``, and
-runs some forty times as fast and without holding the interpreter lock. ``backend.py`` chooses.
+runs ten to forty times as fast and without holding the interpreter lock. ``backend.py`` chooses.
 
 A program (``program.py``) is a flat list of integers, four for each instruction: what to do, and
 three operands. Nothing is read without a look at where the packet ends, and nothing is written

@@ -101,7 +101,7 @@ class PacketSchema:
         self._head = _truncated(schema, max(names.index(name) for name in layout.head) + 1)
         self._points = _upto(schema, names, layout.history)
         self._forced = _upto(schema, names, layout.forced)
-        self._readers: dict[Wanted, Reader | None] = {}
+        self._readers: dict[Wanted, Reader | DecodeError | None] = {}
 
     def reader(self, wanted: Wanted) -> Reader | None:
         """What gives fields of many packets as columns; None where they have no such form.
@@ -112,13 +112,21 @@ class PacketSchema:
             No packet can have this schema.
         """
         if wanted not in self._readers:
-            try:
-                self._readers[wanted] = Reader(self._schema, dict(wanted))
-            except UnfitSchema:
-                self._readers[wanted] = None
-            except GARBAGE as error:
-                raise DecodeError(f"the packet's schema is corrupt: {error}") from error
-        return self._readers[wanted]
+            self._readers[wanted] = self._reader(wanted)
+        found = self._readers[wanted]
+        if isinstance(found, DecodeError):
+            raise DecodeError(str(found))
+        return found
+
+    def _reader(self, wanted: Wanted) -> Reader | DecodeError | None:
+        try:
+            return Reader(self._schema, dict(wanted))
+        except UnfitSchema:
+            return None
+        except DecodeError as error:
+            return error
+        except GARBAGE as error:
+            return DecodeError(f"the packet's schema is corrupt: {error}")
 
     def columns(self, wanted: Wanted, data: bytes, begin: int) -> Columns | None:
         """The same of one packet.

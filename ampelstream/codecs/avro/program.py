@@ -5,11 +5,15 @@ the rest, and stops behind the last field that is wanted. What is kept lies in t
 a row for each packet; each wanted array of records has one, with a row for each of its records.
 """
 
+import json
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
+
+import fastavro
+from fastavro.schema import SchemaParseException
 
 from ampelstream.codecs.avro.backend import CODES as op  # noqa: N811  (they are many)
 from ampelstream.errors import DecodeError
@@ -34,6 +38,8 @@ _DEEPEST = 16
 """Records in records; more is a type that holds itself."""
 _LONGEST = 60_000
 """Numbers in a program; those of alerts have some thousand."""
+_LARGEST = 1 << 30
+"""Size of a fixed type [byte]."""
 _STEP = 4
 """Numbers to an instruction."""
 
@@ -80,6 +86,8 @@ class Program:
         Names of the arrays whose records are kept, behind the packet's empty name.
     widths
         For each table, how many floats and how many integers a row has.
+    depth
+        How many arrays lie in each other at most.
     """
 
     code: "array[int]"
@@ -88,6 +96,7 @@ class Program:
     others: Collection[tuple[str, str]]
     tables: Sequence[str]
     widths: Sequence[tuple[int, int]]
+    depth: int
 
 
 def compile_program(
@@ -113,14 +122,28 @@ def compile_program(
     DecodeError
         The schema is none, or nothing that a packet may have.
     """
+    schema = _parsed(schema)
     compiler = _Compiler(schema, wanted, at_once=at_once)
     compiler.record(schema, "", 0, whole=not wanted)
     compiler.emit(op.END)
     steps = array("i", [step for one in compiler.steps for step in one] or [0])
     code = array("i", compiler.code)
     return Program(
-        *(code, steps, compiler.columns, compiler.others, compiler.tables, compiler.widths())
+        *(code, steps, compiler.columns, compiler.others, compiler.tables, compiler.widths()),
+        compiler.depth,
     )
+
+
+def _parsed(schema: Any) -> Any:
+    """The schema with the full names of its types, wherever they are used."""
+    if isinstance(schema, Mapping) and "__fastavro_parsed__" in schema:
+        return schema
+    try:
+        return fastavro.parse_schema(json.loads(json.dumps(schema)))
+    except (
+        *(SchemaParseException, AttributeError, KeyError, RecursionError, TypeError, ValueError),
+    ) as error:
+        raise DecodeError(f"the packet's schema is corrupt: {error}") from error
 
 
 class _Compiler:
@@ -134,6 +157,8 @@ class _Compiler:
         self.columns: dict[tuple[str, str], Column] = {}
         self.others: set[tuple[str, str]] = set()
         self.tables = [""]
+        self.depth = 0
+        self._nested = 0
         self._wanted = wanted
         self._names: dict[str, Any] = {}
         self._widths = [[0, 0]]
@@ -141,7 +166,7 @@ class _Compiler:
         self._passed: list[_Passed] = []
         self._records = 0
         self._empty: dict[int, bool] = {}
-        _learn(schema, self._names, "")
+        _learn(schema, self._names)
 
     def widths(self) -> list[tuple[int, int]]:
         return [(floats, integers) for floats, integers in self._widths]
@@ -291,6 +316,8 @@ class _Compiler:
     ) -> None:
         kinds = [self._resolved(branch) for branch in branches]
         names = [kind for kind, _ in kinds]
+        if inner is not None and len(names) - names.count("null") > 1:
+            raise UnfitSchema(f"{inner} may be of several types")
         if len(branches) == 2 and "null" in names:  # noqa: PLR2004  (null and another)
             at = names.index("null")
             kind, schema = kinds[1 - at]
@@ -336,6 +363,8 @@ class _Compiler:
         if kind == "array" and self._is_empty(items, depth):
             raise DecodeError("the schema has an array of items of no size")
         table = self._table(inner) if inner is not None and self._wanted[inner] else 0
+        self._nested += 1
+        self.depth = max(self.depth, self._nested)
         begin = self.emit(op.ARRAY, 0, 0, table)
         first = self._here()
         if kind == "map":
@@ -345,6 +374,7 @@ class _Compiler:
         else:
             self._value(items, None, None, depth + 1)
             ends = [self.emit(op.NEXT)]
+        self._nested -= 1
         behind = self._here()
         for one in (begin, *ends):
             self.code[one + 1 : one + 3] = [first, behind]
@@ -383,7 +413,7 @@ class _Compiler:
             raise DecodeError("the schema has a record that holds itself")
         kind, schema = self._resolved(schema)
         if kind == "fixed":
-            return int(schema["size"]) < 1
+            return _size(schema) < 1
         if kind not in {"record", "error"}:
             return kind == "null"
         if id(schema) not in self._empty:
@@ -407,6 +437,14 @@ class _Passed(NamedTuple):
     steps: tuple[int, ...]
 
 
+def _size(schema: Mapping[str, Any]) -> int:
+    """Size of a fixed type [byte]; it moves us in the packet, and a schema may say anything."""
+    size = schema.get("size")
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= _LARGEST:
+        raise DecodeError(f"the schema has a fixed type of {size!r:.40} bytes")
+    return size
+
+
 def _passed(kind: str, schema: Any, null: int | None) -> _Passed:
     """How a primitive is passed over, alone or in a union with null, which then has that byte."""
     if kind in _VARINTS:
@@ -414,7 +452,7 @@ def _passed(kind: str, schema: Any, null: int | None) -> _Passed:
     elif kind in _SPANS:
         what, width, alone, behind = op.SPAN, 0, op.SOME_BYTES, op.BRANCH_BYTES
     elif kind in _WIDTHS or kind == "fixed":
-        width = int(schema["size"]) if kind == "fixed" else _WIDTHS[kind]
+        width = _size(schema) if kind == "fixed" else _WIDTHS[kind]
         what, alone, behind = op.FIXED, width, width + 1
     else:
         raise DecodeError(f"the schema has a type {kind!r:.80}, which Avro does not have")
@@ -426,21 +464,16 @@ def _passed(kind: str, schema: Any, null: int | None) -> _Passed:
     return _Passed((union, null, width), tuple(steps))
 
 
-def _learn(schema: Any, names: dict[str, Any], space: str) -> None:
-    """Remember the named types of a schema, by full and by short name."""
+def _learn(schema: Any, names: dict[str, Any]) -> None:
+    """Remember the named types of a schema, by their full names."""
     if isinstance(schema, list):
         for one in schema:
-            _learn(one, names, space)
-    if not isinstance(schema, Mapping):
-        return
-    if schema.get("type") in {"record", "error", "fixed", "enum"}:
-        full = str(schema.get("name", ""))
-        space = str(schema.get("namespace") or full.rpartition(".")[0] or space)
-        short = full.rpartition(".")[2]
-        for name in (full, short, f"{space}.{short}"):
-            names[name] = schema
-    for one in _inside(schema):
-        _learn(one, names, space)
+            _learn(one, names)
+    if isinstance(schema, Mapping):
+        if schema.get("type") in {"record", "error", "fixed", "enum"}:
+            names[schema["name"]] = schema
+        for one in _inside(schema):
+            _learn(one, names)
 
 
 def _inside(schema: Mapping[str, Any]) -> Iterator[Any]:

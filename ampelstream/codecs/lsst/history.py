@@ -95,7 +95,7 @@ class PacketHistory:
         """Julian dates [d, UTC] of the earlier detections."""
         wanted = (("prvDiaSources", ("midpointMjdTai",)),)
         columns = self._schema.columns(wanted, self._data, self._begin)
-        if columns is None or not columns.has("prvDiaSources", "midpointMjdTai"):
+        if columns is None or columns.kind("prvDiaSources", "midpointMjdTai") not in {"f8", "i8"}:
             return _epochs(self.points())
         mjds, null = columns.floats("prvDiaSources", "midpointMjdTai")
         found = np.where(np.isfinite(mjds), mjds, np.nan)[~null].tolist()

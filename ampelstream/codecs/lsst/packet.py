@@ -12,8 +12,9 @@ import numpy.typing as npt
 from ampelstream.codecs.avro.columns import Columns, fault
 from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
+from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.codecs.batch import PacketBatch, on_sky
-from ampelstream.codecs.lsst.datapoints import FIELDS, Sources
+from ampelstream.codecs.lsst.datapoints import FIELDS, Sources, datapoints
 from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, jds_of, number
 from ampelstream.errors import AmpelstreamError, DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert, History
@@ -182,6 +183,8 @@ class RubinBatch(PacketBatch):
         offsets = self.columns.offsets(history)
         if not self.columns.has(history, "midpointMjdTai"):
             return np.zeros(len(offsets), np.int64), np.zeros(0)
+        if self.columns.kind(history, "midpointMjdTai") not in {"f8", "i8"}:
+            raise UnfitSchema("midpointMjdTai has no column of numbers")
         mjds, null = self.columns.floats(history, "midpointMjdTai")
         jds, dated = jds_of(mjds)
         for row in np.flatnonzero(~(dated | null)).tolist():
@@ -201,7 +204,7 @@ class RubinBatch(PacketBatch):
 
     def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
         """Times of the earlier detections [JD, UTC]."""
-        return self._earlier() if self._past is None else self._past
+        return self._asked_for(self._past)
 
     def alert(self, row: int) -> Alert:
         """The alert by itself."""
@@ -209,6 +212,9 @@ class RubinBatch(PacketBatch):
         if self._framed:
             return decode_container(data, read_header(data))
         return _from_record(self._schema, data, self._starts[row])
+
+    def _points_of(self, alert: Alert) -> list[Datapoint]:
+        return datapoints(alert)
 
     def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
         sources = Sources.of_columns(columns)

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from ampelstream.codecs.avro.columns import Columns, fault
 from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
+from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.codecs.batch import PacketBatch, on_sky
 from ampelstream.codecs.rows import records_of
-from ampelstream.codecs.ztf.datapoints import FIELDS, Detections
+from ampelstream.codecs.ztf.datapoints import FIELDS, Detections, datapoints
 from ampelstream.errors import AmpelstreamError, DecodeError
 from ampelstream.model.alert import Alert, History
 from ampelstream.model.alertbatch import Asked, Floats
@@ -68,6 +69,7 @@ class ZtfBatch(PacketBatch):
         framed: bool,
     ) -> None:
         super().__init__(schema, values, starts, asked, framed=framed)
+        self._past = _detected(self.columns) if asked.epochs else None
         self._needs("candidate", {"f8", "i8"}, "jd", "ra", "dec")
         self._needs("", {"i8"}, "candid")
         self._needs("", {"text"}, "objectId")
@@ -100,7 +102,7 @@ class ZtfBatch(PacketBatch):
 
     def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
         """Times of the earlier detections [JD, UTC]: those of the history that have a candid."""
-        return _detected(self.columns)
+        return self._asked_for(self._past)
 
     def alert(self, row: int) -> Alert:
         """The alert by itself."""
@@ -108,6 +110,9 @@ class ZtfBatch(PacketBatch):
         if self._framed:
             return decode_container(data, read_header(data))
         return _from_record(self._schema, data, self._starts[row])
+
+    def _points_of(self, alert: Alert) -> list[Datapoint]:
+        return datapoints(alert)
 
     def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
         detections = Detections.of_columns(columns)
@@ -123,13 +128,21 @@ class ZtfBatch(PacketBatch):
 
 
 def _detected(columns: Columns) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Times of the entries of the history that are detections, for each packet."""
+    """Times of the entries of the history that are detections, for each packet.
+
+    Raises
+    ------
+    UnfitSchema
+        The times are no numbers.
+    """
     history = "prv_candidates"
     offsets = columns.offsets(history)
-    if not (columns.has(history, "jd") and columns.has(history, "candid")):
+    if None in (columns.kind(history, "jd"), columns.kind(history, "candid")):
         return np.zeros(len(offsets), np.int64), np.zeros(0)
-    jds, no_jd = columns.floats(history, "jd")
-    detected = ~(no_jd | columns.integers(history, "candid")[1])
+    if columns.kind(history, "jd") not in {"f8", "i8"}:
+        raise UnfitSchema("jd has no column of numbers")
+    jds, _ = columns.floats(history, "jd")
+    detected = ~(np.isnan(jds) | columns.nulls(history, "candid"))
     before = np.concatenate(([0], np.cumsum(detected)))
     return before[offsets], jds[detected]
 
@@ -147,9 +160,12 @@ class _PacketHistory:
     def epochs(self) -> Sequence[float]:
         wanted = (("prv_candidates", ZtfBatch.times),)
         columns = self._schema.columns(wanted, self._data, self._begin)
-        if columns is None:
+        if columns is None or not columns.is_table("prv_candidates"):
             return _epochs(self.points())
-        found: list[float] = _detected(columns)[1].tolist()
+        try:
+            found: list[float] = _detected(columns)[1].tolist()
+        except UnfitSchema:
+            return _epochs(self.points())
         return found
 
     def points(self) -> Sequence[Mapping[str, Any]]:
@@ -178,11 +194,9 @@ class _RowHistory:
 
 
 def _epochs(entries: Sequence[Mapping[str, Any]]) -> list[float]:
-    return [
-        float(entry["jd"])
-        for entry in entries
-        if entry.get("candid") is not None and entry.get("jd") is not None
-    ]
+    jds = [entry.get("jd") for entry in entries if entry.get("candid") is not None]
+    # one that is NaN is no time, and would make of the others what their order makes of it
+    return [float(jd) for jd in jds if jd is not None and not math.isnan(jd)]
 
 
 def _number(candidate: Mapping[str, Any], name: str) -> float:
