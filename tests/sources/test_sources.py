@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 
 from ampelstream.codecs.ztf import decode
 from ampelstream.errors import DecodeError, SourceError
+from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.simulate import simulate_notice, simulate_packets
 from ampelstream.sources import event_time, merge, open_source
 from ampelstream.sources.avrofile import split_container
 from ampelstream.sources.files import FileSource
-from ampelstream.sources.merge import Removed
+from ampelstream.sources.merge import Removed, timed
 from ampelstream.sources.window import Piece, Window
 
 JD = 2460000.5
@@ -295,3 +297,18 @@ def test_an_input_knows_what_it_holds(tmp_path: Path, packets: list[bytes]) -> N
         assert source.removed({("night/b.avro", 0): 3}, {}) == Removed()
     assert one.holds("a.avro") == "alerts"
     assert one.holds("night/a.avro") is None
+
+
+def test_what_a_source_gave_before_it_failed_is_not_lost(packets: list[bytes]) -> None:
+    def failing() -> Iterator[SourceRecord]:
+        for number in range(20):
+            where = Coordinates("here", 0, number)
+            yield SourceRecord(where, "alerts", packets[number % len(packets)])
+        raise SourceError("the disk is gone")
+
+    given: list[int] = []
+    with pytest.raises(SourceError, match="gone"):  # noqa: PT012  (it goes on until it fails)
+        for _, record in timed(failing()):
+            given.append(record.where.offset)
+    # eight are held back to compare their times; they come again at the next start
+    assert given == list(range(12))

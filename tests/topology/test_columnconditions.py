@@ -125,3 +125,25 @@ def test_what_people_write_has_columns(text: str) -> None:
 def test_the_rest_is_asked_of_each(text: str) -> None:
     condition = Condition(text)
     assert condition.mask(batch_of([packet()], condition)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ndethist + 1 > ndethist",
+        "ndethist*ndethist*ndethist + 1 > ndethist*ndethist*ndethist",
+        "candid - 1 < candid",
+        "-ndethist < 0",
+        r"isdiffpos == '\ud800'",
+        "rb in [rb]",
+    ],
+)
+def test_what_floats_cannot_hold_is_asked_of_each(text: str) -> None:
+    condition = Condition(text)
+    numbers = (-(2**31), -1, 0, 40_000_000, 2**31 - 1)
+    packets = [packet(ndethist=n, rb=float("nan")) for n in numbers]
+    expected = [condition.holds(decode(one).candidate) for one in packets]
+    alone = [([one], [right]) for one, right in zip(packets, expected, strict=True)]
+    for some, right in ((packets, expected), *alone):
+        found = condition.mask(batch_of(some, condition))
+        assert found is None or found.tolist() == right
