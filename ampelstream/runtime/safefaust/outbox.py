@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
+from ampelstream.runtime.safefaust.compressing import compress_quickly
 from ampelstream.runtime.safefaust.failures import ProduceError
 
 __all__ = ["MAX_MESSAGE_BYTES", "Outbox", "Outgoing"]
@@ -66,6 +67,7 @@ class Outbox:
         request_timeout_seconds: float = 30.0,
         linger_seconds: float = 0.002,
     ) -> None:
+        compress_quickly()
         self._producer = AIOKafkaProducer(
             **options,
             acks="all",
