@@ -63,7 +63,6 @@ format: $(READY) ## put the code into the project's format
 
 bench: $(READY) ## measure the cost per alert as ratios to bare fastavro, AMPEL's beside it
 	cd benchmarks && ../$(BIN)/python decode.py && ../$(BIN)/python replay.py \
-		&& ../$(BIN)/python skymap.py && ../$(BIN)/python growth.py && ../$(BIN)/python memory.py \
 		&& ../$(BIN)/python ampel_t0.py && ../$(BIN)/python plot.py
 
 bench-kafka: $(READY) ## measure speed, restore and sweeps on a Kafka of its own
