@@ -1,9 +1,9 @@
 """Batches that are produced are compressed quickly, not as small as can be.
 
 aiokafka 0.14.0 compresses with lz4 at level 9 and has no option for another
-(``aiokafka/codec.py``, ``lz4_encode``): of what a detection costs on its way, that was the largest
-part. At level 1 it takes a thirteenth of the time, and what is produced is 28 % larger (1,181 bytes
-of a real detection become 451 instead of 353).
+(``aiokafka/codec.py``, ``lz4_encode``): that was the largest part of what it costs to produce a
+record. At level 1 it takes a thirteenth of the time, and what is produced is 28 % larger (records
+of 1,181 bytes become 451 each instead of 353).
 """
 
 import importlib
