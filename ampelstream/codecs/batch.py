@@ -1,13 +1,14 @@
 """Packets of one writer schema as a batch of alerts; what differs between surveys is theirs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ampelstream.codecs.avro.columns import Columns, fault
+from ampelstream.codecs.avro.container import first_block
 from ampelstream.codecs.avro.packets import PacketSchema, Wanted
 from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.errors import AmpelstreamError, DecodeError, UnitError
@@ -15,9 +16,69 @@ from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import Asked, Bools, Floats
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["PacketBatch", "floats_of", "integers_of", "on_sky", "packets_of", "texts_of"]
+__all__ = [
+    "Measurements",
+    "PacketBatch",
+    "Rows",
+    "floats_of",
+    "integer",
+    "integers_of",
+    "on_sky",
+    "packets_of",
+    "texts_of",
+]
 
+_LONG = 1 << 63
 _KINDS = {"f8": "number", "i8": "number", "bool": "bool", "text": "text"}
+
+
+class Rows(NamedTuple):
+    """Values of measurements, one behind the other; None where there are none.
+
+    Attributes
+    ----------
+    integers, labels, floats
+        Of the survey's integer fields, of the one that is text, and of its floats.
+    """
+
+    integers: list[int | None]
+    labels: Sequence[Any]
+    floats: list[float | None]
+
+
+class Measurements(NamedTuple):
+    """What makes the datapoints of packets.
+
+    Attributes
+    ----------
+    own
+        Of each packet's own detection.
+    earlier
+        Of the histories, one behind the other.
+    offsets
+        Where the history of each packet begins, and where the last one ends.
+    point
+        Makes a datapoint of a row; of the packet's own detection, or of an earlier one.
+    """
+
+    own: Rows
+    earlier: Rows
+    offsets: Sequence[int]
+    point: Callable[[Rows, int, bool], Datapoint]
+
+    def datapoints(self, packet: int) -> list[Datapoint]:
+        """Datapoints of a packet: its history, then its own detection.
+
+        Raises
+        ------
+        DecodeError
+            An entry is corrupt.
+        """
+        point, earlier = self.point, self.earlier
+        rows = range(self.offsets[packet], self.offsets[packet + 1])
+        found = [point(earlier, row, False) for row in rows]  # noqa: FBT003  (a call each)
+        found.append(point(self.own, packet, True))  # noqa: FBT003  (a call each)
+        return found
 
 
 class PacketBatch(ABC):
@@ -62,6 +123,8 @@ class PacketBatch(ABC):
     ra: Floats
     dec: Floats
     faults: dict[int, AmpelstreamError]
+    _candids: npt.NDArray[np.int64]
+    _past: tuple[npt.NDArray[np.int64], Floats] | None
 
     def __init__(
         self,
@@ -107,13 +170,6 @@ class PacketBatch(ABC):
         ):
             raise UnfitSchema(f"{self.history} is no array")
         return columns
-
-    @staticmethod
-    def _asked_for(past: tuple[npt.NDArray[np.int64], Floats] | None) -> tuple[Any, Floats]:
-        """Times of earlier detections, if they were asked for."""
-        if past is None:
-            raise UnitError("times of earlier detections are looked at, and were not asked for")
-        return past
 
     def _needs(self, record: str, kinds: Collection[str | None], *names: str) -> None:
         for name in names:
@@ -170,29 +226,54 @@ class PacketBatch(ABC):
 
     # --- one alert ------------------------------------------------------------------------------
 
-    @abstractmethod
     def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
         """Times of the earlier detections [JD, UTC]."""
+        if self._past is None:
+            raise UnitError("times of earlier detections are looked at, and were not asked for")
+        return self._past
+
+    def candid(self, row: int) -> int:
+        """Identifier of the detection."""
+        return int(self._candids[row])
 
     @abstractmethod
     def object_id(self, row: int) -> str:
         """Name of the object."""
 
-    @abstractmethod
-    def candid(self, row: int) -> int:
-        """Identifier of the detection."""
-
-    @abstractmethod
     def alert(self, row: int) -> Alert:
         """The alert by itself, decoded anew."""
+        data, begin = self._values[row], self._starts[row]
+        if self._framed:
+            data, begin = first_block(data, begin, "null"), 0
+        return self._from_record(self._schema, data, begin)
 
+    @staticmethod
     @abstractmethod
-    def _points_of(self, alert: Alert) -> list[Datapoint]:
+    def _from_record(schema: PacketSchema, data: bytes, begin: int) -> Alert:
+        """An alert from its record."""
+
+    @staticmethod
+    @abstractmethod
+    def _points_of(alert: Alert) -> list[Datapoint]:
         """Datapoints of an alert that was decoded by itself."""
 
+    @staticmethod
     @abstractmethod
+    def _measurements(columns: Columns) -> Measurements:
+        """What makes datapoints, of columns that were read for them."""
+
     def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
-        """Datapoints of each packet of columns that were read for them."""
+        """Datapoints of each packet."""
+        measurements = self._measurements(columns)
+        for packet, status in enumerate(columns.status.tolist()):
+            try:
+                if status < 0:
+                    raise fault(status)
+                found = measurements.datapoints(packet)
+            except DecodeError as error:
+                yield error
+            else:
+                yield found
 
     def datapoints(self, rows: Sequence[int]) -> Mapping[int, list[Datapoint] | AmpelstreamError]:
         """Datapoints of some alerts: their history, then their own detection."""
@@ -216,6 +297,22 @@ class PacketBatch(ABC):
             return self._points_of(self.alert(row))
         except AmpelstreamError as error:
             return error
+
+
+def integer(entry: Mapping[str, Any], name: str) -> int | None:
+    """Integer in a field of an entry that is decoded already; None where there is none.
+
+    Raises
+    ------
+    DecodeError
+        It is longer than 64 bits.
+    """
+    value = entry.get(name)
+    if value is None or isinstance(value, str):
+        return None
+    if not -_LONG <= value < _LONG:
+        raise DecodeError(f"{name} is {value!r:.80}, which is longer than 64 bits")
+    return int(value)
 
 
 def packets_of(columns: Columns, table: str) -> list[int]:

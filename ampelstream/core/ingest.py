@@ -134,14 +134,11 @@ class Ingest:
             for record in records:
                 received["parked" if record.since else record.stream] += 1
                 ahead = self._ahead.pop(id(record), None)
-                if ahead is None:
-                    yield record, self._by_itself(record)
+                outcome = None if ahead is None else ahead[1].outcomes[ahead[2]]
+                if ahead is None or outcome is None or not outcome.is_settled:
+                    yield record, self._handled(record, ahead)
                     continue
                 _, judged, row = ahead
-                outcome = judged.outcomes[row]
-                if outcome is None or not outcome.is_settled:
-                    yield record, self._of_columns(record, judged, row)
-                    continue
                 settled[id(outcome)] += 1
                 outcomes[id(outcome)] = outcome
                 jd = judged.jds[row]
@@ -155,8 +152,10 @@ class Ingest:
         if self._ticker is not None:
             self._ticker.save()
 
-    def _by_itself(self, record: SourceRecord) -> Sequence[Output]:
-        """A record that was not looked at with others."""
+    def _handled(
+        self, record: SourceRecord, ahead: tuple[SourceRecord, Judged, int] | None
+    ) -> Sequence[Output]:
+        """A record of which more is to be done than to count it; ``ahead``: looked at before."""
         where = record.read_at
         died = self._in_hand.begin(where)
         outputs: Sequence[Output]
@@ -167,8 +166,9 @@ class Ingest:
         elif record.stream == "notices":
             outputs = self._notice(record)
         else:
-            self._look([record])
-            ahead = self._ahead.pop(id(record), None)
+            if ahead is None:
+                self._look([record])
+                ahead = self._ahead.pop(id(record), None)
             outputs = self._alert(record) if ahead is None else self._decided(*ahead)
         self._in_hand.end(where)
         return outputs
@@ -179,17 +179,6 @@ class Ingest:
         return self._failed(record, "decode", Failure(UnknownSchema.__name__, why))
 
     # --- alerts ---------------------------------------------------------------------------------
-
-    def _of_columns(self, record: SourceRecord, judged: Judged, row: int) -> Sequence[Output]:
-        """An alert that was looked at with others, and is not rejected by all."""
-        where = record.read_at
-        died = self._in_hand.begin(where)
-        if died:
-            outputs: Sequence[Output] = [self._failed(record, "ingest", Failure(WORKER_DIED, died))]
-        else:
-            outputs = self._decided(record, judged, row)
-        self._in_hand.end(where)
-        return outputs
 
     def _decided(self, record: SourceRecord, judged: Judged, row: int) -> Sequence[Output]:
         """An alert of which the channels have said what they can say of columns."""

@@ -2,16 +2,24 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from ampelstream.codecs.avro.columns import Columns
-from ampelstream.codecs.batch import floats_of, integers_of, packets_of, texts_of
+from ampelstream.codecs.batch import (
+    Measurements,
+    Rows,
+    floats_of,
+    integer,
+    integers_of,
+    packets_of,
+    texts_of,
+)
 from ampelstream.codecs.lsst.history import jd_of, number
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import BANDS, Datapoint
 
-__all__ = ["DETECTED_SIGMA", "FIELDS", "LIMIT_SIGMA", "Sources", "datapoints"]
+__all__ = ["DETECTED_SIGMA", "FIELDS", "LIMIT_SIGMA", "datapoints", "measurements"]
 
 _INTEGERS = ("diaSourceId", "visit", "detector")
 _FLOATS = ("midpointMjdTai", "psfFlux", "psfFluxErr", "ra", "dec", "reliability", "x", "y")
@@ -25,104 +33,47 @@ LIMIT_SIGMA = 5.0
 
 _ZERO_POINT = 31.4  # [AB mag] of 1 nJy
 _MAG_PER_RELATIVE_FLUX = 2.5 / math.log(10.0)
-_LONG = 1 << 63
 _FIDS = {name: fid for fid, name in BANDS.items()}
 
 _WHOLE, _REAL = len(_INTEGERS), len(_FLOATS)
 
 
-class _Rows(NamedTuple):
-    """Values of sources, one behind the other; None where there are none.
-
-    Attributes
-    ----------
-    integers, bands, floats
-        Of `_INTEGERS`, of ``band``, and of `_FLOATS`.
-    """
-
-    integers: list[int | None]
-    bands: Sequence[object]
-    floats: list[float | None]
+def measurements(columns: Columns) -> Measurements:
+    """What makes the datapoints of packets, of columns."""
+    history = "prvDiaSources"
+    own = _rows(columns, "diaSource", range(len(columns)))
+    earlier = _rows(columns, history, packets_of(columns, history))
+    return Measurements(own, earlier, columns.offsets(history).tolist(), _point)
 
 
-class Sources:
-    """Values of the fields of packets that make datapoints.
-
-    Parameters
-    ----------
-    own
-        Of each packet's own source.
-    earlier
-        Of the histories, one behind the other.
-    offsets
-        Where the history of each packet begins, and where the last one ends.
-    """
-
-    def __init__(self, own: _Rows, earlier: _Rows, offsets: Sequence[int]) -> None:
-        self._own = own
-        self._earlier = earlier
-        self._offsets = offsets
-
-    def points(self, packet: int) -> list[Datapoint]:
-        """Datapoints of a packet: its history, then its own source.
-
-        Raises
-        ------
-        DecodeError
-            A source is corrupt.
-        """
-        rows = range(self._offsets[packet], self._offsets[packet + 1])
-        found = [_point(self._earlier, row, own=False) for row in rows]
-        found.append(_point(self._own, packet, own=True))
-        return found
-
-    @classmethod
-    def of_columns(cls, columns: Columns) -> Self:
-        """Take them from columns."""
-        history = "prvDiaSources"
-        own = _rows(columns, "diaSource", range(len(columns)))
-        earlier = _rows(columns, history, packets_of(columns, history))
-        return cls(own, earlier, columns.offsets(history).tolist())
-
-    @classmethod
-    def of_alert(cls, alert: Alert) -> Self:
-        """Take them from an alert that was decoded by itself."""
-        entries = alert.history.points()
-        return cls(_picked([alert.candidate]), _picked(entries), [0, len(entries)])
+def _of_alert(alert: Alert) -> Measurements:
+    """The same of an alert that was decoded by itself."""
+    entries = alert.history.points()
+    own = _picked([alert.candidate])
+    return Measurements(own, _picked(entries), [0, len(entries)], _point)
 
 
-def _rows(columns: Columns, record: str, packets: Iterable[int]) -> _Rows:
+def _rows(columns: Columns, record: str, packets: Iterable[int]) -> Rows:
     bands: Sequence[str | None] = [None] * columns.rows(record)
     if columns.kind(record, "band") == "text":
         bands = texts_of(columns, record, "band", packets, replace=True)
-    return _Rows(
-        integers_of(columns, record, _INTEGERS), bands, floats_of(columns, record, _FLOATS)
-    )
+    return Rows(integers_of(columns, record, _INTEGERS), bands, floats_of(columns, record, _FLOATS))
 
 
-def _picked(entries: Sequence[Mapping[str, Any]]) -> _Rows:
+def _picked(entries: Sequence[Mapping[str, Any]]) -> Rows:
     """The same from fields by name."""
-    return _Rows(
-        [_int(entry, name) for entry in entries for name in _INTEGERS],
+    return Rows(
+        [integer(entry, name) for entry in entries for name in _INTEGERS],
         [entry.get("band") for entry in entries],
         [number(entry, name) for entry in entries for name in _FLOATS],
     )
-
-
-def _int(entry: Mapping[str, Any], name: str) -> int | None:
-    value = entry.get(name)
-    if value is None or isinstance(value, str):
-        return None
-    if not -_LONG <= value < _LONG:
-        raise DecodeError(f"{name} is {value!r}, which is longer than 64 bits")
-    return int(value)
 
 
 def _magnitude(flux: float) -> float:
     return _ZERO_POINT - 2.5 * math.log10(flux)
 
 
-def _point(rows: _Rows, row: int, *, own: bool) -> Datapoint:
+def _point(rows: Rows, row: int, own: bool) -> Datapoint:  # noqa: FBT001  (a call each)
     """Datapoint of a DIA source.
 
     A negative flux is a detection that is fainter than the template: the magnitude of its absolute
@@ -142,7 +93,7 @@ def _point(rows: _Rows, row: int, *, own: bool) -> Datapoint:
     return Datapoint(
         id=identifier if measured else -identifier,
         jd=jd_of(mjd),
-        fid=_FIDS.get(str(rows.bands[row]), 0),
+        fid=_FIDS.get(str(rows.labels[row]), 0),
         mag=mag,
         magerr=None if magerr is None else _MAG_PER_RELATIVE_FLUX * magerr,
         limmag=limmag,
@@ -169,7 +120,7 @@ def datapoints(alert: Alert) -> list[Datapoint]:
         The history is corrupt.
     """
     try:
-        return Sources.of_alert(alert).points(0)
+        return _of_alert(alert).datapoints(0)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, DecodeError):
             raise

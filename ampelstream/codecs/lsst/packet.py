@@ -3,20 +3,20 @@
 Rubin's packets are laid out alike from schema 7.1 to 11.0 as far as they are read here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ampelstream.codecs.avro.columns import Columns, fault
+from ampelstream.codecs.avro.columns import Columns
 from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
 from ampelstream.codecs.avro.program import UnfitSchema
-from ampelstream.codecs.batch import PacketBatch, on_sky
-from ampelstream.codecs.lsst.datapoints import FIELDS, Sources, datapoints
+from ampelstream.codecs.batch import Measurements, PacketBatch, on_sky
+from ampelstream.codecs.lsst.datapoints import FIELDS, datapoints, measurements
 from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, jds_of, number
-from ampelstream.errors import AmpelstreamError, DecodeError, UnknownSchema
+from ampelstream.errors import DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert, History
 from ampelstream.model.alertbatch import Asked, Floats
 from ampelstream.model.lightcurve import Datapoint
@@ -168,9 +168,7 @@ class RubinBatch(PacketBatch):
         self._static, self._moving = static, moving
         known = (self._candids > 0) & (static >= 0) & (moving >= 0) & ((static > 0) | (moving > 0))
         self._look_at(np.flatnonzero(~(dated & on_sky(self.ra, self.dec) & known)).tolist())
-        self._past: tuple[npt.NDArray[np.int64], Floats] | None = None
-        if asked.epochs:
-            self._past = self._earlier()
+        self._past = self._earlier() if asked.epochs else None
 
     def _identifiers(self, name: str) -> npt.NDArray[np.int64]:
         if self.kind(name) is None:
@@ -198,35 +196,17 @@ class RubinBatch(PacketBatch):
         """Name of the object."""
         return _named(int(self._static[row]), int(self._moving[row]))
 
-    def candid(self, row: int) -> int:
-        """Identifier of the detection."""
-        return int(self._candids[row])
+    @staticmethod
+    def _from_record(schema: PacketSchema, data: bytes, begin: int) -> Alert:
+        return _from_record(schema, data, begin)
 
-    def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Times of the earlier detections [JD, UTC]."""
-        return self._asked_for(self._past)
-
-    def alert(self, row: int) -> Alert:
-        """The alert by itself."""
-        data = self._values[row]
-        if self._framed:
-            return decode_container(data, read_header(data))
-        return _from_record(self._schema, data, self._starts[row])
-
-    def _points_of(self, alert: Alert) -> list[Datapoint]:
+    @staticmethod
+    def _points_of(alert: Alert) -> list[Datapoint]:
         return datapoints(alert)
 
-    def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
-        sources = Sources.of_columns(columns)
-        for packet, status in enumerate(columns.status.tolist()):
-            try:
-                if status < 0:
-                    raise fault(status)
-                found = sources.points(packet)
-            except DecodeError as error:
-                yield error
-            else:
-                yield found
+    @staticmethod
+    def _measurements(columns: Columns) -> Measurements:
+        return measurements(columns)
 
 
 def _undated(mjd: float) -> DecodeError:

@@ -3,15 +3,15 @@
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from ampelstream.codecs.avro.columns import Columns
-from ampelstream.codecs.batch import floats_of, integers_of, packets_of
+from ampelstream.codecs.batch import Measurements, Rows, floats_of, integer, integers_of, packets_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["FIELDS", "Detections", "datapoints"]
+__all__ = ["FIELDS", "datapoints", "measurements"]
 
 _CANDID = 0
 _INTEGERS = ("candid", "fid", "pid", "rcid", "programid")
@@ -19,79 +19,32 @@ _FLOATS = ("jd", "magpsf", "sigmapsf", "diffmaglim", "ra", "dec", "rb", "drb", "
 FIELDS = (*_INTEGERS, "isdiffpos", *_FLOATS)
 """Fields of a detection, or of an entry of the history, that make a datapoint."""
 
-_LONG = 1 << 63
 _POSITIVE = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
 
 _WHOLE, _REAL = len(_INTEGERS), len(_FLOATS)
 
 
-class _Rows(NamedTuple):
-    """Values of detections, one behind the other; None where there are none.
-
-    Attributes
-    ----------
-    integers, positives, floats
-        Of `_INTEGERS`, of ``isdiffpos``, and of `_FLOATS`.
-    """
-
-    integers: list[int | None]
-    positives: list[bool | None]
-    floats: list[float | None]
+def measurements(columns: Columns) -> Measurements:
+    """What makes the datapoints of packets, of columns."""
+    history = "prv_candidates"
+    own = _rows(columns, "candidate", range(len(columns)))
+    own.integers[_CANDID::_WHOLE] = columns.integers("", "candid")[0].tolist()
+    if not columns.has(history, "candid"):  # schema 3.5 put forced photometry here
+        return Measurements(own, Rows([], [], []), [0] * (len(columns) + 1), _point)
+    earlier = _rows(columns, history, packets_of(columns, history))
+    return Measurements(own, earlier, columns.offsets(history).tolist(), _point)
 
 
-class Detections:
-    """Values of the fields of packets that make datapoints.
-
-    Parameters
-    ----------
-    own
-        Of each packet's own detection.
-    earlier
-        Of the histories, one behind the other.
-    offsets
-        Where the history of each packet begins, and where the last one ends.
-    """
-
-    def __init__(self, own: _Rows, earlier: _Rows, offsets: Sequence[int]) -> None:
-        self._own = own
-        self._earlier = earlier
-        self._offsets = offsets
-
-    def points(self, packet: int) -> list[Datapoint]:
-        """Datapoints of a packet: its history, then its own detection.
-
-        Raises
-        ------
-        DecodeError
-            An entry is corrupt.
-        """
-        rows = range(self._offsets[packet], self._offsets[packet + 1])
-        found = [_point(self._earlier, row, own=False) for row in rows]
-        found.append(_point(self._own, packet, own=True))
-        return found
-
-    @classmethod
-    def of_columns(cls, columns: Columns) -> Self:
-        """Take them from columns."""
-        history = "prv_candidates"
-        own = _rows(columns, "candidate", range(len(columns)))
-        own.integers[_CANDID::_WHOLE] = columns.integers("", "candid")[0].tolist()
-        if not columns.has(history, "candid"):  # schema 3.5 put forced photometry here
-            return cls(own, _Rows([], [], []), [0] * (len(columns) + 1))
-        earlier = _rows(columns, history, packets_of(columns, history))
-        return cls(own, earlier, columns.offsets(history).tolist())
-
-    @classmethod
-    def of_alert(cls, alert: Alert) -> Self:
-        """Take them from an alert that was decoded by itself."""
-        entries = [one for one in alert.history.points() if "candid" in one]
-        own = _picked([alert.candidate])
-        own.integers[_CANDID] = alert.candid
-        return cls(own, _picked(entries), [0, len(entries)])
+def _of_alert(alert: Alert) -> Measurements:
+    """The same of an alert that was decoded by itself."""
+    entries = [one for one in alert.history.points() if "candid" in one]
+    own = _picked([alert.candidate])
+    own.integers[_CANDID] = alert.candid
+    return Measurements(own, _picked(entries), [0, len(entries)], _point)
 
 
-def _rows(columns: Columns, record: str, packets: Iterable[int]) -> _Rows:
-    return _Rows(
+def _rows(columns: Columns, record: str, packets: Iterable[int]) -> Rows:
+    return Rows(
         integers_of(columns, record, _INTEGERS),
         _positives(columns, record, packets),
         floats_of(columns, record, _FLOATS),
@@ -128,10 +81,10 @@ def _positive(value: Any) -> bool | None:
     return value if isinstance(value, bool) else _POSITIVE.get(str(value).strip().lower())
 
 
-def _picked(entries: Sequence[Mapping[str, Any]]) -> _Rows:
+def _picked(entries: Sequence[Mapping[str, Any]]) -> Rows:
     """The same from fields by name."""
-    return _Rows(
-        [_int(entry, name) for entry in entries for name in _INTEGERS],
+    return Rows(
+        [integer(entry, name) for entry in entries for name in _INTEGERS],
         [_positive(entry.get("isdiffpos")) for entry in entries],
         [_float(entry, name) for entry in entries for name in _FLOATS],
     )
@@ -145,15 +98,6 @@ def _float(entry: Mapping[str, Any], name: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _int(entry: Mapping[str, Any], name: str) -> int | None:
-    value = entry.get(name)
-    if value is None or isinstance(value, str):
-        return None
-    if not -_LONG <= value < _LONG:
-        raise DecodeError(f"{name} is {value!r:.80}, which is longer than 64 bits")
-    return int(value)
-
-
 def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int:
     """Identifier of an upper limit: the image's, negated; without one, a digest of its values."""
     if pid is not None:
@@ -161,7 +105,7 @@ def _limit_id(jd: float, fid: int, limmag: float | None, pid: int | None) -> int
     return -zlib.crc32(f"{jd!r}/{fid}/{limmag!r}".encode()) - 1
 
 
-def _point(rows: _Rows, row: int, *, own: bool) -> Datapoint:
+def _point(rows: Rows, row: int, own: bool) -> Datapoint:  # noqa: FBT001  (a call each)
     at = row * _WHOLE
     candid, fid, pid, rcid, programid = rows.integers[at : at + _WHOLE]
     at = row * _REAL
@@ -175,7 +119,7 @@ def _point(rows: _Rows, row: int, *, own: bool) -> Datapoint:
             limit, jd, fid, None, None, limmag, pid=pid, rcid=rcid, programid=programid, own=own
         )
     return Datapoint(
-        *(candid, jd, fid, mag, magerr, limmag, ra, dec, rows.positives[row], rb, drb, pid, rcid),
+        *(candid, jd, fid, mag, magerr, limmag, ra, dec, rows.labels[row], rb, drb, pid, rcid),
         *(xpos, ypos, programid, own),
     )
 
@@ -191,7 +135,7 @@ def datapoints(alert: Alert) -> list[Datapoint]:
         The history is corrupt.
     """
     try:
-        return Detections.of_alert(alert).points(0)
+        return _of_alert(alert).datapoints(0)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, DecodeError):
             raise

@@ -6,21 +6,21 @@ stays bytes until somebody asks for it.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ampelstream.codecs.avro.columns import Columns, fault
+from ampelstream.codecs.avro.columns import Columns
 from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
 from ampelstream.codecs.avro.program import UnfitSchema
-from ampelstream.codecs.batch import PacketBatch, on_sky
+from ampelstream.codecs.batch import Measurements, PacketBatch, on_sky
 from ampelstream.codecs.rows import records_of
-from ampelstream.codecs.ztf.datapoints import FIELDS, Detections, datapoints
-from ampelstream.errors import AmpelstreamError, DecodeError
+from ampelstream.codecs.ztf.datapoints import FIELDS, datapoints, measurements
+from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
 from ampelstream.model.alertbatch import Asked, Floats
 from ampelstream.model.identifiers import NAME_LIMIT, checked_name
@@ -96,35 +96,17 @@ class ZtfBatch(PacketBatch):
         """Name of the object."""
         return self._names[row].decode()
 
-    def candid(self, row: int) -> int:
-        """Identifier of the detection."""
-        return int(self._candids[row])
+    @staticmethod
+    def _from_record(schema: PacketSchema, data: bytes, begin: int) -> Alert:
+        return _from_record(schema, data, begin)
 
-    def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Times of the earlier detections [JD, UTC]: those of the history that have a candid."""
-        return self._asked_for(self._past)
-
-    def alert(self, row: int) -> Alert:
-        """The alert by itself."""
-        data = self._values[row]
-        if self._framed:
-            return decode_container(data, read_header(data))
-        return _from_record(self._schema, data, self._starts[row])
-
-    def _points_of(self, alert: Alert) -> list[Datapoint]:
+    @staticmethod
+    def _points_of(alert: Alert) -> list[Datapoint]:
         return datapoints(alert)
 
-    def _points(self, columns: Columns) -> Iterator[list[Datapoint] | AmpelstreamError]:
-        detections = Detections.of_columns(columns)
-        for packet, status in enumerate(columns.status.tolist()):
-            try:
-                if status < 0:
-                    raise fault(status)
-                found = detections.points(packet)
-            except DecodeError as error:
-                yield error
-            else:
-                yield found
+    @staticmethod
+    def _measurements(columns: Columns) -> Measurements:
+        return measurements(columns)
 
 
 def _detected(columns: Columns) -> tuple[npt.NDArray[np.int64], Floats]:
