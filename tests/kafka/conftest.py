@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,27 @@ HERE = Path(__file__).parent
 NAMED = os.environ.get("AMPELSTREAM_TEST_BROKER")
 VERSION = os.environ.get("AMPELSTREAM_TEST_KAFKA_VERSION", DEFAULT_VERSION)
 IMAGE = f"apache/kafka:{VERSION}"
+SHOWN = 40  # lines of a log
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker("kafka")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of each worker's log where a test fails: elsewhere nobody can look at it."""
+    report = yield
+    if report.failed and call.when == "call":
+        directory = getattr(item, "funcargs", {}).get("tmp_path")
+        for log in sorted(directory.rglob("worker-*.log")) if directory else []:
+            lines = log.read_text(errors="replace").splitlines()[-SHOWN:]
+            report.sections.append((f"end of {log.name}", "\n".join(line[:400] for line in lines)))
+    return report
 
 
 @pytest.fixture(scope="session")

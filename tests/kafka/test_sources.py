@@ -161,6 +161,7 @@ def test_a_wrong_password_is_said_and_not_shown(
 
 
 @pytest.mark.full
+@pytest.mark.timeout(400)
 def test_tokens_that_expire_while_it_reads(
     local_kafka: str,
     broker_address: str,
@@ -189,7 +190,7 @@ def test_tokens_that_expire_while_it_reads(
             given: list[int] = []
             for part in range(1, 5):  # until several tokens have run out
                 produce(there, FIRST, away.values(range(10 * part - 9, 10 * part + 1)))
-                away.wait_for(10 * part, 40)
+                away.wait_for(10 * part, 120)  # a connection may be cut while the worker joins
                 given.append(server.given)
                 wait_until(lambda n=server.given: server.given > n, 30, "a new token was asked for")  # type: ignore[misc]  # (a default that binds)
             wait_for_work(broker_address, unique)
