@@ -159,7 +159,7 @@ async def drained(address: str, topology: str, steps: Iterable[str]) -> float:
                 return first  # nothing came up since: it is done
             else:
                 first = time.perf_counter() - began
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
     finally:
         await consumer.stop()
         await admin.close()

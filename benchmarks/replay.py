@@ -37,8 +37,8 @@ from ampelstream.simulate import simulate_notice
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.topology import Topology
 
-COPY = 100_000_000_000_000_000
-"""Between the identifiers of two copies: some sixty fit into 64 bits."""
+COPY = 10_000_000_000_000_003
+"""Between the identifiers of two copies: some six hundred fit into 64 bits."""
 COPIES = 4
 """Each packet is there so often, each time of another object: a night has many, and opening and
 closing the state must not be most of it."""

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from ampelstream.errors import AmpelstreamError, SourceError, UnreachableError
 from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.safefaust.receiving import receive_directly
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
 __all__ = [
@@ -92,6 +93,7 @@ async def open_consumer(
         Of aiokafka's consumer.
     """
     with reaching(connection):
+        receive_directly()
         client = AIOKafkaConsumer(**connection.client_options(), **options)
         try:
             await client.start()

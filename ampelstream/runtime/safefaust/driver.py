@@ -65,6 +65,7 @@ from faust.types.transports import ConsumerCallback
 from ampelstream.runtime.safefaust.commitnotes import note, topic_of
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
+from ampelstream.runtime.safefaust.receiving import receive_directly
 from ampelstream.runtime.safefaust.topicids import ask
 from ampelstream.runtime.safefaust.unreadable import set_aside
 
@@ -190,6 +191,7 @@ class _Thread(stock.AIOKafkaConsumerThread):
     """Of the topics, when reading began: what was read since is theirs."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        receive_directly()
         consumer = super()._create_worker_consumer(transport)
         # Faust reads aborted transactions, too; used by its start (aiokafka consumer.py:397)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  (no public way, once it is made)
