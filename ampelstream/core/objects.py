@@ -27,6 +27,7 @@ from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.objectstore import Matched, ObjectStore
 from ampelstream.core.ownership import Word, claim
 from ampelstream.core.retention import Retention
+from ampelstream.core.sharing import Sharing
 from ampelstream.core.state import keys
 from ampelstream.errors import SourceError
 from ampelstream.model.announcement import Announcement, Backfilled, Tick
@@ -355,7 +356,7 @@ class Objects:
 
     def candidates(self) -> list[Candidate]:
         """Last revision of each candidate, sorted by event, object and channel."""
-        return sorted(self.store.candidates(), key=lambda candidate: candidate.key)
+        return sorted(map(Sharing(), self.store.candidates()), key=lambda candidate: candidate.key)
 
     def censuses(self) -> list[EventCensus]:
         """Counts of each event, sorted by name; of those that were forgotten, as they were then."""

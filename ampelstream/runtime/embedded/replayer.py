@@ -22,6 +22,7 @@ from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
+from ampelstream.runtime.service.allocator import give_back
 from ampelstream.runtime.service.journal import Journals
 from ampelstream.runtime.settings import POOL_PROCESSES
 from ampelstream.runtime.unitpool import has_heavy, with_pool
@@ -175,6 +176,7 @@ class Replay:
             while batch := next_batch(shown, self._batch):
                 engine.process(batch)
             engine.commit()
+            give_back()  # what batches of alerts took: candidates need other sizes
             report = collect(engine, description=self._description, simulated=self._simulated)
             skipped = [one for source in self._sources for one in source.skipped]
             report = replace(report, summary={**report.summary, "skipped": skipped_rows(skipped)})

@@ -52,7 +52,7 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
         super().connection_made(transport)
         self._wire = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  (asyncio's signature)
         """Give the room behind what was received; there always is some, or reading is paused."""
         return memoryview(self._buffer)[self._end :]
 

@@ -10,7 +10,7 @@ import ctypes
 import gc
 import os
 
-__all__ = ["collect_seldom", "keep_memory"]
+__all__ = ["collect_seldom", "give_back", "keep_memory"]
 
 _YOUNG, _MIDDLE, _OLD = 20_000, 20, 50
 """New objects until the youngest generation is looked at (700 by default), and how often one is
@@ -62,3 +62,13 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+
+
+def give_back() -> None:
+    """Return to the system what is free, where the C library can; for work of another kind."""
+    gc.collect()
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):
+        return
+    trim(0)

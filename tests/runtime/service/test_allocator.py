@@ -97,3 +97,27 @@ def test_cycles_are_found_all_the_same_but_seldom() -> None:
     times, found = map(int, done.stdout.split())
     assert 5 < times < 50
     assert found > 100_000
+
+
+BACK = """
+import re
+from ampelstream.runtime.service.allocator import give_back
+
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
+
+blocks = [bytes(50_000) for _ in range(2_000)]
+last = bytes(50_000)  # so that nothing of it is at the end of the heap
+del blocks
+before = resident()
+give_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="another C library than glibc, which cannot be told")
+def test_what_is_free_is_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BACK], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert int(done.stdout) > 50
