@@ -200,13 +200,15 @@ def _columns(
         batch = head.kind(head.schema, packets, [head.start] * len(numbers), asked, framed=framed)
     except (UnfitSchema, DecodeError, *GARBAGE):  # `decode` will say what is wrong
         return []
-    crowded = [numbers[row] for row in batch.columns.crowded()]
+    crowded = {numbers[row] for row in batch.columns.crowded()}
     if not crowded:
         return [(batch, list(numbers))]
-    together = _CROWDED if len(numbers) > _CROWDED else 1
-    parts = [crowded[first : first + together] for first in range(0, len(crowded), together)]
-    rest = set(numbers).difference(crowded)
-    parts.append([number for number in numbers if number in rest])
+    if len(numbers) > _CROWDED:  # together they have room in the mean, so most of them are long
+        starts = range(0, len(numbers), _CROWDED)
+        parts = [list(numbers[first : first + _CROWDED]) for first in starts]
+    else:
+        rest = [number for number in numbers if number not in crowded]
+        parts = [*([number] for number in sorted(crowded)), rest]
     return [one for part in parts for one in _columns(head, values, part, asked)]
 
 

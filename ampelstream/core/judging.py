@@ -78,6 +78,7 @@ class _Said(NamedTuple):
     reasons: Sequence[str]
     left: Filters | None
     asks: bool
+    raised: bool = False
 
 
 class Judged:
@@ -98,10 +99,14 @@ class Judged:
         What the channels say of each; None of what is no alert.
     jds
         Julian dates [d, UTC] of the alerts.
+    raised
+        Whether a filter failed on the batch: which of the alerts is to blame shows only when each
+        of those that are open is judged as a batch of its own.
     """
 
     def __init__(self, batch: AlertBatch, said: Sequence[_Said]) -> None:
         self.batch = batch
+        self.raised = any(one.raised for one in said)
         self._said = said
         made: dict[tuple[int, ...], Outcome] = {}
         self.outcomes: list[Outcome | None] = []
@@ -191,20 +196,18 @@ def _judge(channel: Channel, batch: AlertBatch) -> _Said:
     reasons = ["where"]
     for number, bound in enumerate(channel.filters):
         verdicts = _verdicts(bound.unit, batch)
-        if verdicts is None:
-            return _Said(channel, codes, reasons, channel.filters[number:], asks=True)
+        if verdicts is None or isinstance(verdicts, Failure):
+            left, raised = channel.filters[number:], verdicts is not None
+            return _Said(channel, codes, reasons, left, asks=True, raised=raised)
         passing = codes == 0
         codes[passing] = np.where(verdicts.codes > 0, verdicts.codes + len(reasons), 0)[passing]
         reasons += verdicts.reasons
     return _Said(channel, codes, reasons, (), asks=False)
 
 
-def _verdicts(unit: AlertFilter, batch: AlertBatch) -> Verdicts | None:
-    """What a filter says; None where it must be asked alert by alert, so that one fails alone."""
-    if unit.asks() is None:
-        return None
-    verdicts = attempt(_judged, unit, batch)
-    return None if isinstance(verdicts, Failure) else verdicts
+def _verdicts(unit: AlertFilter, batch: AlertBatch) -> Verdicts | Failure | None:
+    """What a filter says; None where it must be asked alert by alert."""
+    return None if unit.asks() is None else attempt(_judged, unit, batch)
 
 
 def _judged(unit: AlertFilter, batch: AlertBatch) -> Verdicts:
@@ -220,7 +223,12 @@ def _judged(unit: AlertFilter, batch: AlertBatch) -> Verdicts:
     fits = codes.shape == (len(batch),) and np.issubdtype(codes.dtype, np.integer)
     if not fits or ((codes < 0) | (codes > len(verdicts.reasons))).any():
         raise UnitError(f"{type(unit).__name__} gave no code of a reason for each alert")
-    return Verdicts(codes, tuple(verdicts.reasons))
+    return Verdicts(codes, tuple(reason or _unnamed(unit) for reason in verdicts.reasons))
+
+
+def _unnamed(unit: AlertFilter) -> str:
+    """Name of a filter's rule that gives no reason: an empty one would stand for none."""
+    return type(unit).__name__
 
 
 def rejection(channel: Channel, alert: Alert, filters: Filters | None = None) -> str:
@@ -244,5 +252,5 @@ def rejection(channel: Channel, alert: Alert, filters: Filters | None = None) ->
     for bound in filters:
         verdict = bound.unit.evaluate(alert)
         if not verdict.accept:
-            return verdict.reason
+            return verdict.reason or _unnamed(bound.unit)
     return ""

@@ -17,7 +17,7 @@ from ampelstream.codecs.lsst import FixedSchemas
 from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.judging import asked_of, judge, rejection
-from ampelstream.errors import UnitError
+from ampelstream.errors import DecodeError, UnitError
 from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord
@@ -234,7 +234,7 @@ class Wrong(Even):
 
     def judge(self, batch: AlertBatch) -> Verdicts:
         wrong: dict[str, Any] = {
-            "short": np.zeros(1, np.int16),
+            "long": np.zeros(len(batch) + 1, np.int16),
             "list": [0] * len(batch),
             "beyond": np.full(len(batch), 7),
             "negative": np.full(len(batch), -1),
@@ -246,7 +246,7 @@ class Wrong(Even):
         return Verdicts(wrong[self.how], ("reason",))
 
 
-@pytest.mark.parametrize("how", ["short", "beyond", "negative", "float", "epochs"])
+@pytest.mark.parametrize("how", ["long", "beyond", "negative", "float", "epochs"])
 def test_a_wrong_answer_of_a_filter_costs_nobody_anything(
     how: str, make_topology: Callable[[str], Topology], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,3 +257,74 @@ def test_a_wrong_answer_of_a_filter_costs_nobody_anything(
     wrong = came(make_topology(text.replace("UNIT", unit)), [records(values)])
     right = came(make_topology(text.replace("UNIT", '"test_judging:Even"')), [records(values)])
     assert wrong[1] == right[1]
+
+
+class Bare(Bright):
+    """Gives no reasons."""
+
+    def evaluate(self, alert: Any) -> Verdict:
+        return Verdict(accept=super().evaluate(alert).accept)
+
+    def asks(self) -> None:  # type: ignore[override]  # (one by one, as filters are by default)
+        return None
+
+
+class BareOfColumns(Bright):
+    """Gives none of columns either."""
+
+    def evaluate(self, alert: Any) -> Verdict:  # noqa: ARG002  (it refuses to be asked)
+        raise AssertionError("asked by itself")
+
+    def judge(self, batch: AlertBatch) -> Verdicts:
+        return Verdicts(super().judge(batch).codes, ("",))
+
+
+@pytest.mark.parametrize("unit", ["Bare", "BareOfColumns"])
+def test_a_rejection_without_a_reason_is_one(
+    unit: str, make_topology: Callable[[str], Topology], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "test_judging", sys.modules[__name__])
+    entry = f'{{unit: "test_judging:{unit}", config: {{limit: 18.5}}}}'
+    topology = make_topology(f"name: bare\nversion: 1\nchannels:\n  one: {{filters: [{entry}]}}")
+    values = simulate_packets(40)
+    bright = sum(decode(value).candidate["magpsf"] < 18.5 for value in values)
+    _, counts = came(topology, [records(values)])
+    assert 0 < bright < len(values)
+    assert counts["rejected", "one", unit] == len(values) - bright
+    assert counts["passed",] == bright
+
+
+class BreaksOnce(Even):
+    """Fails on a batch that holds the first alert."""
+
+    first: int
+
+    def evaluate(self, alert: Any) -> Verdict:
+        if alert.candid == self.first:
+            raise ValueError("this one")
+        return ACCEPT
+
+    def asks(self) -> Asked:
+        return Asked()
+
+    def judge(self, batch: AlertBatch) -> Verdicts:
+        if self.first in {batch.candid(row) for row in range(len(batch))}:
+            raise ValueError("this one is among them")
+        return Verdicts(np.zeros(len(batch), np.int16), ())
+
+
+def test_an_alert_that_a_filter_fails_on_costs_its_neighbours_nothing(
+    make_topology: Callable[[str], Topology], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what nobody asks for is not text: columns do not look at it, decoding would
+    values = list(simulate_packets(8))
+    values[2] = values[2].replace(b"ampelstream simulation", b"ampelstr\xe9am simulation")
+    with pytest.raises(DecodeError):
+        decode(values[2])
+    monkeypatch.setitem(sys.modules, "test_judging", sys.modules[__name__])
+    config = f"{{first: {decode(values[5]).candid}}}"
+    unit = f'{{unit: "test_judging:BreaksOnce", config: {config}}}'
+    topology = make_topology(f"name: once\nversion: 1\nchannels:\n  one: {{filters: [{unit}]}}")
+    together = came(topology, [records(values)])
+    assert together == came(topology, ([one] for one in records(values)))
+    assert (together[1]["passed",], together[1]["failed", "alerts"]) == (7, 1)

@@ -44,7 +44,7 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._wire: Any = None
-        self._paused = self._ended = False
+        self._full = self._ended = False  # (`_paused` is asyncio's, of writing)
         self._failure: Exception | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -63,7 +63,8 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
             self._wake()
         if self._end == len(self._buffer):
             self._wire.pause_reading()
-            self._paused = True
+            self._full = True
+            self._wake()
 
     def eof_received(self) -> Any:
         """Nothing more comes."""
@@ -97,7 +98,8 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
                 had = bytes(self._buffer[self._begin : self._end])
                 self._begin = self._end
                 raise asyncio.IncompleteReadError(had, n)
-            self._wanted, self._waiter = n, self._of.create_future()
+            self._wanted = n
+            self._waiter = self._of.create_future()
             try:
                 await self._waiter
             finally:
@@ -107,15 +109,17 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
         return bytes(found) if n <= _SMALL else found
 
     def _make_room(self, size: int) -> None:
-        """Let the buffer hold more than there is, so much from where reading is, and receive."""
+        """Let the buffer hold more than there is from where reading is, and receive."""
         rest = bytes(self._buffer[self._begin : self._end])  # less than the size
-        if size > len(self._buffer) or max(size, _KEPT) + _SMALL < len(self._buffer):
-            self._buffer = bytearray(size + _SMALL)  # the next response may come at once
+        # what is no broker may say any size: one that is large is believed as it comes
+        room = min(size, max(_KEPT, 2 * len(rest)))
+        if room > len(self._buffer) or max(room, _KEPT) + _SMALL < len(self._buffer):
+            self._buffer = bytearray(room + _SMALL)  # the next response may come at once
             self._move(rest)
-        elif not rest or size > len(self._buffer) - self._begin:
+        elif not rest or room > len(self._buffer) - self._begin:
             self._move(rest)
-        if self._paused:
-            self._paused = False
+        if self._full:
+            self._full = False
             self._wire.resume_reading()
 
     def _move(self, rest: bytes) -> None:
