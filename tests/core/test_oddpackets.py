@@ -224,6 +224,14 @@ def test_long_histories_take_neither_memory_nor_each_other(
     assert lone == 1201
 
 
+@pytest.mark.parametrize("entries", [257, 258, 300])
+def test_histories_somewhat_longer_than_their_room_are_parted_once(entries: int) -> None:
+    values = [crowded(entries)] * 300
+    found = batches(values, ALL)
+    assert [number for _, rows in found for number in rows] == list(range(300))
+    assert len(found) <= 32  # that many of them are singles at most
+
+
 def test_an_endless_history_is_refused_alone_and_among_others(
     make_topology: Callable[[str], Topology],
 ) -> None:
