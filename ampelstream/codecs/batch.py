@@ -20,6 +20,7 @@ __all__ = [
     "Measurements",
     "PacketBatch",
     "Rows",
+    "datapoints_of",
     "floats_of",
     "integer",
     "integers_of",
@@ -313,6 +314,33 @@ def integer(entry: Mapping[str, Any], name: str) -> int | None:
     if not -_LONG <= value < _LONG:
         raise DecodeError(f"{name} is {value!r:.80}, which is longer than 64 bits")
     return int(value)
+
+
+def datapoints_of(
+    alert: Alert, measured: Callable[[Alert], Measurements], entry: str
+) -> list[Datapoint]:
+    """Datapoints of an alert that was decoded by itself.
+
+    Parameters
+    ----------
+    alert
+        Which alert.
+    measured
+        What makes its survey's datapoints, of the alert.
+    entry
+        What an entry of its history is, for the error.
+
+    Raises
+    ------
+    DecodeError
+        The history is corrupt.
+    """
+    try:
+        return measured(alert).datapoints(0)
+    except DecodeError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DecodeError(f"{entry} of the packet is corrupt: {error}") from error
 
 
 def packets_of(columns: Columns, table: str) -> list[int]:

@@ -120,10 +120,8 @@ class Ingest:
         for columns, numbers in batches(values, self._asked, self._schemas):
             judged = judge(self._topology.channels, columns)
             for row, number in enumerate(numbers):
-                outcome = judged.outcomes[row]
-                if judged.raised and len(numbers) > 1 and outcome is not None and outcome.open:
-                    continue  # `_handled` looks at it by itself: no other is to blame for it
-                self._ahead[id(alerts[number])] = (alerts[number], judged, row)
+                if not judged.is_to_be_alone(row):  # else `_handled` looks at it
+                    self._ahead[id(alerts[number])] = (alerts[number], judged, row)
 
     def each(
         self, records: Iterable[SourceRecord]

@@ -99,14 +99,11 @@ class Judged:
         What the channels say of each; None of what is no alert.
     jds
         Julian dates [d, UTC] of the alerts.
-    raised
-        Whether a filter failed on the batch: which of the alerts is to blame shows only when each
-        of those that are open is judged as a batch of its own.
     """
 
     def __init__(self, batch: AlertBatch, said: Sequence[_Said]) -> None:
         self.batch = batch
-        self.raised = any(one.raised for one in said)
+        self._blames = len(batch) > 1 and any(one.raised for one in said)
         self._said = said
         made: dict[tuple[int, ...], Outcome] = {}
         self.outcomes: list[Outcome | None] = []
@@ -138,6 +135,15 @@ class Judged:
         if settled:
             counts.append(("rejected_by_all", next(iter(rejected.values()), "")))
         return Outcome(accepted, rejected, left, counts, settled)
+
+    def is_to_be_alone(self, row: int) -> bool:
+        """Whether an alert is to be judged as a batch of its own.
+
+        So it is where a filter failed on this one and the alert is open: which of them is to blame
+        shows only then.
+        """
+        outcome = self.outcomes[row]
+        return self._blames and outcome is not None and bool(outcome.open)
 
     def alert(self, row: int) -> Accepted:
         """What goes on of an alert.

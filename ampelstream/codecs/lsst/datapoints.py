@@ -8,6 +8,7 @@ from ampelstream.codecs.avro.columns import Columns
 from ampelstream.codecs.batch import (
     Measurements,
     Rows,
+    datapoints_of,
     floats_of,
     integer,
     integers_of,
@@ -119,9 +120,4 @@ def datapoints(alert: Alert) -> list[Datapoint]:
     DecodeError
         The history is corrupt.
     """
-    try:
-        return _of_alert(alert).datapoints(0)
-    except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, DecodeError):
-            raise
-        raise DecodeError(f"a source of the packet is corrupt: {error}") from error
+    return datapoints_of(alert, _of_alert, "a source")

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ampelstream.codecs.avro.columns import Columns
-from ampelstream.codecs.batch import Measurements, Rows, floats_of, integer, integers_of, packets_of
+from ampelstream.codecs.batch import (
+    Measurements,
+    Rows,
+    datapoints_of,
+    floats_of,
+    integer,
+    integers_of,
+    packets_of,
+)
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import Datapoint
@@ -134,9 +142,4 @@ def datapoints(alert: Alert) -> list[Datapoint]:
     DecodeError
         The history is corrupt.
     """
-    try:
-        return _of_alert(alert).datapoints(0)
-    except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, DecodeError):
-            raise
-        raise DecodeError(f"a datapoint of the packet is corrupt: {error}") from error
+    return datapoints_of(alert, _of_alert, "a datapoint")

@@ -38,13 +38,13 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
     ) -> None:
         super().__init__(closed, reader, loop=loop)
         reader.readexactly = self.readexactly
-        self._of = loop
+        # `_loop`, `_paused` and others are names of asyncio's own; its `_paused` is of writing
         self._buffer = bytearray(_SMALL)
         self._begin = self._end = 0
         self._wanted = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._news = asyncio.Event()
         self._wire: Any = None
-        self._full = self._ended = False  # (`_paused` is asyncio's, of writing)
+        self._ended = False
         self._failure: Exception | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -59,23 +59,26 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
     def buffer_updated(self, nbytes: int) -> None:
         """Take note of what came."""
         self._end += nbytes
-        if self._end - self._begin >= self._wanted:
-            self._wake()
-        if self._end == len(self._buffer):
+        if self._is_full:
             self._wire.pause_reading()
-            self._full = True
-            self._wake()
+        if self._is_full or self._end - self._begin >= self._wanted:
+            self._news.set()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether there is no room: then reading is paused, until there is."""
+        return self._end == len(self._buffer)
 
     def eof_received(self) -> Any:
         """Nothing more comes."""
         self._ended = True
-        self._wake()
+        self._news.set()
         return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more comes, or it failed."""
         self._ended, self._failure = True, exc
-        self._wake()
+        self._news.set()
         super().connection_lost(exc)
 
     async def readexactly(self, n: int) -> "bytes | memoryview":
@@ -99,17 +102,15 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
                 self._begin = self._end
                 raise asyncio.IncompleteReadError(had, n)
             self._wanted = n
-            self._waiter = self._of.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            self._news.clear()
+            await self._news.wait()
         begin, self._begin = self._begin, self._begin + n
         found = memoryview(self._buffer)[begin : self._begin]
         return bytes(found) if n <= _SMALL else found
 
     def _make_room(self, size: int) -> None:
         """Let the buffer hold more than there is from where reading is, and receive."""
+        was_full = self._is_full
         rest = bytes(self._buffer[self._begin : self._end])  # less than the size
         # what is no broker may say any size: one that is large is believed as it comes
         room = min(size, max(_KEPT, 2 * len(rest)))
@@ -118,17 +119,12 @@ class Frames(conn.AIOKafkaProtocol, asyncio.BufferedProtocol):  # type: ignore[m
             self._move(rest)
         elif not rest or room > len(self._buffer) - self._begin:
             self._move(rest)
-        if self._full:
-            self._full = False
+        if was_full:
             self._wire.resume_reading()
 
     def _move(self, rest: bytes) -> None:
         self._buffer[: len(rest)] = rest
         self._begin, self._end = 0, len(rest)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 def receive_directly() -> None:

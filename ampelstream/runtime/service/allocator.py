@@ -9,6 +9,7 @@ record of 66 KB (docs/kafka.md, "The floor").
 import ctypes
 import gc
 import os
+from typing import Any
 
 __all__ = ["collect_seldom", "give_back", "keep_memory"]
 
@@ -42,11 +43,8 @@ def keep_memory() -> bool:
     """
     if any(name.startswith(_SAID) for name in os.environ):
         return False
-    try:
-        library = ctypes.CDLL(None)
-        _ = library.gnu_get_libc_version  # others know mallopt, with other parameters
-        mallopt = library.mallopt
-    except (OSError, AttributeError, TypeError):
+    mallopt = _of_library("mallopt")
+    if mallopt is None:
         return False
     wanted = ((_MMAP_THRESHOLD, _LARGEST_KEPT), (_TRIM_THRESHOLD, _KEPT), (_ARENA_MAX, 1))
     done = [mallopt(name, value) == 1 for name, value in wanted]  # each, whatever the others say
@@ -67,8 +65,16 @@ def collect_seldom() -> None:
 def give_back() -> None:
     """Return to the system what is free, where the C library can; for work of another kind."""
     gc.collect()
+    trim = _of_library("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_library(name: str) -> Any:
+    """A function of glibc; None where the C library is another one."""
     try:
-        trim = ctypes.CDLL(None).malloc_trim
+        library = ctypes.CDLL(None)
+        _ = library.gnu_get_libc_version  # others know mallopt, with other parameters
+        return getattr(library, name)
     except (OSError, AttributeError, TypeError):
-        return
-    trim(0)
+        return None
