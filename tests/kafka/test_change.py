@@ -23,7 +23,7 @@ from ampelstream.sky.catalogs.builder import build
 from ampelstream.sky.catalogs.sourcetable import SourceTable
 from ampelstream.sources import open_source
 
-from .looking import answer, in_force, incidents, make_topic, metrics, produce, where
+from .looking import answer, in_force, incidents, make_topic, produce, where
 from .workers import Running, ampelstream, lags, wait_for_work, wait_until
 
 FIRST = """
@@ -93,23 +93,16 @@ class Change:
         self.running.append(worker)
         return worker
 
-    def settle(self, *workers: Running) -> None:
+    def settle(self) -> None:
         """Wait until everything is done, sweeps too."""
         wait_for_work(self.address, self.name)
-        urls = [where(one) for one in workers]
-
-        def done() -> bool:
-            values = [metrics(url)["ampelstream_sweeps_pending"] for url in urls]
-            return not any(values) and not any(asyncio.run(lags(self.address, self.name)).values())
-
-        wait_until(done, 60, "nothing is pending")
 
     def backfilled(self, *workers: Running) -> None:
         """Wait until a backfill is done."""
         wait_until(
             lambda: any(incidents(one, "backfilled") for one in workers), 60, "alerts are reread"
         )
-        self.settle(*workers)
+        self.settle()
 
     def candidates(self) -> list[dict[str, Any]]:
         out = self.directory / "kafka.ndjson"
@@ -173,7 +166,7 @@ def change(night: Night, broker_address: str, unique: str, tmp_path: Path) -> An
 def test_changes_one_after_the_other_give_what_a_replay_gives(change: Change) -> None:
     pair = [change.worker(0), change.worker(1)]
     ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
-    change.settle(*pair)
+    change.settle()
     change.agrees()
     before = change.sent()
     assert before
@@ -189,7 +182,7 @@ def test_changes_one_after_the_other_give_what_a_replay_gives(change: Change) ->
         assert codes == [77, 77], [one.log.read_text()[-3000:] for one in pair]
         assert all(incidents(one, "superseded") for one in pair)
         pair = fresh
-        change.settle(*pair)
+        change.settle()
         if options:
             change.backfilled(*pair)
         change.agrees()
@@ -208,7 +201,7 @@ def test_a_backfill_leaves_what_the_topic_holds_no_longer(change: Change) -> Non
     """Retention has removed most of the alerts that candidates came of."""
     first = change.worker(0)
     ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
-    change.settle(first)
+    change.settle()
     before, sent = change.candidates(), change.sent()
     assert before
     assert sent
@@ -310,7 +303,7 @@ def test_only_who_evaluates_candidates_needs_catalogues(change: Change) -> None:
 def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps: str) -> None:
     first = change.worker(0)
     ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
-    change.settle(first)
+    change.settle()
     assert first.stop() == 0
     old = change.file
     change.edit(FILTER)
@@ -328,7 +321,7 @@ def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps:
     where(first)
     refused = change.worker(1, "--steps", steps)
     assert refused.process.wait(60) == 78
-    change.settle(first)
+    change.settle()
     assert answer(f"{where(first)}/live")[0] == 200
     # with the word the old one stops; started again, it is refused until it is to be rolled back
     second = change.worker(1, "--from-now-on")
@@ -341,7 +334,7 @@ def test_a_changed_filter_consumes_nothing_without_a_word(change: Change, steps:
     content = in_force(change.address, change.name)
     back = change.worker(0, "--roll-back", content, "--from-now-on", file=old)
     assert second.process.wait(60) == 77
-    change.settle(back)
+    change.settle()
     assert back.stop() == 0
 
 
@@ -356,7 +349,7 @@ def test_a_backfill_is_seen_from_outside(change: Change) -> None:
 
     first = change.worker(0)
     ampelstream("topics", "load", change.file, *change.broker, *change.inputs)
-    change.settle(first)
+    change.settle()
     assert first.stop() == 0
     change.edit(FILTER)
     second = change.worker(0, "--backfill")

@@ -23,8 +23,7 @@ from ampelstream.runtime.kafka.loading import load
 from ampelstream.runtime.kafka.names import TopicNames
 from ampelstream.sources import merge
 
-from .looking import metrics, where
-from .workers import ampelstream, wait_for_work, wait_until, workers
+from .workers import ampelstream, wait_for_work, workers
 
 TOPOLOGY = """
 name: {name}
@@ -75,13 +74,7 @@ class Run:
             for part in parts or [()]:
                 self.bring(part)
                 wait_for_work(self.address, self.names.topology)
-                wait_until(lambda: not any(self._sweeping(one) for one in running), 60, "swept")
-                wait_for_work(self.address, self.names.topology)
             assert [worker.stop() for worker in running] == [0, 0]
-
-    @staticmethod
-    def _sweeping(worker: Any) -> bool:
-        return metrics(where(worker)).get("ampelstream_sweeps_pending", 1.0) > 0
 
     def candidates(self) -> bytes:
         ampelstream("candidates", "export", *self.broker, "--out", self.directory / "c.ndjson")

@@ -13,9 +13,14 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from ampelstream.runtime.kafka.names import TopicNames
+from ampelstream.core.state import keys
+from ampelstream.errors import AmpelstreamError
+from ampelstream.runtime.kafka.connection import Connection
+from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
+
+from .soak.fold import Fold, open_sweeps
 
 QUICK = ("--session", "6", "--produce-timeout", "10", "--grace", "20", "--port", "0")
 
@@ -130,20 +135,47 @@ async def lags(address: str, topology: str) -> dict[str, int]:
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
     await consumer._client.add_topic(topic)
-    return sorted(consumer.partitions_for_topic(topic) or ())
+    found = consumer.partitions_for_topic(topic)
+    if not found:  # not known yet; no partition would be no lag
+        raise UnknownTopicOrPartitionError(topic)
+    return sorted(found)
+
+
+def _sweeps(address: str, topology: str) -> Fold:
+    """What the state of the objects step holds of sweeps."""
+    topic = TopicNames(topology).changelog(OBJECTS)
+    return Fold(topic, asyncio.run(_partitions_of(address, topic)), only=keys.SWEEP)
+
+
+async def _partitions_of(address: str, topic: str) -> int:
+    consumer = AIOKafkaConsumer(bootstrap_servers=address)
+    await consumer.start()
+    try:
+        return len(await _partitions(consumer, topic))
+    finally:
+        await consumer.stop()
 
 
 def wait_for_work(address: str, topology: str, seconds: float = 90.0) -> None:
-    """Until all steps have committed all that there is, twice in a row."""
-    quiet = 0
+    """Until all steps have done all that there is, twice in a row.
+
+    An event is committed before all stored objects are matched against it: no lag says that this is
+    still to be done, the state does.
+    """
+    quiet, sweeps = 0, None
 
     def done() -> bool:
-        nonlocal quiet
+        nonlocal quiet, sweeps
         try:
-            left = any(asyncio.run(lags(address, topology)).values())
-        except KafkaError:  # a group that has no coordinator yet has not committed either
-            left = True
+            found = asyncio.run(lags(address, topology))
+            left = any(found.values())
+            if not left:
+                sweeps = sweeps or _sweeps(address, topology)
+                asyncio.run(sweeps.read(Connection(bootstrap=(address,))))
+                left = bool(open_sweeps(sweeps))
+        except (KafkaError, AmpelstreamError):
+            left = True  # a group that has no coordinator yet has not committed either
         quiet = 0 if left else quiet + 1
         return quiet > 1
 
-    wait_until(done, seconds, f"{topology}: all steps have committed all records")
+    wait_until(done, seconds, f"{topology}: all steps have done all there is")

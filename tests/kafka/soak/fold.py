@@ -14,10 +14,19 @@ __all__ = ["Fold", "ledger", "letters", "objects", "open_sweeps"]
 
 
 class Fold:
-    """Reads on from where the last look ended; keeps one value for each partition and key."""
+    """Reads on from where the last look ended; keeps one value for each partition and key.
 
-    def __init__(self, topic: str, partitions: int) -> None:
+    Parameters
+    ----------
+    topic, partitions
+        What is read.
+    only
+        What the keys that are kept begin with; by default all are.
+    """
+
+    def __init__(self, topic: str, partitions: int, only: bytes = b"") -> None:
         self.topic = topic
+        self._only = only
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
         self._next: dict[TopicPartition, int] = {}
         self.values: dict[tuple[int, bytes], bytes] = {}
@@ -41,6 +50,8 @@ class Fold:
                         left.discard(place)
 
     def _take(self, record: ConsumerRecord) -> None:
+        if not (record.key or b"").startswith(self._only):
+            return
         if record.value is None:
             self.values.pop((record.partition, record.key), None)
         else:
