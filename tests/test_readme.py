@@ -44,6 +44,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, make_night: Callable[..., Nig
     (here / "notices").symlink_to(night.notices)
     (here / "glade_plus.csv").symlink_to(night.galaxies)
     (here / "topologies").symlink_to(ROOT / "topologies")
+    # where the simulated night has its kilonova
+    (here / "my-objects.csv").write_text("name,ra,dec\nAT2017gfo,197.450354,-23.381484\n")
     notice = next(
         path for path in sorted(night.notices.iterdir()) if b"skymap" in path.read_bytes()
     )
@@ -99,6 +101,9 @@ def test_every_command_runs(desk: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         ran += 1
     assert ran >= 8
+    [watched] = (desk / "watched" / "candidates.ndjson").read_text().splitlines()
+    found = {one["name"]: one["body"] for one in json.loads(watched)["results"]}
+    assert found["Watchlist"]["watchlist"][0]["name"] == "AT2017gfo"
     lines = (desk / "result" / "candidates.ndjson").read_text().splitlines()
     last = [json.loads(text) for text in lines]
     assert any(one["name"] == "Brightness" for row in last for one in row["results"])

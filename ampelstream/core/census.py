@@ -73,7 +73,7 @@ class _Tally:
     """Counts of one localisation (trigger time and sky map) while the objects pass by."""
 
     def __init__(self, topology: Topology) -> None:
-        self.channels = {channel.name: Inside() for channel in topology.channels}
+        self.channels = {channel.name: Inside() for channel in topology.following}
         self.alerts = 0
         self.objects = 0
 
@@ -87,7 +87,7 @@ def _tally(
         curve = None
         for localisation, tally in tallies.items():
             seen: set[int] = set()
-            for channel in topology.channels:
+            for channel in topology.following:
                 alerts = inside(channel, state.alerts, event, localisation)
                 if not alerts:
                     continue

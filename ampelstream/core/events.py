@@ -228,11 +228,11 @@ class EventStore:
     def __init__(self, topology: Topology, tables: KeyValue, cache: MapCache | None = None) -> None:
         self._topology = topology
         self._tables = tables
-        self._levels = sorted({channel.region for channel in topology.channels})
+        self._levels = sorted({channel.region for channel in topology.following})
         self._cache = cache or MapCache()
         self._reach = (
-            min((channel.window[0] for channel in topology.channels), default=0.0),
-            max((channel.window[1] for channel in topology.channels), default=0.0),
+            min((channel.window[0] for channel in topology.following), default=0.0),
+            max((channel.window[1] for channel in topology.following), default=0.0),
         )
         self._events = {
             state.event_id: Event(state, topology, self)

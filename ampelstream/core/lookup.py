@@ -42,9 +42,10 @@ class Lookup:
         value = self._reading.get(keys.event(event_id))
         return None if value is None else decode.event(value)
 
-    def has(self, channel: str) -> bool:
-        """Whether the topology has that channel."""
-        return channel in self._channels
+    def has(self, channel: str, event_id: str) -> bool:
+        """Whether the topology has a channel of that name with candidates of (no) events."""
+        known = self._channels.get(channel)
+        return known is not None and known.follows is bool(event_id)
 
     def knows(self, event_id: str) -> bool:
         """Whether the event is or was in the state: of a forgotten one its counts are left."""
@@ -72,6 +73,8 @@ class Lookup:
     def candidates_for(self, event_id: str) -> Iterator[Candidate]:
         """Last revisions of an event's candidates, with light curve and coordinates.
 
+        Those without an event where the name is empty.
+
         Found through the event's own entries: what else the store holds is not read. Those of
         objects or events that were forgotten are the archived ones.
         """
@@ -85,13 +88,13 @@ class Lookup:
         yield from self._with_archived(self, keys.ARCHIVE)
 
     def _with_archived(
-        self, states: Iterable[ObjectState | None], archived: bytes, event_id: str = ""
+        self, states: Iterable[ObjectState | None], archived: bytes, event_id: str | None = None
     ) -> Iterator[Candidate]:
         """Candidates of these objects, and archived ones that did not come back since."""
         live: set[tuple[str, str, str]] = set()
         for state in states:
             if state is not None:
-                mine = tuple(c for c in state.candidates if c.event_id == (event_id or c.event_id))
+                mine = tuple(c for c in state.candidates if event_id in {None, c.event_id})
                 live.update(one.key for one in mine)
                 yield from self._evidence(state, mine)
         for _, value in self._reading.scan(archived, keys.stop(archived)):
@@ -105,10 +108,11 @@ class Lookup:
         if not candidates:
             return
         curve = light_curve(state.object_id, state.datapoints)
-        events = {name: self.event(name) for name in {one.event_id for one in candidates}}
+        names = {one.event_id for one in candidates}
+        events = {name: self.event(name) if name else None for name in names}
         for candidate in candidates:
             channel, event = self._channels.get(candidate.channel), events[candidate.event_id]
-            if channel is None or event is None:
+            if channel is None or (event is None and candidate.event_id):
                 yield candidate
             else:
                 yield with_evidence(channel, candidate, state, curve, event)

@@ -1,5 +1,7 @@
 """Object x event x channel: whether it is a candidate, and what the units say of it.
 
+A channel that follows no events has candidates without one: object x channel.
+
 ``evaluate`` is a function of what is known of the object and of the event, and of nothing else.
 That is why the order of arrival does not matter: whichever came last, the same sets are looked at.
 It looks, in this order, whether an alert of the object lies in the region and window of the event
@@ -86,8 +88,14 @@ def rejection(
     return "", tuple(errors)
 
 
-def _status(channel: Channel, state: ObjectState, event: Event) -> CandidateStatus | None:
-    """Where the object stands; None where no revision of the event ever held it."""
+def _status(channel: Channel, state: ObjectState, event: Event | None) -> CandidateStatus | None:
+    """Where the object stands; None where no revision of the event ever held it.
+
+    Without an event it is a candidate for as long as the channel accepts one of its alerts.
+    """
+    if event is None:
+        accepted = any(channel.name in alert.channels for alert in state.alerts)
+        return CandidateStatus.ACTIVE if accepted else None
     current = event.current_localisation
     if current is not None and inside(channel, state.alerts, event, current):
         return CandidateStatus.RETRACTED if event.retracted else CandidateStatus.ACTIVE
@@ -95,6 +103,16 @@ def _status(channel: Channel, state: ObjectState, event: Event) -> CandidateStat
         if localisation != current and inside(channel, state.alerts, event, localisation):
             return CandidateStatus.RETRACTED if event.retracted else CandidateStatus.OUTSIDE
     return None
+
+
+def _seen(
+    channel: Channel, state: ObjectState, curve: LightCurve, t0_jd: float | None
+) -> LightCurve:
+    """Light curve in the channel's time range: what units see, and who reads the candidate."""
+    if t0_jd is not None:
+        return curve.between(t0_jd - channel.before, t0_jd + channel.after)
+    last = max((one.jd for one in state.alerts if channel.name in one.channels), default=math.inf)
+    return curve if math.isinf(channel.before) else curve.between(last - channel.before, math.inf)
 
 
 def _rank(channel: Channel, candidate: Candidate) -> float | None:
@@ -112,7 +130,7 @@ def evaluate(
     channel: Channel,
     state: ObjectState,
     curve: LightCurve,
-    event: Event,
+    event: Event | None,
     cache: ResultCache,
 ) -> Evaluation[Candidate | None]:
     """Last revision of the candidate, as the state keeps it.
@@ -126,7 +144,7 @@ def evaluate(
     curve
         Its light curve, whole.
     event
-        The event.
+        The event; None for a channel that follows none.
     cache
         Results that need not be computed again; new ones are added.
 
@@ -137,17 +155,21 @@ def evaluate(
         ``with_evidence`` puts in.
     """
     status = _status(channel, state, event)
-    if status is None or event.current is None or event.current.t0_jd is None:
+    if status is None:
         return None
-    reason, errors = rejection(channel, curve, event)
-    if reason:
-        return None
-    t0 = event.current.t0_jd
-    seen = curve.between(t0 - channel.before, t0 + channel.after)
+    t0, revision = None, None
+    errors: tuple[UnitResult, ...] = ()
+    if event is not None:
+        t0 = None if event.current is None else event.current.t0_jd
+        reason, errors = rejection(channel, curve, event)
+        if t0 is None or reason:
+            return None
+        revision = event.state.revisions[-1].revision
+    seen = _seen(channel, state, curve, t0)
     position = seen.position or curve.position
     candidate = Candidate(
         object_id=state.object_id,
-        event_id=event.event_id,
+        event_id="" if event is None else event.event_id,
         channel=channel.name,
         status=status,
         provenance=Provenance(
@@ -155,8 +177,8 @@ def evaluate(
             topology_version=topology.version,
             topology_hash=topology.hash,
             lightcurve_digest=seen.digest,
-            event_revision=event.state.revisions[-1].revision.revision_id,
-            event_digest=event.state.revisions[-1].revision.content_digest,
+            event_revision="" if revision is None else revision.revision_id,
+            event_digest="" if revision is None else revision.content_digest,
             alerts=tuple(a.candid for a in state.alerts if channel.name in a.channels),
         ),
         t0_jd=t0,
@@ -171,16 +193,19 @@ def evaluate(
 
 
 def with_evidence(
-    channel: Channel, candidate: Candidate, state: ObjectState, curve: LightCurve, event: EventState
+    channel: Channel,
+    candidate: Candidate,
+    state: ObjectState,
+    curve: LightCurve,
+    event: EventState | None,
 ) -> Candidate:
     """The candidate with its light curve and the coordinates of the records it came from."""
-    t0 = candidate.t0_jd or 0.0
     records = [a.where for a in state.alerts if channel.name in a.channels]
-    records.extend([event.revisions[-1].where] if event.revisions else [])
+    records.extend([event.revisions[-1].where] if event is not None and event.revisions else [])
     return msgspec.structs.replace(
         candidate,
         provenance=msgspec.structs.replace(candidate.provenance, records=tuple(records)),
-        lightcurve=curve.between(t0 - channel.before, t0 + channel.after).datapoints,
+        lightcurve=_seen(channel, state, curve, candidate.t0_jd).datapoints,
     )
 
 
@@ -286,7 +311,7 @@ def _failed_need(unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]) -> st
 
 
 def run_units(
-    channel: Channel, curve: LightCurve, event: Event, cache: ResultCache
+    channel: Channel, curve: LightCurve, event: Event | None, cache: ResultCache
 ) -> Evaluation[tuple[UnitResult, ...]]:
     """Results of the channel's units, in order; those in the cache are not computed again.
 
@@ -297,7 +322,7 @@ def run_units(
     curve
         Light curve in the channel's time range.
     event
-        Gives the current revision and its sky map.
+        Gives the current revision and its sky map; None without an event.
     cache
         Known results; what is computed is added.
     """
@@ -305,7 +330,8 @@ def run_units(
     for bound in channel.units:
         wanted = _wanted(bound.unit, done)
         named = [_as_input(one) for _, one in wanted]
-        input_digest = digest([curve.digest, event.digest if bound.unit.needs_event else "", named])
+        about = event.digest if event is not None and bound.unit.needs_event else ""
+        input_digest = digest([curve.digest, about, named])
         key = (type(bound.unit).__name__, bound.config_hash, input_digest)
         known = cache.get(key)
         if known is None:
@@ -321,7 +347,7 @@ def run_units(
 def _run(
     bound: BoundUnit[ObjectUnit],
     curve: LightCurve,
-    event: Event,
+    event: Event | None,
     wanted: Sequence[tuple[str, UnitResult]],
     input_digest: str,
     hindrance: str,
@@ -331,8 +357,9 @@ def _run(
         return failed_result(bound, input_digest, Failure(UnitError.__name__, hindrance))
     inputs = Inputs(
         lightcurve=curve,
-        event=event.current,
-        skymap=event.skymap() if bound.unit.needs_event else None,
+        # to others it is not shown: their result is taken for every event with that light curve
+        event=event.current if event is not None and bound.unit.needs_event else None,
+        skymap=event.skymap() if event is not None and bound.unit.needs_event else None,
         dependencies=tuple(
             Dependency(kind, one.name, one.body) for kind, one in wanted if one.body is not None
         ),

@@ -45,6 +45,10 @@ _CLEARED_AT_ONCE = 500
 """Shadows that are removed between two looks at the clock."""
 _NO_RECORD = Coordinates("backfill", 0, -1)
 """Where a dead letter comes from that no record caused."""
+_NO_EVENT = Coordinates("sweep", 0, -1)
+"""Where one comes from that a change of the topology caused, in a channel without events."""
+_ALONE = (keys.candidate(""), keys.stop(keys.candidate("")))
+"""Range of what finds candidates without an event."""
 
 Value = Detection | Announcement | Tick | Backfilled
 
@@ -113,6 +117,8 @@ class Objects:
         if claimed.changes:
             for event in self.events:  # rules have changed, too: `React` sees every candidate
                 self._sweeps.begin(event.event_id, moved=True)
+            if topology.alone or any(True for _ in state.scan(*_ALONE)):
+                self._sweeps.begin("", moved=True)
         # one that is under way for other filters: a channel went, which asks for no word; also one
         # whose beginning was cut short, so that shadows of the one before may be left
         other = claimed.filters_differ or self._refiltering.filters != topology.filters
@@ -287,8 +293,8 @@ class Objects:
 
     def _next_of_sweep(self) -> Iterator[Task[list[Output]]]:
         event_id, moved = self._sweeps.next()
-        event = self.events.get(event_id)
-        if event is None:  # forgotten meanwhile
+        event = self.events.get(event_id) if event_id else None
+        if event is None and event_id:  # forgotten meanwhile
             self._sweeps.end(event_id)
             return
         for name in self._taken(event):
@@ -300,18 +306,23 @@ class Objects:
             doubtful = self._in_hand.doubtful(("", name))
             yield ALONE if doubtful else name, self._bring_over(name)
 
-    def _taken(self, event: Event) -> list[str]:
+    def _taken(self, event: Event | None) -> list[str]:
+        if event is None:
+            return self._sweeps.take("", 1, self.store.ids_alone)
         return self._sweeps.take(event.event_id, 1, lambda: self.store.ids_near(event))
 
-    def _rematch(self, name: str, event: Event, *, moved: bool) -> Evaluation[list[Output]]:
-        what = (event.event_id, name)
+    def _rematch(self, name: str, event: Event | None, *, moved: bool) -> Evaluation[list[Output]]:
+        what = ("" if event is None else event.event_id, name)
         fault = self._in_hand.begin(what)
         matched: Matched | Failure = Failure(WORKER_DIED, fault)
         if not fault:
             matched = yield from attempting(self.store.rematch, name, event, moved=moved)
         if isinstance(matched, Failure):
             matched = Matched([], [((*what, ""), matched)])
-        outputs = self._outputs(matched, event.state.revisions[-1].where, "events")
+        where, stream = _NO_EVENT, "detections"
+        if event is not None:
+            where, stream = event.state.revisions[-1].where, "events"
+        outputs = self._outputs(matched, where, stream)
         self._in_hand.end(what)
         return outputs
 
@@ -337,7 +348,8 @@ class Objects:
         self._tally.count("candidates", n=len(outputs))
         for (event_id, object_id, channel), failure in matched.failures:
             named = f"channel {channel}: " if channel else ""
-            about = f"against event {event_id}" if event_id else "brought over by a backfill"
+            alone = "brought over by a backfill" if where == _NO_RECORD else "without an event"
+            about = f"against event {event_id}" if event_id else alone
             reason = f"object {object_id} {about}: {named}{failure.reason}"
             whole = Failure(failure.error, reason)
             outputs.append(dead_letter(self._tally, where, stream, "match", whole))

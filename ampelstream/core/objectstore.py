@@ -2,10 +2,11 @@
 
 A detection is matched against the events known (`ObjectStore.add`); an event, or its new revision,
 is matched against the objects known (`ObjectStore.rematch`), which are found through an index of
-the sky, not by reading them all. Both end in `ObjectStore._match`, which evaluates each channel and
-event (``matching.py``) and writes the object where something has changed. ``objects.py`` calls all
-this. All three are generators: they stop while a heavy unit computes (``evaluation.py``), and
-meanwhile other objects may be matched, but not the same one.
+the sky, not by reading them all. Channels that follow no events have their say of each object, too:
+where an event stands below, None stands for their candidates. Both end in `ObjectStore._match`,
+which evaluates each channel and event (``matching.py``) and writes the object where something has
+changed. ``objects.py`` calls all this. All three are generators: they stop while a heavy unit
+computes (``evaluation.py``), and meanwhile other objects may be matched, but not the same one.
 """
 
 import math
@@ -28,7 +29,7 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.streams import MAX_RECORD_BYTES
 from ampelstream.sky.healpix import pixel29
 from ampelstream.state.store import KeyValue
-from ampelstream.topology import Topology
+from ampelstream.topology import Channel, Topology
 
 __all__ = ["Matched", "Merged", "ObjectStore", "merge_detection"]
 
@@ -172,19 +173,22 @@ class ObjectStore(Lookup):
             return Merged(had, Matched([], []))
         # also as it was known: where an alert moved, an event may have lost the object
         times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
-        near = self._events.around(min(times), max(times))
+        near: list[Event | None] = [*self._events.around(min(times), max(times)), None]
         moved = _moved(known, state)
         state, matched = yield from self._match(known, state, near, moved=moved, again=False)
         self._index(known, state)
         return Merged(had, matched)
 
-    def rematch(self, object_id: str, event: Event, *, moved: bool = False) -> Evaluation[Matched]:
+    def rematch(
+        self, object_id: str, event: Event | None, *, moved: bool = False
+    ) -> Evaluation[Matched]:
         """Match one object against an event that is new or has a new revision.
 
         Parameters
         ----------
         object_id, event
-            What to match; an object that is gone gives nothing.
+            What to match; an object that is gone gives nothing. Without an event: with the channels
+            that follow none.
         moved
             Whether candidates count as changed although they say the same: the record of the
             revision, which they name, is another one.
@@ -219,7 +223,10 @@ class ObjectStore(Lookup):
             self.forget(object_id)
             return Matched(withdrawn, [])
         times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
-        near = {event.event_id: event for event in self._events.around(min(times), max(times))}
+        near: dict[str, Event | None] = {
+            event.event_id: event for event in self._events.around(min(times), max(times))
+        }
+        near[""] = None
         for event_id in {one.event_id for one in state.candidates} - near.keys():
             event = self._events.get(event_id)
             near |= {} if event is None else {event_id: event}
@@ -232,7 +239,7 @@ class ObjectStore(Lookup):
         self,
         known: ObjectState | None,
         state: ObjectState,
-        events: list[Event],
+        events: list[Event | None],
         *,
         moved: bool = False,
         again: bool = True,
@@ -248,11 +255,12 @@ class ObjectStore(Lookup):
         held = {event_id for event_id, _, _ in candidates}
         pixels = {alert.pixel for alert in state.alerts}
         # for the others there is no candidate, and was none before
-        events = [one for one in events if one.event_id in held or one.reaches(pixels)]
+        events = [one for one in events if self._may_have(one, held, pixels)]
         curve = light_curve(state.object_id, state.datapoints if events else ())
         for event in events:
-            for channel in self._topology.channels:
-                key = (event.event_id, state.object_id, channel.name)
+            known_event = None if event is None else event.state
+            for channel in self._channels_for(event):
+                key = (_name(event), state.object_id, channel.name)
                 before = candidates.get(key)
                 after = yield from attempting(
                     evaluate, self._topology, channel, state, curve, event, cache
@@ -269,7 +277,7 @@ class ObjectStore(Lookup):
                     after = _rejected(before)
                 else:
                     continue
-                matched.candidates.append(with_evidence(channel, after, state, curve, event.state))
+                matched.candidates.append(with_evidence(channel, after, state, curve, known_event))
             matched.candidates.extend(self._without_channel(state, event, candidates))
         kept = tuple(candidates[key] for key in sorted(candidates))
         state = msgspec.structs.replace(state, candidates=kept)
@@ -277,11 +285,24 @@ class ObjectStore(Lookup):
             self._keep(known, state, matched)
         return state, matched
 
+    def _channels_for(self, event: Event | None) -> tuple[Channel, ...]:
+        return self._topology.alone if event is None else self._topology.following
+
+    def _may_have(self, event: Event | None, held: set[str], pixels: set[int]) -> bool:
+        """Whether an object may have a candidate of the event, or has one."""
+        if _name(event) in held:
+            return True
+        return bool(self._topology.alone) if event is None else event.reaches(pixels)
+
     def _without_channel(
-        self, state: ObjectState, event: Event, candidates: dict[tuple[str, str, str], Candidate]
+        self,
+        state: ObjectState,
+        event: Event | None,
+        candidates: dict[tuple[str, str, str], Candidate],
     ) -> list[Candidate]:
         """Take out candidates of channels that the topology has no longer; give them, rejected."""
-        gone = [key for key in candidates if key[0] == event.event_id and not self.has(key[2])]
+        name = _name(event)
+        gone = [key for key in candidates if key[0] == name and not self.has(key[2], key[0])]
         return list(self._evidence(state, tuple(_rejected(candidates.pop(key)) for key in gone)))
 
     def _keep(self, known: ObjectState | None, state: ObjectState, matched: Matched) -> None:
@@ -333,6 +354,11 @@ class ObjectStore(Lookup):
         state = self.get(object_id)
         return None if state is None else _last_day(state)
 
+    def ids_alone(self) -> list[str]:
+        """All objects, sorted: channels that follow no events concern each of them."""
+        held = self._tables.scan(keys.OBJECT, keys.stop(keys.OBJECT))
+        return [entry[len(keys.OBJECT) :].decode() for entry, _ in held]
+
     def near(self, event: Event) -> Iterator[ObjectState]:
         """Objects that may have an alert in a region and the widest window of the event."""
         for object_id in self.ids_near(event):
@@ -349,9 +375,12 @@ class ObjectStore(Lookup):
         prefix = keys.candidate(event.event_id)
         held = self._tables.scan(prefix, keys.stop(prefix))
         found = {keys.split_candidate(entry) for entry, _ in held}
-        first = min(channel.window[0] for channel in self._topology.channels)
-        last = max(channel.window[1] for channel in self._topology.channels)
-        level = max(channel.region for channel in self._topology.channels)
+        channels = self._topology.following
+        if not channels:
+            return sorted(found)
+        first = min(channel.window[0] for channel in channels)
+        last = max(channel.window[1] for channel in channels)
+        level = max(channel.region for channel in channels)
         for (t0, _), regions in event.localisations.items():
             for lo, hi in regions[level].cells():
                 for entry in self._tables.scan(keys.cell(lo), keys.cell(hi)):
@@ -386,7 +415,7 @@ class ObjectStore(Lookup):
         if state is None:
             return []
         held = self.candidates_of(state)
-        released = [one for one in held if self.event(one.event_id) is not None]
+        released = [one for one in held if not one.event_id or self.event(one.event_id) is not None]
         self._delete(keys.candidate(one.event_id, object_id) for one in state.candidates)
         self._delete(keys.cell(cell, object_id) for cell in _spans(state))
         self._delete([keys.day(_last_day(state), object_id), keys.object(object_id)])
@@ -395,6 +424,11 @@ class ObjectStore(Lookup):
     def _delete(self, entries: Iterable[bytes]) -> None:
         for entry in entries:
             self._tables.delete(entry)
+
+
+def _name(event: Event | None) -> str:
+    """What the keys of an event's candidates begin with; nothing without an event."""
+    return "" if event is None else event.event_id
 
 
 def _rejected(candidate: Candidate) -> Candidate:

@@ -58,7 +58,8 @@ def headline(reaction: Reaction) -> str:
     latest = said.get("latest") or {}
     position = f"RA {_number(said.get('ra'), '.5f')} Dec {_number(said.get('dec'), '+.5f')} deg"
     rank = said.get("rank")
-    about = f"{printable(reaction.object_id)} for {printable(reaction.event_id)}"
+    event = f" for {printable(reaction.event_id)}" if reaction.event_id else ""
+    about = f"{printable(reaction.object_id)}{event}"
     parts = [
         f"[{printable(reaction.rule)}] {reaction.klass}: {about}",
         position,

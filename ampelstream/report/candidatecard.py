@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ampelstream.model.candidate import Candidate, UnitResult
+from ampelstream.model.times import iso_from_jd
 from ampelstream.report.lightcurveplot import draw_lightcurve
 from ampelstream.report.markup import Markup, element, join, key_values, value_cell
 from ampelstream.report.quantities import DASH, is_number, number, sexagesimal
@@ -82,12 +83,16 @@ def _facts(row: Row, *, simulated: bool) -> Markup:
     words = [position_text(candidate)]
     if candidate.ra is not None and candidate.dec is not None:
         words.append(" ".join(sexagesimal(candidate.ra, candidate.dec)) + " (ICRS)")
-    words.append(f"credible level {level_text(facts)}")
+    if candidate.event_id:
+        words.append(f"credible level {level_text(facts)}")
     if facts.redshift is not None:
         words.append(f"z = {redshift_text(facts)}")
     if facts.distance_mpc is not None:
         words.append(f"{number(facts.distance_mpc, 3)} Mpc")
     words.append(f"{facts.detections} detections")
+    if facts.first_alert is not None:
+        when = iso_from_jd(facts.first_alert.jd)
+        words.append(f"first alert that passed: {facts.first_alert.id}, {when}")
     parts = [element("span", word) for word in words]
     if not simulated and _ZTF_NAME.fullmatch(candidate.object_id):
         parts.extend(

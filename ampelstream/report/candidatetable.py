@@ -16,6 +16,7 @@ from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.quantities import DASH, number, sexagesimal
 from ampelstream.report.views import (
     EventView,
+    Facts,
     Listing,
     Row,
     arrange,
@@ -33,7 +34,11 @@ _COLUMNS = (
     ("Object", "text", ""),
     ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension"),
     ("RA, Dec", "number", "ICRS, hours and degrees; sorted by right ascension"),
-    ("First [d]", "number", "First detection after the trigger, days"),
+    (
+        "First [d]",
+        "number",
+        "First detection after the trigger, days; without an event, day of the first alert",
+    ),
     ("Latest", "number", "Latest detection: AB magnitude and band"),
     ("Level", "number", "Credible level: the smallest credible region that holds the position"),
     ("z", "number", "Redshift that a unit gave"),
@@ -142,7 +147,7 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
         element("td", name, class_="name"),
         element("td", degrees, class_="num", data_s=_sort(candidate.ra)),
         element("td", sixties, class_="num", data_s=_sort(candidate.ra)),
-        element("td", first_text(facts), class_="num", data_s=_sort(facts.first_days)),
+        element("td", first_text(facts), class_="num", data_s=_sort(_first(facts))),
         element("td", latest_text(facts), class_="num", data_s=_sort(latest)),
         element("td", level_text(facts), class_="num", data_s=_sort(facts.level)),
         element("td", redshift_text(facts), class_="num", data_s=_sort(facts.redshift)),
@@ -151,6 +156,13 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
         ),
         element("td", str(candidate.status)),
     ]
+
+
+def _first(facts: Facts) -> float | None:
+    """What the column of first detections is sorted by [d, or JD]."""
+    if facts.first_days is None and facts.first_alert is not None:
+        return facts.first_alert.jd
+    return facts.first_days
 
 
 def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
@@ -190,7 +202,7 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
         table.add_section()
     table.caption = (
         f"{shown} of {total} active candidates; RA, Dec in deg (ICRS), first detection in d after "
-        "the trigger, latest in AB mag"
+        "the trigger (without an event: day of the first alert), latest in AB mag"
     )
     return table
 
@@ -215,7 +227,7 @@ def _best(views: list[EventView], channel: str) -> list[Row]:
 def _terminal_cells(row: Row) -> list[str]:
     candidate, facts = row.candidate, row.facts
     return [
-        candidate.event_id,
+        candidate.event_id or DASH,
         candidate.object_id,
         score_text(row),
         DASH if candidate.ra is None else f"{candidate.ra:.5f}",

@@ -38,10 +38,10 @@ def draw_event(view: EventView, *, cards: int, rows: int, simulated: bool) -> Ma
         "section",
         element(
             "h2",
-            event.event_id,
+            view.title,
             element("span", "retracted", class_="tag bad") if event.retracted else None,
         ),
-        _header(view),
+        _header(view) if event.event_id else None,
         draw_sky(view, numbered=cards),
         _history(event),
         *listings,
@@ -232,6 +232,7 @@ _HEADS = (
 
 def draw_overview(views: Sequence[EventView]) -> Markup:
     """One row per event."""
+    views = [view for view in views if view.event.event_id]
     if not views:
         table = element("p", "No event.", class_="muted")
     else:

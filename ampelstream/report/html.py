@@ -138,7 +138,7 @@ def _contents(views: Sequence[EventView]) -> Markup:
             "li",
             element(
                 "a",
-                view.event.event_id,
+                view.title,
                 element("span", str(len(view.active)), class_="count") if view.active else None,
                 href=f"#{view.anchor}",
                 class_="retracted" if view.event.retracted else None,

@@ -41,7 +41,7 @@ def draw_sky(view: EventView, *, numbered: int) -> Markup | None:
     event, rows = view.event, view.active
     if event.skymap is None and not rows:
         return element("p", "No sky map.", class_="muted")
-    name = f"Sky map of {event.event_id}"
+    name = f"Sky map of {event.event_id}" if event.event_id else "Where the objects are"
     whole = element(
         "figure",
         all_sky(event.skymap, rows, numbered, name),
@@ -51,7 +51,7 @@ def draw_sky(view: EventView, *, numbered: int) -> Markup | None:
 
 
 def _caption(event: EventReport) -> str:
-    shading = "No sky map."
+    shading = "No sky map." if event.event_id else "The objects and their ranks."
     if event.skymap is not None:
         of = f" {event.skymap.name}" if event.skymap.name else ""
         shading = (

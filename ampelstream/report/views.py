@@ -15,6 +15,7 @@ import numpy as np
 
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.times import iso_from_jd
 from ampelstream.report.content import EventReport, ReplayReport, ReportMap
 from ampelstream.report.quantities import DASH, is_number, number
 from ampelstream.units.cosmology import distances
@@ -51,7 +52,9 @@ class Facts:
     Attributes
     ----------
     first_days
-        First detection minus the trigger [d].
+        First detection minus the trigger [d]; None without an event.
+    first_alert
+        The earliest alert that the channel accepted, as the light curve has it.
     latest
         Latest detection.
     level
@@ -65,6 +68,7 @@ class Facts:
     """
 
     first_days: float | None
+    first_alert: Datapoint | None
     latest: Datapoint | None
     level: float | None
     redshift: float | None
@@ -82,8 +86,10 @@ def facts_of(candidate: Candidate, skymap: ReportMap | None) -> Facts:
         first = detections[0].jd - candidate.t0_jd
     level = _named(candidate, _LEVELS)
     redshift = _positive(candidate, _REDSHIFTS)
+    accepted = set(candidate.provenance.alerts)
     return Facts(
         first_days=first,
+        first_alert=next((p for p in detections if p.id in accepted), None),
         latest=detections[-1] if detections else None,
         level=_level_in(candidate, skymap) if level is None else level,
         redshift=redshift,
@@ -192,11 +198,16 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """An event with its listings and its anchor."""
+    """An event with its listings and its anchor; or, without a name, what follows no event."""
 
     event: EventReport
     anchor: str
     listings: Sequence[Listing]
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.event.event_id or "Objects without an event"
 
     @property
     def active(self) -> list[Row]:
@@ -312,8 +323,13 @@ def position_text(candidate: Candidate) -> str:
 
 
 def first_text(facts: Facts) -> str:
-    """First detection after the trigger [d], with its sign."""
-    return DASH if facts.first_days is None else f"{facts.first_days:+.2f}"
+    """First detection after the trigger [d], with its sign; without an event the day that it was.
+
+    It is then that of the first alert that the channel accepted.
+    """
+    if facts.first_days is not None:
+        return f"{facts.first_days:+.2f}"
+    return DASH if facts.first_alert is None else iso_from_jd(facts.first_alert.jd)[:10]
 
 
 def latest_text(facts: Facts) -> str:

@@ -1,5 +1,6 @@
 """A topology for people: in words, as plain data, as a Mermaid flowchart, as an outline."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,10 +38,14 @@ def as_plain(topology: Topology) -> dict[str, Any]:
                 "survey": channel.survey,
                 "where": channel.where.text,
                 "filters": [_unit_plain(one) for one in channel.filters],
-                "region": channel.region,
-                "window_days": list(channel.window),
+                "follow": "events" if channel.follows else "none",
+                "region": channel.region if channel.follows else None,
+                "window_days": list(channel.window) if channel.follows else None,
                 "match": [_unit_plain(one) for one in channel.match],
-                "lightcurve_days": {"before": channel.before, "after": channel.after},
+                "lightcurve_days": {
+                    "before": None if math.isinf(channel.before) else channel.before,
+                    "after": channel.after if channel.follows else None,
+                },
                 "units": [_unit_plain(one) for one in channel.units],
                 "rank_by": channel.rank_by
                 and {
@@ -77,11 +82,17 @@ def _channel_lines(channel: Channel) -> Iterator[str]:
     yield "  filters:" if channel.filters else "  filters: none, every alert passes"
     for bound in channel.filters:
         yield from _unit_lines(bound, "    ")
-    first, last = channel.window
-    yield f"  matches: credible level up to {channel.region:g}, {first:g} to {last:g} d after t0"
-    for match in channel.match:
-        yield from _unit_lines(match, "    ")
-    yield f"  light curve: {channel.before:g} d before to {channel.after:g} d after t0"
+    if channel.follows:
+        level, (first, last) = channel.region, channel.window
+        yield f"  matches: credible level up to {level:g}, {first:g} to {last:g} d after t0"
+        for match in channel.match:
+            yield from _unit_lines(match, "    ")
+        yield f"  light curve: {channel.before:g} d before to {channel.after:g} d after t0"
+    else:
+        whole = math.isinf(channel.before)
+        since = "whole" if whole else f"from {channel.before:g} d before the last alert on"
+        yield "  follows no events: every object with an alert that passes is a candidate"
+        yield f"  light curve: {since}"
     yield "  units:" if channel.units else "  units: none"
     for unit in channel.units:
         yield from _unit_lines(unit, "    ")
@@ -119,6 +130,14 @@ def _label(words: str) -> str:
     return f'"{escaped}"'
 
 
+def _matching(channel: Channel) -> str:
+    """What makes an object with accepted alerts a candidate."""
+    if not channel.follows:
+        return "every object"
+    first, last = channel.window
+    return f"region {channel.region:g} and window {first:g}..{last:g} d"
+
+
 def _channel_nodes(number: int, channel: Channel) -> Iterator[str]:
     """Nodes and arrows of one channel, ids ``c<channel>_<step>``."""
     previous = "alerts"
@@ -128,11 +147,11 @@ def _channel_nodes(number: int, channel: Channel) -> Iterator[str]:
         yield f"  {previous} --> {node}"
         previous = node
     match = f"c{number}_match"
-    first, last = channel.window
-    words = f"{channel.name}: level up to {channel.region:g}, {first:g} to {last:g} d"
+    words = f"{channel.name}: {_matching(channel)}"
     yield f"  {match}{{{{{_label(words)}}}}}"
     yield f"  {previous} --> {match}"
-    yield f"  events --> {match}"
+    if channel.follows:
+        yield f"  events --> {match}"
     previous = match
     for step, match_filter in enumerate(channel.match):
         node = f"c{number}_m{step}"
@@ -180,7 +199,7 @@ def outline(topology: Topology) -> str:
         steps = [
             "alerts",
             *(bound.name for bound in channel.filters),
-            f"region {channel.region:g} and window {channel.window[0]:g}..{channel.window[1]:g} d",
+            _matching(channel),
             *(bound.name for bound in channel.match),
         ]
         lines.append(f"{channel.name}: {' --> '.join(steps)}")

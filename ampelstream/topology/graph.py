@@ -6,6 +6,7 @@ configures, opens and orders the units of each channel, and refuses what cannot 
 remedy.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
@@ -109,6 +110,9 @@ class Channel:
     ----------
     survey, where, filters
         Which alerts pass.
+    follows
+        Whether its candidates are objects inside the region and window of an event; otherwise every
+        object with an alert that passes is one, and region, window and match say nothing.
     region
         Credible level of the region, 0 to 1.
     window
@@ -116,7 +120,8 @@ class Channel:
     match
         Filters of object and event.
     before, after
-        Time range of the light curve that units see [d before and after the trigger].
+        Time range of the light curve that units see [d before and after the trigger]; without
+        events, before the last alert, and all that comes after.
     units
         In the order in which they run.
     rank_by
@@ -127,6 +132,7 @@ class Channel:
     survey: str
     where: Condition
     filters: tuple[BoundUnit[AlertFilter], ...]
+    follows: bool
     region: float
     window: tuple[float, float]
     match: tuple[BoundUnit[MatchFilter], ...]
@@ -184,6 +190,16 @@ class Topology:
     reactions: tuple[ReactionRule, ...]
     retention: RetentionSpec
 
+    @property
+    def following(self) -> tuple[Channel, ...]:
+        """Channels that follow events."""
+        return tuple(one for one in self.channels if one.follows)
+
+    @property
+    def alone(self) -> tuple[Channel, ...]:
+        """Channels whose candidates are objects, without an event."""
+        return tuple(one for one in self.channels if not one.follows)
+
 
 _NO_SCIENCE = {"description", "kafka", "catalogs", "react", "retention"}
 """Keys that change no candidate, and so not the hash either."""
@@ -232,6 +248,16 @@ def _check_needs(units: Sequence[BoundUnit[ObjectUnit]], where: str) -> None:
             raise ConfigError(f"{where}.{number} ({bound.name}): needs {need}; {remedy}")
 
 
+def _check_alone(units: Sequence[BoundUnit[ObjectUnit]], where: str) -> None:
+    """Refuse a unit that asks for an event, where there is none."""
+    for number, bound in enumerate(units):
+        if bound.unit.needs_event:
+            raise ConfigError(
+                f"{where}.{number} ({bound.name}): needs an event, and the channel follows none; "
+                "take it out, or write `follow: events`"
+            )
+
+
 def _rank(spec: ChannelSpec, units: Iterable[BoundUnit[ObjectUnit]], where: str) -> Rank | None:
     if spec.rank_by is None:
         return None
@@ -249,16 +275,22 @@ def _channel(name: str, spec: ChannelSpec, resources: Resources, *, evaluates: b
     where, read = f"channels.{name}", resources if evaluates else None
     units = tuple(_bind(spec.units, ObjectUnit, f"{where}.units", read))
     _check_needs(units, f"{where}.units")
-    after = spec.lightcurve.after
+    follows = spec.follow == "events"
+    if not follows:
+        _check_alone(units, f"{where}.units")
+    before, after = spec.lightcurve.before, spec.lightcurve.after
+    if not follows and "before" not in spec.lightcurve.model_fields_set:
+        before = math.inf
     return Channel(
         name=name,
         survey=spec.alerts.survey,
         where=_condition(spec.alerts.where, f"{where}.alerts.where"),
         filters=tuple(_bind(spec.filters, AlertFilter, f"{where}.filters", resources)),
+        follows=follows,
         region=spec.region,
         window=spec.window,
         match=tuple(_bind(spec.match, MatchFilter, f"{where}.match", read)),
-        before=spec.lightcurve.before,
+        before=before,
         after=max(spec.window[1], 0.0) if after is None else after,
         units=units,
         rank_by=_rank(spec, units, where),

@@ -67,7 +67,11 @@ class AlertsSpec(_Strict):
 
 
 class LightCurveSpec(_Strict):
-    """Time range that units see [d before and after the trigger]."""
+    """Time range that units see [d before and after the trigger].
+
+    In a channel that follows no events there is no trigger: ``before`` is counted from the last
+    alert, by default without end, and everything later is seen.
+    """
 
     before: Annotated[float, Field(ge=0)] = 50.0
     after: Annotated[float, Field(gt=0)] | None = None
@@ -81,8 +85,9 @@ class RankSpec(_Strict):
 
 
 class ChannelSpec(_Strict):
-    """One scientist's selection."""
+    """One scientist's selection: objects inside the regions of events, or objects as they are."""
 
+    follow: Literal["events", "none"] = "events"
     alerts: AlertsSpec = AlertsSpec()
     filters: tuple[UnitSpec, ...] = ()
     region: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -101,6 +106,21 @@ class ChannelSpec(_Strict):
     def _window(self) -> "ChannelSpec":
         if self.window[0] >= self.window[1]:
             raise ValueError(f"window {list(self.window)} must rise")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_of_events(self) -> "ChannelSpec":
+        """A key that would have no effect misleads."""
+        if self.follow == "events":
+            return self
+        idle = sorted({"region", "window", "match"} & self.model_fields_set)
+        if "after" in self.lightcurve.model_fields_set:
+            idle.append("lightcurve.after")
+        if idle:
+            raise ValueError(
+                f"it follows no events, so that {', '.join(idle)} would have no effect: take that "
+                "out, or write `follow: events`"
+            )
         return self
 
 
@@ -200,7 +220,8 @@ class TopologySpec(_Strict):
         The earliest alert that a window reaches is older than the end of the widest one by all that
         lies between the two.
         """
-        windows = [one.window for one in info.data.get("channels", {}).values()]
+        channels = info.data.get("channels", {}).values()
+        windows = [one.window for one in channels if one.follow == "events"]
         if windows:
             span = max(last for _, last in windows) - min(first for first, _ in windows)
             if kept.objects < kept.events + span:

@@ -100,7 +100,7 @@ class Inputs:
     lightcurve
         Datapoints in the channel's time range around the trigger, at least one detection.
     event
-        Latest revision of the event; None for a unit that is run without one.
+        Latest revision of the event; None without one, and for a unit without ``needs_event``.
     skymap
         The event's sky map; None without one.
     dependencies

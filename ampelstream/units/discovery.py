@@ -27,10 +27,12 @@ _OWN: Mapping[str, str] = MappingProxyType(
         "CatalogMatch": f"{_UNITS}.context.catalogmatch",
         "DecentFilter": f"{_UNITS}.filters.decent",
         "DigestRedshifts": f"{_UNITS}.context.redshifts",
+        "InfantScore": f"{_UNITS}.scores.infant",
         "KilonovaScore": f"{_UNITS}.scores.kilonova",
         "PredetectionFilter": f"{_UNITS}.filters.predetection",
         "RiseDecline": f"{_UNITS}.features.risedecline",
         "SkyMapProbability": f"{_UNITS}.context.skymapprobability",
+        "WatchlistFilter": f"{_UNITS}.filters.watchlist",
     }
 )
 """Units that ship, and the modules that are imported only when one is asked for."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from ampelstream.cli.workflow import open_topology
 from ampelstream.errors import ConfigError
 from ampelstream.shipped import topologies
+from ampelstream.sky.catalogs.builder import build as build_catalog
+from ampelstream.sky.catalogs.sourcetable import SourceTable
 from ampelstream.topology import Condition
 from ampelstream.topology.describe import as_plain, describe, mermaid, outline
 
@@ -92,6 +95,8 @@ def test_hash_tells_content(make: Callable[[str], Any]) -> None:
 
 @pytest.mark.parametrize("name", topologies())
 def test_shipped_topologies(name: str, tmp_path: Path) -> None:
+    mine = pa.table({"ra": [10.0], "dec": [20.0]})
+    build_catalog(tmp_path, "watchlist", SourceTable(Path("mine.csv"), mine))
     _, topology = open_topology(name, tmp_path)
     words = describe(topology)
     assert topology.hash in words

@@ -9,6 +9,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ampelstream.errors import CatalogError
 from ampelstream.sky.catalogs.hats import (
     INFO,
@@ -18,6 +20,7 @@ from ampelstream.sky.catalogs.hats import (
     list_cells,
     read_properties,
 )
+from ampelstream.sky.catalogs.occupied import Occupied
 from ampelstream.sky.catalogs.partition import Partition, PartitionCache
 from ampelstream.sky.healpix import cone_ranges
 
@@ -133,6 +136,18 @@ class Catalog:
             )
         matches.sort(key=attrgetter("separation_arcsec"))
         return matches
+
+    def occupied(self, radius_arcsec: float) -> Occupied:
+        """Which positions may have a row within a radius [arcsec]: reads the whole catalogue once.
+
+        Raises
+        ------
+        CatalogError
+            A partition is unreadable.
+        """
+        pixels = [self._partition(number).pixels for number in range(len(self._starts))]
+        rows = np.concatenate(pixels) if pixels else np.empty(0, np.int64)
+        return Occupied(rows, radius_arcsec / _ARCSEC)
 
     def _touched(self, ranges: Sequence[tuple[int, int]]) -> dict[int, list[tuple[int, int]]]:
         """Numbers of the partitions that overlap the ranges, and the ranges of each."""
