@@ -11,7 +11,7 @@ PROCESSES ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench bench-kafka soak clean
+.PHONY: help demo test test-all docs lint format bench bench-kafka soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,11 @@ test: $(READY) ## run the tests that every change must pass: some minutes
 test-all: test ## run those, and then the long ones
 	$(PYTEST) --full only
 
+docs: $(READY) ## build the site of the documents in site/; a warning is an error
+	$(call install,--group docs)
+	$(BIN)/python -m sphinx -q -W --keep-going docs site
+	@echo "site/index.html is ready." >&2
+
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,4 +80,4 @@ soak: $(READY) ## rounds of faults on Kafka brokers of its own; takes hours, wri
 	$(BIN)/python -m tests.kafka.soak --out soak.md
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo-output site docs/reference docs/operations.md .mypy_cache .ruff_cache .pytest_cache .hypothesis
