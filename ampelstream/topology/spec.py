@@ -39,7 +39,19 @@ def _as_text(value: Any) -> Any:
 
 
 class UnitSpec(_Strict):
-    """One unit: its class, its name in the channel, its configuration."""
+    """One unit.
+
+    Attributes
+    ----------
+    unit
+        Name of one that ships (`ampelstream units list`) or that an installed package offers, or
+        the import path of one of your own: `module:Class`.
+    name
+        What results are called in this channel; by default as the class. Two entries of one class
+        need names.
+    config
+        Keys of the unit.
+    """
 
     unit: str
     name: str = ""
@@ -52,7 +64,18 @@ class UnitSpec(_Strict):
 
 
 class EventsSpec(_Strict):
-    """Which events are followed."""
+    """Which events are followed.
+
+    Attributes
+    ----------
+    kinds
+        Kinds of events.
+    where
+        A condition on fields of the event's revision; empty: all of these kinds.
+    skymap
+        Which map counts where a notice has two: the one combined with an external coincidence, or
+        the event's own.
+    """
 
     kinds: tuple[Literal["gw"], ...] = ("gw",)
     where: str = ""
@@ -60,7 +83,15 @@ class EventsSpec(_Strict):
 
 
 class AlertsSpec(_Strict):
-    """Which alerts a channel looks at."""
+    """Which alerts a channel looks at.
+
+    Attributes
+    ----------
+    survey
+        Whose.
+    where
+        A condition on fields of the alert's own detection; empty: all. It is asked before filters.
+    """
 
     survey: str = "ztf"
     where: str = ""
@@ -71,6 +102,13 @@ class LightCurveSpec(_Strict):
 
     In a channel that follows no events there is no trigger: ``before`` is counted from the last
     alert, by default without end, and everything later is seen.
+
+    Attributes
+    ----------
+    before
+        Days before the trigger.
+    after
+        Days after it; by default as the window.
     """
 
     before: Annotated[float, Field(ge=0)] = 50.0
@@ -78,14 +116,45 @@ class LightCurveSpec(_Strict):
 
 
 class RankSpec(_Strict):
-    """Which result field a listing is sorted by."""
+    """Which result field a listing is sorted by.
+
+    Attributes
+    ----------
+    field
+        `UNIT.FIELD`, a number.
+    order
+        Which values come first: the largest (descending) or the smallest.
+    """
 
     field: str
     order: Literal["ascending", "descending"] = "descending"
 
 
 class ChannelSpec(_Strict):
-    """One scientist's selection: objects inside the regions of events, or objects as they are."""
+    """One scientist's selection: objects inside the regions of events, or objects as they are.
+
+    Attributes
+    ----------
+    follow
+        With `events` a candidate is an object inside the region and window of an event; with `none`
+        every object with an alert that passes is one.
+    alerts
+        Which alerts it looks at.
+    filters
+        Filters of alerts; one passes that all of them accept.
+    region
+        Credible level of the region, 0 to 1.
+    window
+        First and last time of an alert, in days after the trigger.
+    match
+        Filters of an object and an event.
+    lightcurve
+        Which part of the light curve units see.
+    units
+        What is computed, in this order.
+    rank_by
+        What listings are sorted by; `UNIT.FIELD` alone means descending.
+    """
 
     follow: Literal["events", "none"] = "events"
     alerts: AlertsSpec = AlertsSpec()
@@ -125,7 +194,13 @@ class ChannelSpec(_Strict):
 
 
 class SinkSpec(_Strict):
-    """Where a reaction goes: the console, or a file."""
+    """Where a reaction goes: `console`, or a file.
+
+    Attributes
+    ----------
+    file
+        Its path, in the directory of the results or of the state; NDJSON, one reaction a line.
+    """
 
     file: str | None = None
 
@@ -136,7 +211,19 @@ class SinkSpec(_Strict):
 
 
 class ReactionSpec(_Strict):
-    """A rule: which candidates, and where to."""
+    """A rule: which candidates, and where to.
+
+    Attributes
+    ----------
+    name
+        What the rule is called; reactions are told apart by it.
+    channel
+        The channel that it is for; without one, all.
+    when
+        A condition on a candidate.
+    sinks
+        Where the message goes.
+    """
 
     name: str
     channel: str | None = None
@@ -166,6 +253,17 @@ class TopicRetentionSpec(_Strict):
     """For how long a topic keeps its records [d since they arrived].
 
     Candidates, reactions and changelogs keep the last record of each key for ever.
+
+    Attributes
+    ----------
+    alerts, notices
+        What comes in.
+    detections, events
+        What ingest gives to the objects.
+    dead_letters
+        What could not be handled.
+    parked
+        Alerts whose schema is not known yet.
     """
 
     alerts: _Days = 7.0
@@ -200,7 +298,29 @@ class KafkaSpec(_Strict):
 
 
 class TopologySpec(_Strict):
-    """A whole topology file."""
+    """A whole topology file.
+
+    Attributes
+    ----------
+    name
+        Letters, digits and `. _ -`. Topics, groups and the state are called by it.
+    version
+        Yours; candidates name it.
+    description
+        For people.
+    events
+        Which events are followed.
+    channels
+        The selections, by name.
+    react
+        Rules: which candidates are sent where.
+    retention
+        How long state is kept.
+    catalogs
+        Directory of the catalogues; without it, that of the command or the environment.
+    kafka
+        Topics, where it runs on Kafka.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     version: Annotated[str, BeforeValidator(_as_text)]
