@@ -195,6 +195,7 @@ def _numbers(report: "ReplayReport") -> str:
         f"{notices['duplicates']} known, {notices['dead_letters']} dead letters"
     )
     lines = [first, second]
+    lines.extend(f"warning: {printable(remark)}" for remark in notices["remarks"])
     if alerts["watermark_refused"]:
         lines.append(
             f"{alerts['watermark_refused']} alerts say that they are younger than this machine's "

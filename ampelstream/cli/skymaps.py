@@ -50,6 +50,8 @@ def show(
     if points is not None:
         positions += read_positions(points)
     skymap = _open(source)
+    for remark in skymap.remarks:
+        typer.echo(f"warning: sky map {printable(skymap.name)}: {printable(remark)}", err=True)
     if skymap.t_obs_jd is None:
         typer.echo(
             f"warning: sky map {printable(skymap.name)} has no DATE-OBS: it can be looked at, but "

@@ -16,6 +16,7 @@ from ampelstream.codecs.avro.container import MARKER_BYTES, read_header
 from ampelstream.codecs.avro.packets import GARBAGE, PacketSchema
 from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.codecs.batch import PacketBatch
+from ampelstream.codecs.jsonfault import json_fault
 from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.codecs.lsst import Schemas
 from ampelstream.errors import DecodeError
@@ -56,7 +57,7 @@ def _json(value: bytes) -> Mapping[str, Any]:
     try:
         row = _row_of(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"the row of a table is no JSON: {error}") from error
+        raise DecodeError(f"the row of a table is no JSON: {json_fault(value, error)}") from error
     if not isinstance(row, Mapping):
         raise DecodeError("the row of a table is no JSON object")
     return row

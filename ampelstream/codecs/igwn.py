@@ -3,10 +3,13 @@
 import base64
 import binascii
 import json
+import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
+from ampelstream.codecs.jsonfault import json_fault
 from ampelstream.codecs.jsonsize import has_more_values
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
@@ -41,8 +44,8 @@ class _Event(msgspec.Struct):
     group: str | None = None
     pipeline: str | None = None
     search: str | None = None
-    properties: dict[str, float | None] | None = None
-    classification: dict[str, float | None] | None = None
+    properties: Any = None
+    classification: Any = None
     skymap: str | None = None
 
 
@@ -50,7 +53,7 @@ class _Alert(msgspec.Struct):
     alert_type: _Type
     time_created: str
     superevent_id: str
-    urls: dict[str, str | None] | None = None
+    urls: Any = None
     event: _Event | None = None
     external_coinc: _External | None = None
 
@@ -88,8 +91,43 @@ def _external(said: _External | None) -> ExternalCoincidence | None:
     )
 
 
-def _numbers(given: dict[str, float | None] | None) -> dict[str, float]:
-    return {name: value for name, value in (given or {}).items() if value is not None}
+def _numbers(given: Any, what: str, remarks: list[str]) -> dict[str, float]:
+    """Numbers of a mapping, a truth value as 0 or 1; of the rest it is remarked that it is left.
+
+    What a search adds to its notices one day must not cost the event.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        remarks.append(f"{what} is {_kind(given)} and no mapping: it was left out")
+        return {}
+    found: dict[str, float] = {}
+    left: list[str] = []
+    for name, value in given.items():
+        number = _number(value)
+        if number is not None:
+            found[name] = number
+        elif value is not None:
+            left.append(f"{name:.40} ({_kind(value)})")
+    if left:
+        remarks.append(f"left out of {what}, as no number: {', '.join(left)}")
+    return found
+
+
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON has integers of any length
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _kind(value: Any) -> str:
+    """What a value of JSON is, for people."""
+    kinds = {bool: "a truth value", str: "a text", list: "a list", dict: "a mapping"}
+    return kinds.get(type(value), "a number")
 
 
 def _plain(value: Any) -> Any:
@@ -113,6 +151,12 @@ def _content_digest(value: bytes) -> str:
         raise DecodeError(f"not an IGWN alert: {error}") from error
 
 
+def _url(urls: Any) -> str | None:
+    """Page of the event, where there is one."""
+    page = urls.get("gracedb") if isinstance(urls, Mapping) else None
+    return page if isinstance(page, str) else None
+
+
 def decode(value: bytes) -> Notice:
     """Decode a notice.
 
@@ -131,10 +175,11 @@ def decode(value: bytes) -> Notice:
     try:
         alert = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"not an IGWN alert: {error}") from error
+        raise DecodeError(f"not an IGWN alert: {json_fault(value, error)}") from error
     _jd(alert.time_created, "time_created")
     checked_name(alert.superevent_id, "superevent_id")
     said: dict[str, Any] = {}
+    remarks: list[str] = []
     skymap = combined = b""
     event = alert.event
     if alert.alert_type != "RETRACTION":
@@ -151,8 +196,8 @@ def decode(value: bytes) -> Notice:
             "pipeline": event.pipeline,
             "search": event.search,
             "instruments": tuple(event.instruments or ()),
-            "classification": _numbers(event.classification),
-            "properties": _numbers(event.properties),
+            "classification": _numbers(event.classification, "classification", remarks),
+            "properties": _numbers(event.properties, "properties", remarks),
             "external": _external(alert.external_coinc),
             "skymap_digest": digest_bytes(skymap + combined) if skymap or combined else "",
         }
@@ -161,7 +206,7 @@ def decode(value: bytes) -> Notice:
         alert_type=alert.alert_type,
         time_created=alert.time_created,
         content_digest=_content_digest(value),
-        url=(alert.urls or {}).get("gracedb"),
+        url=_url(alert.urls),
         **said,
     )
-    return Notice(revision, skymap=skymap, combined_skymap=combined)
+    return Notice(revision, skymap=skymap, combined_skymap=combined, remarks=tuple(remarks))

@@ -38,6 +38,10 @@ COUNTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "unjudged": ("Alerts that could not be judged anew when they were read again.", ()),
     "backfilled": ("Alerts that changed filters accepted when they were read again.", ()),
     "announced": ("Notices that were understood.", ()),
+    "remarks": (
+        "What was put right in notices and sky maps, or left out of them, by event and what it is.",
+        ("reason",),
+    ),
     "revised": ("Revisions of events that were new.", ()),
     "dead_letters": (
         "Dead letters written, by stream, step and class of the error.",

@@ -323,6 +323,8 @@ class Ingest:
         if size > MAX_RECORD_BYTES:
             return [self._failed(record, "events", _too_large(size))]
         self._tally.count("announced")
+        for remark in (*notice.remarks, *(skymap.remarks if skymap is not None else ())):
+            self._tally.count("remarks", f"{revision.event_id}: {remark}")
         return [Output("events", revision.event_id, part) for part in parts]
 
     # --- what cannot be handled -----------------------------------------------------------------

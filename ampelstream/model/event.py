@@ -134,8 +134,11 @@ class Notice:
         The FITS file of its sky map; empty without one.
     combined_skymap
         The FITS file of the map combined with an external coincidence; empty without one.
+    remarks
+        What was left out of it or is odd in it, for people.
     """
 
     revision: EventRevision
     skymap: bytes = b""
     combined_skymap: bytes = b""
+    remarks: tuple[str, ...] = ()

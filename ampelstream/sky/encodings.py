@@ -10,24 +10,29 @@ is in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import healpy as hp
 import numpy as np
 from numpy.typing import NDArray
 
+from ampelstream.codecs.fitsheader import DENSITY, PER_PIXEL, Cards, MapColumn, nside_of
 from ampelstream.errors import SkyMapError
+from ampelstream.sky.columnunits import (
+    LENGTHS,
+    ProbabilityUnit,
+    UnfitUnit,
+    length_factors,
+    probability_unit,
+)
 from ampelstream.sky.folding import MAX_TILES, Layout, Values, fold, too_many_tiles
 from ampelstream.sky.healpix import ORDER
 from ampelstream.sky.tiles import Distances, Tiles
 
-__all__ = ["COLUMNS", "MAX_NSIDE", "Table", "split_uniq", "tiles_of"]
+__all__ = ["COLUMNS", "MAX_NSIDE", "MadeTiles", "Table", "split_uniq", "tiles_of"]
 
-_PER_PIXEL = ("PROB", "PROBABILITY")
-_DENSITY = "PROBDENSITY"
-_DISTANCE = ("DISTMU", "DISTSIGMA", "DISTNORM")
-COLUMNS = frozenset({"UNIQ", _DENSITY, *_PER_PIXEL, *_DISTANCE})
+COLUMNS = frozenset({"UNIQ", DENSITY, *PER_PIXEL, *LENGTHS})
 """What is read of a table."""
 
 _EQUATORIAL = {"", "C", "CEL", "CELESTIAL", "EQ", "EQU", "EQUATORIAL", "ICRS", "FK5"}
@@ -39,6 +44,10 @@ _HALF = 32
 MAX_NSIDE = 2048
 """Largest flat map; no pipeline of LIGO, Virgo and KAGRA makes theirs finer. One of NSIDE 4096 has
 201 million pixels: six gigabytes with distances."""
+
+_ROUNDING = 0.01
+"""How far from 1 the probability of the whole sky may be without a word; all levels are fractions
+of it. Published maps are within 1e-8, and single precision would do no worse than 1e-3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class Table:
     header
         Cards of the table.
     columns
-        Those of ``COLUMNS`` that it has.
+        Those of ``COLUMNS`` that it has, by these names.
     rows
         How many it has.
     slices
@@ -61,8 +70,8 @@ class Table:
     """
 
     name: str
-    header: Mapping[str, str | float]
-    columns: frozenset[str]
+    header: Cards
+    columns: Mapping[str, MapColumn]
     rows: int
     slices: Iterator[Mapping[str, NDArray[Any]]]
 
@@ -75,14 +84,32 @@ class Table:
         return SkyMapError(f"sky map {self.name}: {what}")
 
 
-def tiles_of(table: Table) -> Tiles:
+class MadeTiles(NamedTuple):
+    """Tiles of a table.
+
+    Attributes
+    ----------
+    tiles
+        The sky, its probability 1 but for rounding.
+    header
+        The table's cards, without those that the tiles contradict.
+    remarks
+        What was put right, for people.
+    """
+
+    tiles: Tiles
+    header: Cards
+    remarks: tuple[str, ...]
+
+
+def tiles_of(table: Table) -> MadeTiles:
     """Make tiles of a table.
 
     Raises
     ------
     SkyMapError
-        It is in other than equatorial coordinates, lacks a column or a card, or its values make no
-        sense.
+        It is in other than equatorial coordinates, lacks a column or a card, is in an unknown unit,
+        or its values make no sense.
     """
     frame = table.card("COORDSYS")
     if frame not in _EQUATORIAL:
@@ -94,7 +121,17 @@ def tiles_of(table: Table) -> Tiles:
         total = float(np.sum(tiles.density * tiles.area()))
     if not 0 < total < np.inf:
         raise table.error(f"the probability of the whole sky is {total:g}; it should be 1")
-    return tiles
+    remarks = []
+    if abs(total - 1) > _ROUNDING:
+        tiles = replace(tiles, density=tiles.density / total)
+        remarks.append(
+            f"its probabilities sum to {total:.4g} and not to 1: they were divided by that"
+        )
+    header, has_distances = table.header, all(key in table.columns for key in LENGTHS)
+    if has_distances and _length_factors(table)[0] != 1:
+        # these two cards are in Mpc by their definition, and by habit in the unit of the columns
+        header = {key: one for key, one in header.items() if key not in {"DISTMEAN", "DISTSTD"}}
+    return MadeTiles(tiles, header, tuple(remarks))
 
 
 def _slices(table: Table, keys: Sequence[str]) -> Iterator[Values]:
@@ -124,11 +161,18 @@ def _whole_sky(table: Table, keys: Sequence[str], nside: int) -> Iterator[Values
 
 def _distance_columns(table: Table) -> list[str]:
     """Names of the three distance columns, or none."""
-    present = [key for key in _DISTANCE if key in table.columns]
-    if present and len(present) < len(_DISTANCE):
-        lacking = ", ".join(key for key in _DISTANCE if key not in present)
+    present = [key for key in LENGTHS if key in table.columns]
+    if present and len(present) < len(LENGTHS):
+        lacking = ", ".join(key for key in LENGTHS if key not in present)
         raise table.error(f"it has {', '.join(present)} but not {lacking}; fetch it again")
     return present
+
+
+def _length_factors(table: Table) -> tuple[float, float, float]:
+    try:
+        return length_factors(table.columns)
+    except UnfitUnit as error:
+        raise table.error(str(error)) from error
 
 
 def _double(column: NDArray[Any]) -> NDArray[np.float64]:
@@ -136,15 +180,17 @@ def _double(column: NDArray[Any]) -> NDArray[np.float64]:
         return column.astype(np.float64, copy=False)
 
 
-def _tiles(table: Table, layout: Layout, key: str, factor: float, values: Values) -> Tiles:
+def _tiles(table: Table, layout: Layout, key: str, pixels_per_sr: Any, values: Values) -> Tiles:
     """Put together the tiles of a layout.
 
     Parameters
     ----------
     table, layout
         Where they come from, and where they lie.
-    key, factor
-        Column that says how probable they are, and what makes a density [1/sr] of it.
+    key
+        Column that says how probable they are.
+    pixels_per_sr
+        Pixels per solid angle [1/sr], for a probability per pixel: of all, or of each tile.
     values
         Of each tile: that column, and those of the distance.
     """
@@ -157,16 +203,38 @@ def _tiles(table: Table, layout: Layout, key: str, factor: float, values: Values
             f"{key} is {density[at]} in row {rows[at]} ({int(bad.sum())} tiles are negative, nan "
             "or infinite); a probability is neither, fetch the map again"
         )
-    distances = Distances.of(*distance) if distance else None
-    return Tiles(start, order, density * factor, distances)
+    unit = _probability_unit(table, key)
+    with np.errstate(over="ignore"):  # an infinite sum is refused by the caller
+        if unit.per_pixel:
+            density = density * pixels_per_sr
+        if unit.factor != 1:
+            density = density * unit.factor
+        scaled = [
+            one if factor == 1 else one * factor
+            for one, factor in zip(
+                distance, _length_factors(table) if distance else (), strict=True
+            )
+        ]
+    distances = Distances.of(*scaled) if scaled else None
+    if distances is not None and not (distances.norm > 0).any():
+        distances = None  # columns without a single distance say nothing
+    return Tiles(start, order, density, distances)
+
+
+def _probability_unit(table: Table, key: str) -> ProbabilityUnit:
+    try:
+        return probability_unit(key, table.columns[key])
+    except UnfitUnit as error:
+        raise table.error(str(error)) from error
 
 
 def _multi_order(table: Table) -> Tiles:
-    if _DENSITY not in table.columns:
+    key = next((one for one in (DENSITY, *PER_PIXEL) if one in table.columns), None)
+    if key is None:
         raise table.error(
-            f"it has UNIQ but not {_DENSITY}; give a multi-order map of probability density"
+            f"it has UNIQ but not {DENSITY}; give a multi-order map of probability density"
         )
-    keys = ("UNIQ", _DENSITY, *_distance_columns(table))
+    keys = ("UNIQ", key, *_distance_columns(table))
     parts: list[Values] = []
     rows = 0
     for slice_ in _slices(table, keys):
@@ -181,7 +249,8 @@ def _multi_order(table: Table) -> Tiles:
         raise table.error("the table has no rows; fetch it again")
     uniq, *values = (np.concatenate(column) for column in zip(*parts, strict=True))
     layout = split_uniq(uniq.astype(np.int64), table.name)
-    return _tiles(table, layout, _DENSITY, 1.0, [one[layout.row] for one in values])
+    pixels_per_sr = 12 * np.exp2(2.0 * layout.order) / (4 * np.pi)
+    return _tiles(table, layout, key, pixels_per_sr, [one[layout.row] for one in values])
 
 
 def split_uniq(uniq: NDArray[np.int64], name: str) -> Layout:
@@ -230,10 +299,10 @@ def _bit_length(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _flat(table: Table) -> Tiles:
     """Tiles of a flat map, by folding."""
-    key = next((one for one in (*_PER_PIXEL, _DENSITY) if one in table.columns), None)
+    key = next((one for one in (*PER_PIXEL, DENSITY) if one in table.columns), None)
     if key is None:
         raise table.error(
-            f"it has none of the columns {', '.join(_PER_PIXEL)} and {_DENSITY}; "
+            f"it has none of the columns {', '.join(PER_PIXEL)} and {DENSITY}; "
             "give a map of probability"
         )
     if table.card("INDXSCHM") == "EXPLICIT":
@@ -242,26 +311,52 @@ def _flat(table: Table) -> Tiles:
             "give one of the whole sky or a multi-order one"
         )
     keys = (key, *_distance_columns(table))
-    nside = _nside(table)
     if not table.rows:
         raise table.error("the table has no rows; fetch it again")
-    ordering = table.card("ORDERING")
-    if ordering != "RING" and not ordering.startswith("NEST"):
-        raise table.error(f"ORDERING = {ordering or None!r}; it must be RING or NESTED")
+    nside = _nside(table, table.rows * table.columns[key].width)
+    ring = _is_ring(table)
     layout, values = fold(
-        _whole_sky(table, keys, nside), hp.nside2order(nside), table.name, ring=ordering == "RING"
+        _whole_sky(table, keys, nside), hp.nside2order(nside), table.name, ring=ring
     )
-    factor = 1.0 if key == _DENSITY else hp.nside2npix(nside) / (4 * np.pi)
-    return _tiles(table, layout, key, factor, values)
+    return _tiles(table, layout, key, hp.nside2npix(nside) / (4 * np.pi), values)
 
 
-def _nside(table: Table) -> int:
-    """NSIDE of the header."""
-    nside = table.header.get("NSIDE")
-    if not isinstance(nside, int) or not hp.isnsideok(nside, nest=True):
-        raise table.error(f"NSIDE = {nside!r}; it must be a power of two in the table's header")
+def _is_ring(table: Table) -> bool:
+    """Whether the pixels are in the RING order: ORDERING, else a text in ORDER, else NEST."""
+    nest = {"T": "NESTED", "F": "RING"}.get(table.card("NEST"), "")
+    given = (table.card("ORDERING"), table.card("ORDER"), nest)
+    ordering = next((one for one in given if one and not one[0].isdigit()), None)
+    if ordering != "RING" and not (ordering or "").startswith("NEST"):
+        raise table.error(f"ORDERING = {ordering!r}; it must be RING or NESTED")
+    return ordering == "RING"
+
+
+def _nside(table: Table, pixels: int) -> int:
+    """NSIDE of the header, however it is written; without it, that of so many pixels."""
+    given = table.header.get("NSIDE")
+    nside: int | None
+    if given is None or str(given).strip() == "":
+        nside = nside_of(pixels)
+        if nside is None:
+            raise table.error(
+                f"it has no NSIDE, and its {pixels} pixels are those of no whole sky "
+                "(12 * NSIDE**2); add NSIDE to the header of its table"
+            )
+    else:
+        nside = _whole(given)
+        if nside is None or not hp.isnsideok(nside, nest=True):
+            raise table.error(f"NSIDE = {given!r}; it must be a power of two in the table's header")
     if nside > MAX_NSIDE:
         raise table.error(
             f"NSIDE = {nside}; a flat map is read up to {MAX_NSIDE}, give a multi-order one"
         )
     return nside
+
+
+def _whole(given: str | float) -> int | None:
+    """Whole number in a card, be it a float or a text; None where it is none."""
+    try:
+        number = float(given)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() else None

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ampelstream.errors import SkyMapError, SourceError
 from ampelstream.model.digest import digest_bytes
 from ampelstream.sky.crossmatch import Crossmatch, Crossmatcher, Position, Ranking
-from ampelstream.sky.fits import observation_jd, read_fits
+from ampelstream.sky.fits import read_fits
 from ampelstream.sky.packing import pack, unpack
 from ampelstream.sky.tiles import Lookup, Tiles, merge
 from ampelstream.sky.volume import Moments, marginal_moments, sight_moments
@@ -34,6 +34,8 @@ class SkyMap:
         Cards of its table.
     t_obs_jd
         Time of the observation [JD, UTC]; None where the header does not say.
+    remarks
+        What was put right when the file was read, or is odd in it, for people; not kept with it.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SkyMap:
         digest: str,
         header: Mapping[str, str | float],
         t_obs_jd: float | None,
+        remarks: tuple[str, ...] = (),
     ) -> None:
         self._tiles = tiles
         self._ranking = Ranking(tiles)
@@ -53,6 +56,7 @@ class SkyMap:
         self.digest = digest
         self.header: Mapping[str, str | float] = MappingProxyType(dict(header))
         self.t_obs_jd = t_obs_jd
+        self.remarks = remarks
 
     @classmethod
     def from_fits(cls, data: bytes, *, name: str = "", t_obs_jd: float | None = None) -> "SkyMap":
@@ -72,13 +76,14 @@ class SkyMap:
         SkyMapError
             The bytes are no sky map, or a broken one.
         """
-        header, tiles = read_fits(data, name or "(unnamed)")
+        read = read_fits(data, name or "(unnamed)")
         return cls(
-            tiles,
-            name=name or str(header.get("OBJECT", "(unnamed)")),
+            read.tiles,
+            name=name or str(read.header.get("OBJECT", "(unnamed)")),
             digest=digest_bytes(data),
-            header=header,
-            t_obs_jd=observation_jd(header) if t_obs_jd is None else t_obs_jd,
+            header=read.header,
+            t_obs_jd=read.t_obs_jd if t_obs_jd is None else t_obs_jd,
+            remarks=read.remarks,
         )
 
     @classmethod
@@ -128,7 +133,10 @@ class SkyMap:
 
     @property
     def density(self) -> NDArray[np.float64]:
-        """Probability density of each tile [1/sr], as the file has it, shape (n,)."""
+        """Probability density of each tile [1/sr], shape (n,).
+
+        As the file has it, but for its unit, and for a sum that is far from 1.
+        """
         return self._tiles.density
 
     @property
@@ -154,15 +162,15 @@ class SkyMap:
     @cached_property
     def _moments(self) -> Moments | None:
         distances = self._tiles.distances
-        if distances is None:
-            return None
+        if distances is None or not (self.density[distances.norm > 0] > 0).any():
+            return None  # where there is a distance, there is no probability
         return marginal_moments(self.density * self._tiles.area() / self._ranking.total, distances)
 
     @cached_property
     def distmean(self) -> float | None:
         """Mean distance [Mpc]: DISTMEAN of the header, else from the tiles, else None."""
         given = self.header.get("DISTMEAN")
-        if isinstance(given, int | float):
+        if isinstance(given, int | float) and 0 < given < np.inf:
             return float(given)
         return self._moments.mean if self._moments else None
 
@@ -170,7 +178,7 @@ class SkyMap:
     def diststd(self) -> float | None:
         """Standard deviation of the distance [Mpc]: DISTSTD, else from the tiles, else None."""
         given = self.header.get("DISTSTD")
-        if isinstance(given, int | float):
+        if isinstance(given, int | float) and 0 < given < np.inf:
             return float(given)
         return self._moments.std if self._moments else None
 

@@ -402,7 +402,10 @@ def test_a_sky_map_can_be_an_event_unless_it_has_no_time(data_dir: Path, tmp_pat
     events = json.loads((tmp_path / "a" / "summary.json").read_text())["events"]
     assert [(row["event"], row["selected"]) for row in events] == [("G330561", True)]
     fermi = "fermi-gbm-bn180116026-nside128.fit.gz"
-    bad = replay("skymap-only", [packets], [maps / fermi], tmp_path / "b")
+    timeless = tmp_path / fermi
+    plain = gzip.decompress((maps / fermi).read_bytes())
+    timeless.write_bytes(gzip.compress(plain.replace(b"TRIGTIME=", b"XRIGTIME="), 1))
+    bad = replay("skymap-only", [packets], [timeless], tmp_path / "b")
     assert bad.returncode == 3
     assert fermi in bad.stderr
     assert "DATE-OBS" in bad.stderr

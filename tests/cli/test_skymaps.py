@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,17 @@ def test_positions_of_the_line_come_before_those_of_the_file(maps: Path, tmp_pat
     assert shown["t_obs"] == "2019-04-25T08:18:05.018Z"
 
 
-def test_a_map_without_a_time_is_shown_with_a_warning(maps: Path) -> None:
-    out, err = run(maps / FERMI, "--json")
+def test_a_map_without_a_time_is_shown_with_a_warning(maps: Path, tmp_path: Path) -> None:
+    timeless = tmp_path / FERMI
+    plain = gzip.decompress((maps / FERMI).read_bytes())
+    timeless.write_bytes(plain.replace(b"TRIGTIME=", b"XRIGTIME="))
+    out, err = run(timeless, "--json")
     shown = json.loads(out)
     assert shown["t_obs"] is shown["distmean_mpc"] is None
     assert err.startswith(f"warning: sky map {FERMI} has no DATE-OBS")
+    out, err = run(maps / FERMI, "--json")
+    assert json.loads(out)["t_obs"] == "2018-01-16T00:36:52.807Z"
+    assert err == ""
 
 
 def test_one_line_of_json_when_piped(maps: Path) -> None:

@@ -52,5 +52,5 @@ def test_long_names_are_names(name: str) -> None:
 
 def test_a_packed_map_that_breaks_off() -> None:
     packed = gzip.compress(skymap())
-    with pytest.raises(DecodeError, match=r"bayestar\.fits\.gz: not a readable FITS file"):
+    with pytest.raises(DecodeError, match=r"sky map bayestar\.fits\.gz is truncated or damaged"):
         fitsmap.decode(packed[:-20], "bayestar.fits.gz")

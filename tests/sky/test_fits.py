@@ -68,7 +68,7 @@ def test_a_flat_map_has_no_more_tiles_than_the_one_it_was_made_from(forge: Any) 
 
 def test_the_header_is_that_of_the_table_without_commentary(forge: Any) -> None:
     data = forge.multi_order(forge.sky(1), DISTMEAN=40.5, MOC=True, COMMENT="chatter")
-    header, _ = read_fits(data, "map")
+    header = read_fits(data, "map").header
     assert header["OBJECT"] == "S123456a"
     assert header["DISTMEAN"] == 40.5
     assert header["MOC"] == "T"
@@ -165,7 +165,13 @@ MALFORMED: dict[str, tuple[Callable[[Any], bytes], str]] = {
     "another table": (other_table, r"no HEALPix table \(its tables have FLUX\)"),
     "Galactic": (lambda f: flat_with(f, COORDSYS="G"), "COORDSYS = 'G'.*rotate it to ICRS"),
     "ecliptic": (lambda f: flat_with(f, COORDSYS="E"), "COORDSYS = 'E'"),
-    "no NSIDE": (lambda f: flat_with(f, NSIDE=None), "NSIDE = None"),
+    "no NSIDE": (
+        lambda f: f.flat({"PROB": np.ones(47)}, NSIDE=None),
+        r"no NSIDE, and its 47 pixels .* \(12 \* NSIDE\*\*2\); add NSIDE",
+    ),
+    "NSIDE a word": (lambda f: flat_with(f, NSIDE="fine"), "NSIDE = 'fine'; it must be a power"),
+    "NSIDE a fraction": (lambda f: flat_with(f, NSIDE=2.5), "NSIDE = 2.5; it must be a power"),
+    "NSIDE beyond all": (lambda f: flat_with(f, NSIDE="1e300"), "NSIDE = '1e300'; it must be"),
     "NSIDE no power of two": (lambda f: flat_with(f, NSIDE=12), "NSIDE = 12; it must be a power"),
     "NSIDE and rows disagree": (
         lambda f: flat_with(f, NSIDE=8),

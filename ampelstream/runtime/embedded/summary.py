@@ -83,7 +83,10 @@ def _alerts(accounting: Accounting) -> dict[str, Any]:
 
 
 def _notices(accounting: Accounting) -> dict[str, Any]:
-    """Notices; in = decoded + dead letters, decoded = accepted + duplicates."""
+    """Notices; in = decoded + dead letters, decoded = accepted + duplicates.
+
+    ``remarks``: what was put right in them or left out, and how often.
+    """
     accepted, known = accounting.total("revised"), accounting.total("known", "notices")
     failed = accounting.total("failed", "notices") + accounting.total("failed", "events")
     return {
@@ -92,6 +95,7 @@ def _notices(accounting: Accounting) -> dict[str, Any]:
         "duplicates": known,
         "accepted": accepted,
         "dead_letters": failed,
+        "remarks": dict(accounting.by("remarks")),
     }
 
 
