@@ -324,7 +324,9 @@ class Ingest:
             return [self._failed(record, "events", _too_large(size))]
         self._tally.count("announced")
         for remark in (*notice.remarks, *(skymap.remarks if skymap is not None else ())):
-            self._tally.count("remarks", f"{revision.event_id}: {remark}")
+            text = f"{revision.event_id}: {remark}"
+            self._tally.count("remarks", text)
+            self._tally.example("remarks", text)
         return [Output("events", revision.event_id, part) for part in parts]
 
     # --- what cannot be handled -----------------------------------------------------------------

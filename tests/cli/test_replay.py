@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from ampelstream.codecs.avro.container import read_header
 from ampelstream.simulate import Night
@@ -108,6 +110,26 @@ def test_an_alert_of_2050_changes_nothing_but_its_own_count(night: Night, tmp_pa
         "watermark_refused": 1,
     }
     assert plain["watermark_refused"] == 0
+
+
+def test_a_map_that_was_put_right_is_told_to_the_person(night: Night, tmp_path: Path) -> None:
+    values = np.full(48, 2 / 48)
+    table = fits.BinTableHDU.from_columns([fits.Column("PROB", "D", array=values)])
+    cards = {"PIXTYPE": "HEALPIX", "ORDERING": "nested", "OBJECT": "S1", "DATE-OBS": "2024-01-14"}
+    table.header.update(cards)
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "night.fits")
+    done = replay("skymap-only", [night.alerts], [tmp_path / "night.fits"], tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    told = [
+        "S1: DATE-OBS = 2024-01-14 has no time of day: taken as 00:00",
+        "S1: its probabilities sum to 2 and not to 1: they were divided by that",
+    ]
+    assert [one for one in done.stderr.splitlines() if one.startswith("warning: ")] == [
+        f"warning: {one}" for one in told
+    ]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["notices"]["remarks"] == dict.fromkeys(told, 1)
+    assert [row["event"] for row in summary["events"]] == ["S1"]
 
 
 def test_bad_input_ends_as_dead_letters_and_exit_code_three(night: Night, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """IGWN notices of every type, and what is none."""
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,105 @@ def test_a_small_notice() -> None:
 def test_what_is_wrong_is_named(value: bytes, words: str) -> None:
     with pytest.raises(DecodeError, match=words):
         igwn.decode(value)
+
+
+def with_event(**fields: Any) -> bytes:
+    return changed(event={**GOOD["event"], **fields})
+
+
+def test_one_odd_entry_does_not_lose_the_event() -> None:
+    properties = {
+        "HasNS": 0.9,
+        "HasRemnant": True,
+        "HasMassGap": False,
+        "HasSSM": None,
+        "whole": 1,
+        "note": "high",
+        "deep": {"HasNS": 1.0},
+        "many": [1.0],
+        "long": 10**400,
+    }
+    document = with_event(properties=properties, classification={"BNS": "likely", "BBH": 0})
+    notice = igwn.decode(document)
+    assert notice.revision.properties == {
+        "HasNS": 0.9,
+        "HasRemnant": 1.0,
+        "HasMassGap": 0.0,
+        "whole": 1.0,
+    }
+    assert {type(one) for one in notice.revision.properties.values()} == {float}
+    assert notice.revision.classification == {"BBH": 0.0}
+    assert notice.remarks == (
+        "left out of classification, as no number: BNS (a text)",
+        (
+            "left out of properties, as no number: note (a text), deep (a mapping), many (a list), "
+            "long (a number)"
+        ),
+    )
+    assert igwn.decode(with_event(properties={"HasNS": 1.0, "HasSSM": None})).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [([0.9], "a list"), ("high", "a text"), (True, "a truth value"), (0.9, "a number")],
+)
+def test_properties_that_are_no_mapping_are_left_out(value: Any, kind: str) -> None:
+    notice = igwn.decode(with_event(properties=value, classification=value))
+    assert notice.revision.properties == notice.revision.classification == {}
+    assert notice.remarks == tuple(
+        f"{name} is {kind} and no mapping: it was left out"
+        for name in ("classification", "properties")
+    )
+
+
+@pytest.mark.parametrize(
+    ("urls", "url"),
+    [
+        ({"gracedb": "x", "other": {"a": 1}, "more": 5}, "x"),
+        ({"gracedb": {"a": 1}}, None),
+        ({"gracedb": None}, None),
+        ([], None),
+        ("x", None),
+        (None, None),
+    ],
+)
+def test_odd_urls_do_not_lose_the_event(urls: Any, url: str | None) -> None:
+    assert igwn.decode(changed(urls=urls)).revision.url == url
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "nan", "inf", "-inf"])
+@pytest.mark.parametrize("where", ["far", "properties", "more"])
+def test_numbers_that_are_none_are_named(word: str, where: str) -> None:
+    value: Any = {"HasNS": "@"} if where == "properties" else "@"
+    text = with_event(**{where: value}).decode().replace('"@"', word)
+    key = "HasNS" if where == "properties" else where
+    with pytest.raises(DecodeError) as caught:
+        igwn.decode(text.encode())
+    at = text.index(f'"{key}": ') + len(key) + 4
+    assert str(caught.value) == (
+        f"not an IGWN alert: it holds {word} (line 1, byte {at}, at '{key}'), which is no number "
+        "of JSON; whoever writes it must write null there"
+    )
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=8,
+    ),
+    st.sampled_from(["properties", "classification", "urls"]),
+)
+def test_any_json_at_all_in_what_only_adds_to_an_event(value: Any, where: str) -> None:
+    document = changed(urls=value) if where == "urls" else with_event(**{where: value})
+    try:
+        notice = igwn.decode(document)
+    except DecodeError as error:  # json.dumps writes what is no JSON
+        assert "which is no number of JSON" in str(error)  # noqa: PT017  (either is right)
+        return
+    told = {**notice.revision.properties, **notice.revision.classification}
+    assert all(math.isfinite(one) for one in told.values())
 
 
 def test_revisions_are_ordered_by_their_own_time() -> None:

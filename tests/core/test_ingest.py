@@ -1,12 +1,18 @@
 """Ingest: every alert ends in one of four ways, and one channel's failure is its own."""
 
+import base64
+import io
+import json
 from collections import UserDict
 from collections.abc import Callable, Mapping
 from math import floor
 from typing import Any
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
+from ampelstream.codecs import own
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.ingest import Ingest
 from ampelstream.errors import UnknownSchema
@@ -17,6 +23,7 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Parked
 from ampelstream.model.times import iso_from_jd
+from ampelstream.sky.skymap import SkyMap
 from ampelstream.topology import Topology
 from ampelstream.units import ACCEPT, AlertFilter, Verdict
 
@@ -239,6 +246,33 @@ def test_notices(wide: Topology, make_notice: Callable[..., bytes]) -> None:
     ]
     assert accounting.total("received") == 3
     assert (accounting.total("announced"), accounting.total("failed", "notices")) == (1, 2)
+
+
+def test_what_was_put_right_in_a_notice_is_told_once_for_each(
+    wide: Topology, make_notice: Callable[..., bytes]
+) -> None:
+    document = json.loads(make_notice())
+    document["event"]["properties"] = {"HasNS": 0.9, "note": "high"}
+    with fits.open(io.BytesIO(base64.b64decode(document["event"]["skymap"]))) as hdus:
+        hdus[1].data["PROBDENSITY"] *= 2
+        out = io.BytesIO()
+        hdus.writeto(out)
+    document["event"]["skymap"] = base64.b64encode(out.getvalue()).decode()
+    values = [json.dumps(document).encode(), make_notice()]
+    records = [SourceRecord(Coordinates("n", 0, i), "notices", v) for i, v in enumerate(values)]
+    outputs, accounting = ingest(wide, *records)
+    assert [type(one.value) for one in outputs] == [Announcement, Announcement]
+    assert dict(accounting.by("remarks")) == {
+        "MS230225a: its probabilities sum to 2 and not to 1: they were divided by that": 1,
+        "MS230225a: left out of properties, as no number: note (a text)": 1,
+    }
+    assert accounting.example("remarks") == (
+        "MS230225a: left out of properties, as no number: note (a text)"
+    )
+    first, second = (own.decode_announcement(own.encode_announcement(one.value)) for one in outputs)
+    assert first.revision.properties == {"HasNS": 0.9}
+    levels = [SkyMap.from_bytes(one.skymap).level for one in (first, second)]
+    assert np.allclose(*levels, rtol=1e-9)
 
 
 def test_what_could_not_be_read_makes_no_second_dead_letter(wide: Topology) -> None:

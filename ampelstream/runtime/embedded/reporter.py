@@ -43,6 +43,7 @@ def counts_of(accounting: Accounting) -> Counts:
         refiltered=total("refiltered"),
         backfilled=total("backfilled"),
         unjudged=total("unjudged"),
+        remarks=total("remarks"),
     )
 
 
@@ -194,6 +195,7 @@ class Reporter:
             new=total.since(self._before),
             since=self._since,
             refused=engine.accounting.example("watermark_refused"),
+            remarked=engine.accounting.example("remarks"),
             events=len(events),
             rejected_events=sum(one.rejected for one in events),
             unplaced_events=sum(not one.localisations and not one.rejected for one in events),

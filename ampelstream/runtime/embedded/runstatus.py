@@ -52,6 +52,8 @@ class Counts(msgspec.Struct, frozen=True):
     refiltered, backfilled, unjudged
         Earlier alerts that were read again for changed filters; those that these accepted; and
         those that could not be judged anew.
+    remarks
+        Of notices that were put right, or read in part.
     """
 
     alerts: int = 0
@@ -68,6 +70,7 @@ class Counts(msgspec.Struct, frozen=True):
     refiltered: int = 0
     backfilled: int = 0
     unjudged: int = 0
+    remarks: int = 0
 
     def since(self, before: "Counts") -> "Counts":
         """What was counted after ``before``."""
@@ -125,6 +128,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         What a backfill waits for; empty while it goes on, or without one.
     kinds
         Of the dead letters, most frequent first.
+    remarked
+        One of the remarks that are counted.
     """
 
     topology: str
@@ -153,6 +158,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     backfills: bool = False
     backfill_waits: str = ""
     kinds: tuple[LetterKind, ...] = ()
+    remarked: str = ""
 
     def write(self, path: Path) -> None:
         """Replace the file; a reader sees the old or the new one whole. OSError where it fails."""
@@ -227,6 +233,7 @@ def status_text(status: RunStatus) -> str:
         _received(status),
         *_skipped(status),
         *_refused(status),
+        *_remarked(status),
         _passed(status),
         *_backfill(status),
         _candidates(status),
@@ -267,6 +274,13 @@ def _refused(status: RunStatus) -> Iterator[str]:
         text = f"{total.refused} alerts (+{new.refused}) younger than the clock"
         such = f", such as {printable(status.refused)}," if status.refused else ""
         yield f"{text}{such} did not move event time"
+
+
+def _remarked(status: RunStatus) -> Iterator[str]:
+    total, new = status.total, status.new
+    if total.remarks:
+        text = f"{total.remarks} remarks (+{new.remarks}) on notices"
+        yield f"{text}, such as {printable(status.remarked)!r}" if status.remarked else text
 
 
 def _reasons(rejected: Mapping[str, int]) -> str:
@@ -408,6 +422,7 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
         "rejected_events": status.rejected_events,
         "unplaced_events": status.unplaced_events,
         "refused_such_as": status.refused,
+        "remarked_such_as": status.remarked,
         "unsent": status.unsent,
         **msgspec.to_builtins(status.total),
         "dead_letter_kinds": [msgspec.to_builtins(one) for one in status.kinds[:_SHOWN_KINDS]],

@@ -108,6 +108,11 @@ def test_the_whole_line() -> None:
             "; 4 alerts (+0) younger than the clock did not move event time; ",
         ),
         (
+            {"total": Counts(remarks=2), "new": Counts(remarks=1), "remarked": "S1: odd"},
+            "; 2 remarks (+1) on notices, such as 'S1: odd'; ",
+        ),
+        ({"total": Counts(remarks=2), "new": Counts()}, "; 2 remarks (+0) on notices; "),
+        (
             {"new": Counts(refiltered=500, backfilled=7)},
             "; 500 earlier alerts read again, 7 of them accepted; ",
         ),

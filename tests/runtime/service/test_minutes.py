@@ -76,3 +76,14 @@ def test_an_alert_from_the_future_is_named(caplog: pytest.LogCaptureFixture) -> 
     assert said(caplog) == [("WARNING", "watermark_refused", facts)]
     minutes.say()
     assert said(caplog) == []
+
+
+def test_what_was_put_right_in_notices_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    accounting = Accounting()
+    minutes = Minutes(accounting)
+    accounting.add({("remarks", "S1: its probabilities sum to 2"): 2})
+    minutes.say()
+    facts = {"records": 2, "reasons": ["2 x S1: its probabilities sum to 2"]}
+    assert said(caplog) == [("WARNING", "notices_mended", facts)]
+    minutes.say()
+    assert said(caplog) == []
