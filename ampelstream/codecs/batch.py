@@ -14,6 +14,7 @@ from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.errors import AmpelstreamError, DecodeError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import Asked, Bools, Floats
+from ampelstream.model.flags import NO, UNKNOWN, YES, flag_number
 from ampelstream.model.lightcurve import Datapoint
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PacketBatch",
     "Rows",
     "datapoints_of",
+    "flags_of",
     "floats_of",
     "integer",
     "integers_of",
@@ -225,6 +227,10 @@ class PacketBatch(ABC):
         found = np.array([data[first:behind] in wanted for data, first, behind in cut], bool)
         return found & ~null
 
+    def flags(self, name: str) -> Floats:
+        """What a field says that means yes or no; NaN where it says neither, or is not there."""
+        return flags_of(self.columns, self.record, name, range(len(self)))
+
     # --- one alert ------------------------------------------------------------------------------
 
     def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -423,6 +429,36 @@ def texts_of(
         ]
     except UnicodeDecodeError as error:
         raise DecodeError(f"the packet holds text that is none: {error}") from error
+
+
+class _Meanings(dict[bytes, float]):
+    """What texts mean, found once for each: there are two, mostly."""
+
+    def __missing__(self, text: bytes) -> float:
+        meaning = self[text] = flag_number(text)
+        return meaning
+
+
+def flags_of(columns: Columns, record: str, name: str, packets: Iterable[int]) -> Floats:
+    """What a column says that means yes or no, row after row, as `flag_number`.
+
+    Parameters
+    ----------
+    columns, record, name
+        Which one; NaN where there is none of text, numbers or truth values.
+    packets
+        Number of the packet that each row is from.
+    """
+    kind = columns.kind(record, name)
+    if kind in {"bool", "i8", "f8"}:
+        values, null = columns.floats(record, name)
+        return np.where(null | ~np.isin(values, (YES, NO)), UNKNOWN, values)
+    if kind != "text":
+        return np.full(columns.rows(record), UNKNOWN)
+    begin, size, _ = columns.spans(record, name)  # null is empty, which says nothing, too
+    texts, meanings = columns.values, _Meanings()
+    cut = zip(packets, begin.tolist(), (begin + size).tolist(), strict=True)
+    return np.array([meanings[texts[packet][first:behind]] for packet, first, behind in cut], float)
 
 
 def on_sky(ra: Any, dec: Any) -> Any:

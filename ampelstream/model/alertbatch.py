@@ -89,6 +89,10 @@ class AlertBatch(Protocol):
         """Where a field of text has one of some values."""
         ...
 
+    def flags(self, name: str) -> Floats:
+        """What a field says that means yes or no, as `flag_number`; NaN where it has no column."""
+        ...
+
     def epochs(self) -> tuple[npt.NDArray[np.int64], Floats]:
         """Times of the earlier detections [JD, UTC].
 

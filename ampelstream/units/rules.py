@@ -5,7 +5,8 @@ are many, and is written so that it does not matter: comparisons joined by ``&``
 first rule of a table that rejects is the reason.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from ampelstream.errors import UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch
+from ampelstream.model.flags import flag_number
 from ampelstream.units.contract import ACCEPT, Verdict, Verdicts
 
 __all__ = ["Fields", "Rule", "evaluate", "judge"]
@@ -30,15 +32,15 @@ class Fields(Protocol):
         ...
 
     def null(self, name: str) -> Any:
-        """Whether a field is null, or not there."""
+        """Whether a field is null, or NaN as tables without nulls have it, or not there."""
+        ...
+
+    def flag(self, name: str) -> Any:
+        """What a field says that means yes or no, as `flag_number`; NaN where it says neither."""
         ...
 
     def has(self, name: str) -> bool:
         """Whether the alert has a field of that name, be it null."""
-        ...
-
-    def among(self, name: str, values: Collection[object]) -> Any:
-        """Whether a field has one of some values."""
         ...
 
     def detections(self) -> Any:
@@ -88,13 +90,14 @@ class _OfAlert:
         return float(value)
 
     def null(self, name: str) -> bool:
-        return self._alert.candidate.get(name) is None
+        value = self._alert.candidate.get(name)
+        return value is None or (isinstance(value, float) and math.isnan(value))
+
+    def flag(self, name: str) -> float:
+        return flag_number(self._alert.candidate.get(name))
 
     def has(self, name: str) -> bool:
         return name in self._alert.candidate
-
-    def among(self, name: str, values: Collection[object]) -> bool:
-        return self._alert.candidate.get(name) in values
 
     def _times(self) -> list[float]:
         if self._jds is None:
@@ -113,6 +116,7 @@ class _OfBatch:
 
     def __init__(self, batch: AlertBatch) -> None:
         self._batch = batch
+        self._flags: dict[str, npt.NDArray[np.float64]] = {}
         self._history: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]] | None = None
 
     def __call__(self, name: str) -> npt.NDArray[np.float64]:
@@ -129,19 +133,17 @@ class _OfBatch:
             return np.ones(len(self._batch), bool)
         if kind == "text":
             return self._batch.nulls(name)
-        return self._batch.number(name)[1]
+        return np.isnan(self._batch.number(name)[0])
+
+    def flag(self, name: str) -> npt.NDArray[np.float64]:
+        if name not in self._flags:
+            if self._batch.kind(name) == "other":
+                raise UnitError(f"{name} has no column")
+            self._flags[name] = self._batch.flags(name)
+        return self._flags[name]
 
     def has(self, name: str) -> bool:
         return self._batch.kind(name) is not None
-
-    def among(self, name: str, values: Collection[object]) -> npt.NDArray[np.bool_]:
-        kind = self._batch.kind(name)
-        if kind is None:
-            return np.zeros(len(self._batch), bool)
-        if kind == "text":
-            return self._batch.among(name, [one for one in values if isinstance(one, str)])
-        numbers = [one for one in values if isinstance(one, int | float)]
-        return np.isin(self(name), numbers)
 
     def _told(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Numbers of detections, and the times that they span."""

@@ -213,7 +213,8 @@ def test_no_distance_anywhere_is_no_distance(
     sky.columns["DISTSIGMA"][:] = 1 if np.isinf(value) else value
     sky.columns["DISTNORM"][:] = 0
     skymap = SkyMap.from_fits(forge.multi_order(sky, **cards))
-    assert skymap.distmean is skymap.diststd is skymap.distmu is None
+    assert skymap.distmean is skymap.diststd is None
+    assert skymap.distmu is None
     for ra, dec in zip(RA, DEC, strict=True):
         assert skymap.distance(ra, dec) is None
         match = skymap.at(ra, dec, 90.0)

@@ -10,6 +10,7 @@ from ampelstream.codecs.batch import (
     Measurements,
     Rows,
     datapoints_of,
+    flags_of,
     floats_of,
     integer,
     integers_of,
@@ -17,6 +18,7 @@ from ampelstream.codecs.batch import (
 )
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
+from ampelstream.model.flags import NO, YES, flag
 from ampelstream.model.lightcurve import Datapoint
 
 __all__ = ["FIELDS", "datapoints", "measurements"]
@@ -27,7 +29,8 @@ _FLOATS = ("jd", "magpsf", "sigmapsf", "diffmaglim", "ra", "dec", "rb", "drb", "
 FIELDS = (*_INTEGERS, "isdiffpos", *_FLOATS)
 """Fields of a detection, or of an entry of the history, that make a datapoint."""
 
-_POSITIVE = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
+_SIGNS = {YES: True, NO: False}
+"""Of `flags_of`; NaN is neither."""
 
 _WHOLE, _REAL = len(_INTEGERS), len(_FLOATS)
 
@@ -60,40 +63,15 @@ def _rows(columns: Columns, record: str, packets: Iterable[int]) -> Rows:
 
 
 def _positives(columns: Columns, record: str, packets: Iterable[int]) -> list[bool | None]:
-    kind = columns.kind(record, "isdiffpos")
-    if kind == "bool":
-        values, null = columns.integers(record, "isdiffpos")
-        pairs = zip(values.tolist(), null.tolist(), strict=True)
-        return [None if missing else bool(value) for value, missing in pairs]
-    if kind != "text":
-        return [_positive(value) for value in integers_of(columns, record, ("isdiffpos",))]
-    begin, size, null = columns.spans(record, "isdiffpos")
-    known: dict[bytes, bool | None] = {}
-    found: list[bool | None] = []
-    for packet, first, behind, missing in zip(
-        packets, begin.tolist(), (begin + size).tolist(), null.tolist(), strict=True
-    ):
-        if missing:
-            found.append(None)
-            continue
-        text = columns.values[packet][first:behind]
-        if text not in known:
-            known[text] = _positive(text.decode("utf-8", "replace"))
-        found.append(known[text])
-    return found
-
-
-def _positive(value: Any) -> bool | None:
-    if value is None:
-        return None
-    return value if isinstance(value, bool) else _POSITIVE.get(str(value).strip().lower())
+    numbers = flags_of(columns, record, "isdiffpos", packets).tolist()
+    return [_SIGNS.get(number) for number in numbers]
 
 
 def _picked(entries: Sequence[Mapping[str, Any]]) -> Rows:
     """The same from fields by name."""
     return Rows(
         [integer(entry, name) for entry in entries for name in _INTEGERS],
-        [_positive(entry.get("isdiffpos")) for entry in entries],
+        [flag(entry.get("isdiffpos")) for entry in entries],
         [_float(entry, name) for entry in entries for name in _FLOATS],
     )
 

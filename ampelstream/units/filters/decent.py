@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ampelstream.errors import UnitError
 from ampelstream.model.alert import Alert
+from ampelstream.model.flags import NO
 from ampelstream.units import AlertBatch, AlertFilter, Asked, Resources, Verdict, Verdicts
 from ampelstream.units.galactic import galactic_latitude
 from ampelstream.units.rules import Fields, Rule, evaluate, judge
@@ -53,7 +54,7 @@ class DecentCuts(BaseModel):
     )
     min_drb: float = Field(
         description="Least deep-learning real-bogus score, 0 to 1; 0 switches the cut off. A "
-        "packet without the field passes, one whose field is null does not."
+        "packet without the field passes, one whose field is null or NaN does not."
     )
     min_rb: float = Field(description="Least real-bogus score, 0 to 1.")
     max_fwhm: float = Field(description="Largest full width at half maximum [pixel, 1.01 arcsec].")
@@ -109,8 +110,7 @@ class DecentCuts(BaseModel):
     )
 
 
-_REQUIRED = (
-    "isdiffpos",
+_NUMBERS = (
     "rb",
     "fwhm",
     "elong",
@@ -126,6 +126,7 @@ _REQUIRED = (
     "sgscore2",
     "sgscore3",
 )
+_REQUIRED = ("isdiffpos", *_NUMBERS)
 _OPTIONAL = ("drb", "jdstarthist", "jdendhist")
 _UNDECIDED = 0.5
 """Star-galaxy score of a source that may be either."""
@@ -137,7 +138,8 @@ def _asks_for_history(cuts: DecentCuts, _fields: object = None) -> bool:
 
 
 def _missing(_cuts: DecentCuts, fields: Fields) -> Any:
-    return reduce(or_, (fields.null(name) for name in _REQUIRED))
+    unsigned = np.isnan(fields.flag("isdiffpos"))  # absent, null, or says neither yes nor no
+    return reduce(or_, (fields.null(name) for name in _NUMBERS), unsigned)
 
 
 def _archive_tspan(cuts: DecentCuts, fields: Fields) -> Any:
@@ -174,10 +176,9 @@ _RULES: tuple[Rule[DecentCuts], ...] = (
         applies=_asks_for_history,
     ),
     Rule("missing", _REQUIRED, (), _missing),
-    # packets say t/f, and older ones 1/0; columnar files have true and false as well
     Rule(
         *("isdiffpos", ("isdiffpos",), ()),
-        lambda _, fields: fields.among("isdiffpos", ("f", "0", False)),
+        lambda _, fields: fields.flag("isdiffpos") == NO,
     ),
     Rule("rb", ("rb",), ("min_rb",), lambda cuts, fields: fields("rb") < cuts.min_rb),
     Rule(
@@ -298,7 +299,9 @@ class DecentFilter(DecentCuts, AlertFilter):
     ``magdiff``, ``nbad`` (only with ``apply_max_nbad``), ``archive_tspan``, ``ssdistnr``,
     ``galPlane``, ``distpsnr1``, ``ps1Confusion``, ``gaia``.
 
-    It differs from AMPEL where AMPEL crashes: a ``drb`` that is null is rejected (``drb``).
+    It differs from AMPEL where AMPEL crashes: a ``drb`` that is null is rejected (``drb``). NaN is
+    null, as in tables that have no nulls, and an ``isdiffpos`` that says neither yes nor no is
+    ``missing``; AMPEL lets both pass.
     """
 
     _gaia: "Catalog | None" = PrivateAttr(default=None)
