@@ -81,6 +81,8 @@ def _open(source: Path) -> "SkyMap":
         from ampelstream.codecs import igwn
 
         notice = igwn.decode(data)
+        for remark in notice.remarks:
+            typer.echo(f"warning: {printable(source.name)}: {printable(remark)}", err=True)
         data = notice.skymap or notice.combined_skymap
         if not data:
             raise SkyMapError(f"the notice {source} has no sky map ({notice.revision.alert_type})")

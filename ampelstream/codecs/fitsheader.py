@@ -147,6 +147,9 @@ def sky_map_table(data: bytes) -> tuple[FitsFile, MapTable]:
             primary = _cards(header)
         if str(header.get("XTENSION", "")).strip() not in _TABLES or header.get("ZIMAGE"):
             continue  # ZIMAGE: an image, compressed
+        if header.get("ZTABLE"):
+            seen.append("a compressed table, which is not read (funpack makes a plain one)")
+            continue
         table = _table(header, primary)
         likeness = _likeness(table)
         if likeness == _SURE:
@@ -157,7 +160,7 @@ def sky_map_table(data: bytes) -> tuple[FitsFile, MapTable]:
     if best:  # the file is read from front to back, and the table lies behind
         file = FitsFile(data)
         return file, _table(next(islice(file.headers(), at, None)), primary)
-    found = f"its tables have {'; '.join(seen)}" if seen else "no table at all: is it truncated?"
+    found = f"its tables: {'; '.join(seen)}" if seen else "no table at all: is it truncated?"
     raise DecodeError(
         f"has no HEALPix table ({found}); the table of a sky map has the card PIXTYPE = 'HEALPIX' "
         "or a column UNIQ"

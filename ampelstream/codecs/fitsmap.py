@@ -84,7 +84,7 @@ def decode(value: bytes, name: str) -> Notice:
         # only searches for compact binaries give distances
         group="CBC" if "DISTMU" in table.columns else None,
         pipeline=table.text("CREATOR") or None,
-        instruments=tuple(filter(None, table.text("INSTRUME").split(","))),
+        instruments=tuple(one.strip() for one in table.text("INSTRUME").split(",") if one.strip()),
         skymap_digest=digest,
     )
     return Notice(revision, skymap=value)

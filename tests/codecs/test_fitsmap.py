@@ -54,3 +54,11 @@ def test_a_packed_map_that_breaks_off() -> None:
     packed = gzip.compress(skymap())
     with pytest.raises(DecodeError, match=r"sky map bayestar\.fits\.gz is truncated or damaged"):
         fitsmap.decode(packed[:-20], "bayestar.fits.gz")
+
+
+def test_instruments() -> None:
+    assert fitsmap.decode(skymap(INSTRUME="H1, L1,,V1 "), "x").revision.instruments == (
+        "H1",
+        "L1",
+        "V1",
+    )

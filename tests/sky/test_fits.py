@@ -1,5 +1,6 @@
 import gzip
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampelstream.errors import SkyMapError
+from ampelstream.codecs import fitsmap
+from ampelstream.errors import DecodeError, SkyMapError
 from ampelstream.sky.fits import read_fits
 from ampelstream.sky.skymap import SkyMap
 
@@ -162,7 +164,7 @@ MALFORMED: dict[str, tuple[Callable[[Any], bytes], str]] = {
     "header cut off": (lambda f: flat_with(f)[:4000], "truncated"),
     "data cut off": (lambda f: flat_with(f)[:-2880], "truncated or damaged"),
     "an image": (plain_image, "no HEALPix table"),
-    "another table": (other_table, r"no HEALPix table \(its tables have FLUX\)"),
+    "another table": (other_table, r"no HEALPix table \(its tables: FLUX\)"),
     "Galactic": (lambda f: flat_with(f, COORDSYS="G"), "COORDSYS = 'G'.*rotate it to ICRS"),
     "ecliptic": (lambda f: flat_with(f, COORDSYS="E"), "COORDSYS = 'E'"),
     "no NSIDE": (
@@ -218,8 +220,21 @@ def test_mangled_bytes_give_a_map_or_our_error(forge: Any, data: st.DataObject) 
         )
     cut = data.draw(st.integers(0, len(whole)))
     for damaged in (bytes(whole), bytes(whole[:cut])):
+        with suppress(DecodeError):
+            assert fitsmap.decode(damaged, "night.fits").revision.key
         try:
             level = SkyMap.from_fits(damaged).level
         except SkyMapError:
             continue
         assert np.all((level >= 0) & (level <= 1))
+
+
+@given(st.binary(max_size=400), st.booleans())
+@settings(deadline=None)
+def test_any_bytes_at_all(tail: bytes, packed: bool) -> None:  # noqa: FBT001  (drawn)
+    data = b"SIMPLE  =                    T".ljust(80) + tail
+    data = gzip.compress(data) if packed else data
+    with pytest.raises(SkyMapError, match=r"^sky map night\.fits"):
+        SkyMap.from_fits(data, name="night.fits")
+    with pytest.raises(DecodeError, match=r"^sky map night\.fits"):
+        fitsmap.decode(data, "night.fits")

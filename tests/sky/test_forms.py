@@ -139,6 +139,13 @@ def test_other_maps_are_refused_in_words(forge: Any, cards: dict[str, Any], word
     assert words in str(caught.value)
 
 
+def test_a_compressed_table_is_refused_in_words(forge: Any) -> None:
+    data = forge.multi_order(forge.sky(5), ZTABLE=True)
+    for read in (SkyMap.from_fits, fitsmap.decode):
+        with pytest.raises(AmpelstreamError, match="compressed table, which is not read"):
+            read(data, name="night.fits")
+
+
 @pytest.mark.parametrize(
     ("unit", "scale"),
     [
