@@ -14,7 +14,7 @@ from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.errors import AmpelstreamError, DecodeError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import Asked, Bools, Floats
-from ampelstream.model.flags import NO, UNKNOWN, YES, flag_number
+from ampelstream.model.flags import NO, UNKNOWN, YES, flag
 from ampelstream.model.lightcurve import Datapoint
 
 __all__ = [
@@ -431,12 +431,17 @@ def texts_of(
         raise DecodeError(f"the packet holds text that is none: {error}") from error
 
 
-class _Meanings(dict[bytes, float]):
+_FLAGS = np.array([UNKNOWN, NO, YES])
+_PLACES = {None: b"\0", False: b"\1", True: b"\2"}
+"""Where in `_FLAGS` a meaning is: many bytes become an array sooner than many floats."""
+
+
+class _Meanings(dict[bytes, bytes]):
     """What texts mean, found once for each: there are two, mostly."""
 
-    def __missing__(self, text: bytes) -> float:
-        meaning = self[text] = flag_number(text)
-        return meaning
+    def __missing__(self, text: bytes) -> bytes:
+        place = self[text] = _PLACES[flag(text)]
+        return place
 
 
 def flags_of(columns: Columns, record: str, name: str, packets: Iterable[int]) -> Floats:
@@ -458,7 +463,9 @@ def flags_of(columns: Columns, record: str, name: str, packets: Iterable[int]) -
     begin, size, _ = columns.spans(record, name)  # null is empty, which says nothing, too
     texts, meanings = columns.values, _Meanings()
     cut = zip(packets, begin.tolist(), (begin + size).tolist(), strict=True)
-    return np.array([meanings[texts[packet][first:behind]] for packet, first, behind in cut], float)
+    places = b"".join([meanings[texts[packet][first:behind]] for packet, first, behind in cut])
+    found: Floats = _FLAGS[np.frombuffer(places, np.uint8)]
+    return found
 
 
 def on_sky(ra: Any, dec: Any) -> Any:
