@@ -1,5 +1,6 @@
 """The site's own pages: the tutorial runs as it stands, and the reference leaves nothing out."""
 
+import gzip
 import importlib.util
 import json
 import os
@@ -7,9 +8,12 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+from ampelstream.codecs import igwn
+from ampelstream.simulate import simulate_notice
 from ampelstream.topology.spec import TopologySpec
 from ampelstream.units.discovery import available
 
@@ -53,6 +57,27 @@ def test_the_tutorial(tmp_path: Path) -> None:
     ]
     assert bright
     assert all(one["event_id"] == "" for one in bright)
+
+
+def test_the_page_of_sky_maps(tmp_path: Path) -> None:
+    facts: dict[str, Any] = {
+        "event_id": "S1",
+        "alert_type": "INITIAL",
+        "time_created": "2024-01-14T23:05:00Z",
+    }
+    place: dict[str, Any] = {
+        "t0_jd": 2460324.458,
+        "ra": 197.45,
+        "dec": -23.38,
+        "width_deg": 5.0,
+        "order": 4,
+    }
+    notice = igwn.decode(simulate_notice(**facts, **place))
+    (tmp_path / "bayestar.fits.gz").write_bytes(gzip.compress(notice.skymap))
+    (line,) = commands(ROOT / "docs" / "skymaps.md")
+    done = typed(line, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["points"][0]["searched_prob"] < 0.5
 
 
 def test_every_key_of_a_topology_is_described(reference: ModuleType) -> None:
