@@ -48,13 +48,16 @@ _WORDS: Mapping[str, str] = {
     "too_short": "must have {min_length} entries or more, and has {actual_length}",
     "too_long": "must have {max_length} entries or fewer",
     "none_required": "must be null, or left out",
+    "path_type": "must be a path, as text",
     "url_type": "must be an address (URL), as text",
     "url_parsing": "must be an address (URL), such as https://example.org",
     "url_scheme": "must be an address (URL) that begins with {expected_schemes}",
     "date_type": "must be a date, such as 2024-01-15",
     "date_parsing": "must be a date, such as 2024-01-15",
+    "date_from_datetime_parsing": "must be a date, such as 2024-01-15",
     "datetime_type": "must be a time, such as 2024-01-15T10:00:00Z",
     "datetime_parsing": "must be a time, such as 2024-01-15T10:00:00Z",
+    "datetime_from_date_parsing": "must be a time, such as 2024-01-15T10:00:00Z",
     "time_delta_type": "must be a length of time",
     "time_delta_parsing": "must be a length of time",
 }
@@ -155,21 +158,21 @@ def problems(
         Whether values may be repeated; not where they may be secrets.
     """
     found: dict[Path, list[str]] = {}
-    empty: set[Path] = set()
+    missing: set[Path] = set()
+    short: set[Path] = set()
     for one in error.errors(include_url=False):
         path = _path(one["loc"], content, model)
         text = _text(one, model, path, quote=quote)
         said = found.setdefault(path, [])
         if text not in said:
             said.append(text)
-        if one["type"] == "too_short":
-            empty.add(path)
+        if one["type"] in {"missing", "too_short"}:
+            (short if one["type"] == "too_short" else missing).add(path)
     meant = {(*path[:-1], word) for path, texts in found.items() for word in _meant(texts)}
     for path, texts in found.items():
         # a key that is there with a typo is not missing; a list of wrong entries is not short
-        follows = path in meant or (
-            path in empty and any(path == p[: len(path)] != p for p in found)
-        )
+        deeper = any(other != path and other[: len(path)] == path for other in found)
+        follows = (path in missing & meant) or (path in short and deeper)
         if not follows:  # several texts where any of several forms would do
             yield Problem(path, ", or ".join(texts))
 

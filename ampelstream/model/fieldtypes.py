@@ -7,7 +7,7 @@ docstring.
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Literal
@@ -46,6 +46,8 @@ class FieldType:
         Of a list, and of a record that may have further fields: what its elements, or those, hold.
     fields
         Of a record: those that are known. It has no others unless ``of`` says what they hold.
+    about
+        What it means, with its unit of measure, where the docstring of its class says it.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class FieldType:
     words: tuple[str, ...] = ()
     of: "FieldType | None" = None
     fields: Mapping[str, "FieldType"] = field(default_factory=dict)
+    about: str = ""
 
     @property
     def open(self) -> bool:
@@ -136,11 +139,17 @@ def _of(info: msgspec.inspect.Type) -> FieldType:
         case msgspec.inspect.LiteralType(values=values):
             return _choice(values)
         case (
-            msgspec.inspect.StructType(fields=fields)
-            | msgspec.inspect.DataclassType(fields=fields)
-            | msgspec.inspect.TypedDictType(fields=fields)
+            msgspec.inspect.StructType(cls=cls, fields=fields)
+            | msgspec.inspect.DataclassType(cls=cls, fields=fields)
+            | msgspec.inspect.TypedDictType(cls=cls, fields=fields)
         ):
-            return record({one.encode_name: _of(one.type) for one in fields})
+            said = documented(cls)
+            return record(
+                {
+                    one.encode_name: replace(_of(one.type), about=said.get(one.name, ""))
+                    for one in fields
+                }
+            )
         case msgspec.inspect.DictType(value_type=value):
             return record({}, _of(value))
         case msgspec.inspect.TupleType(item_types=types):
@@ -192,7 +201,11 @@ def _entries(section: str) -> Iterator[tuple[list[str], str]]:
             text.append(line.strip())
         elif line:
             if names:
-                yield names, " ".join(text)
+                yield names, _plain(text)
             names, text = [one.strip() for one in line.partition(":")[0].split(",")], []
     if names:
-        yield names, " ".join(text)
+        yield names, _plain(text)
+
+
+def _plain(text: Sequence[str]) -> str:
+    return " ".join(text).replace("``", "").replace("`", "")

@@ -106,8 +106,8 @@ class _Check:
         if held is not None:
             return held
         said = f"{self._names.strange} {name}"
-        python = {"True": "true", "False": "false", "None": "null"}.get(name)
-        meant = f"write {python}" if python else mend(name, self._names.fields)
+        word = {"none": "null", "nil": "null"}.get(name.lower(), name.lower())
+        meant = f"write {word}" if word in _CONSTANTS else mend(name, self._names.fields)
         inside = [one for one, of in self._names.fields.items() if name in of.fields]
         if inside and not close(name, self._names.fields):
             meant = f"did you mean {' or '.join(f'{one}.{name}' for one in inside)}?"
@@ -202,6 +202,8 @@ def _mend_kinds(one: ast.expr, first: FieldType, other: ast.expr, second: FieldT
     for node, wanted in ((other, first), (one, second)):
         if not isinstance(node, ast.Constant):
             continue
+        if wanted.kind == "list":
+            return f"; write {_shown(node)} in {_shown(one if node is other else other)}"
         if wanted.kind == "text":
             return f"; write '{_shown(node)}'"
         if isinstance(node.value, str):

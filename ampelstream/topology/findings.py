@@ -1,6 +1,7 @@
 """What was found out about a topology: all that is wrong with it, and what is only to be known."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from ampelstream.errors import ConfigError
 from ampelstream.topology.places import Places
@@ -22,7 +23,7 @@ class Findings:
 
     def __init__(self, places: Places | None = None) -> None:
         self._places = places
-        self._wrong: list[str] = []
+        self._wrong: list[tuple[int, str]] = []
         self._faults: set[type[ConfigError]] = set()
         self.notes: list[str] = []
 
@@ -41,7 +42,8 @@ class Findings:
             What kind of error it is.
         """
         self._faults.add(fault)
-        self._wrong.append(f"{self._at(path)}: {text}")
+        line = 0 if self._places is None else self._places.line(path)
+        self._wrong.append((line, f"{self._at(path)}: {text}"))
 
     def note(self, path: Sequence[str | int], text: str) -> None:
         """Note what may be meant as it is."""
@@ -60,4 +62,5 @@ class Findings:
         """
         if self._wrong:
             fault = self._faults.pop() if len(self._faults) == 1 else ConfigError
-            raise fault("\n".join(self._wrong))
+            in_order = sorted(self._wrong, key=itemgetter(0))
+            raise fault("\n".join(text for _, text in in_order))

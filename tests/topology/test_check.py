@@ -1,6 +1,5 @@
 """What ``topology check`` says of each mistake: file, line, key and mend, word for word."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -140,9 +139,9 @@ MISTAKES = {
         "unit: RiseDecline",
         "unit: RiseDecine",
         (
-            f"{AT_UNIT}.unit: no unit named 'RiseDecine': it is neither one that ships, nor an entry "
-            "point of the group ampelstream.units, nor an import path (package.module:Class). Did you "
-            "mean RiseDecline? `ampelstream units list` shows all"
+            f"{AT_UNIT}.unit: no unit named 'RiseDecine': it is neither one that ships, nor an "
+            "entry point of the group ampelstream.units, nor an import path "
+            "(package.module:Class). Did you mean RiseDecline? `ampelstream units list` shows all"
         ),
     ),
     "a module": (
@@ -169,7 +168,10 @@ MISTAKES = {
     "a word of a choice": (
         "  where: significant",
         "  skymap: combind\n  where: significant",
-        "mine.yml:4: events.skymap: must be combined or own (got 'combind'); did you mean combined?",
+        (
+            "mine.yml:4: events.skymap: must be combined or own (got 'combind'); "
+            "did you mean combined?"
+        ),
     ),
     # conditions that never hold, or always
     "None": (WHERE, "drb == None", f"{AT_WHERE}None is not a word here; write null"),
@@ -234,8 +236,8 @@ MISTAKES = {
         UNIT,
         "own:Silent",
         (
-            f"{AT_UNIT}.unit: own:Silent does not say what it `provides` (HERE/own.py:8); add a line "
-            'such as `provides: ClassVar[str] = "mine"` to the class'
+            f"{AT_UNIT}.unit: own:Silent does not say what it `provides` (HERE/own.py:8); add a "
+            'line such as `provides: ClassVar[str] = "mine"` to the class'
         ),
     ),
     "no compute": (
@@ -247,8 +249,8 @@ MISTAKES = {
         UNIT,
         "DigestRedshifts",
         (
-            f"{AT_UNIT}: DigestRedshifts needs catalogs; list a unit that provides catalogs above it, "
-            "such as CatalogMatch"
+            f"{AT_UNIT}: DigestRedshifts needs catalogs; list a unit that provides catalogs above "
+            "it, such as CatalogMatch"
         ),
     ),
     "needs that are misspelt": (
@@ -294,7 +296,11 @@ MISTAKES = {
         "significance: -1",
         f"{AT_CONFIG}must be more than 0 (got -1)",
     ),
-    "a value that is missing": (UNIT, "own:Limited", f"{AT_UNIT}.config.limit: is missing; add it"),
+    "a value that is missing": (
+        UNIT,
+        "own:Limited",
+        f"{AT_UNIT}.config.limit: is missing; add it",
+    ),
     "a list that is missing": (
         UNIT,
         "CatalogMatch",
@@ -309,8 +315,8 @@ MISTAKES = {
         "window: [0, 5]",
         "window: [5, 0]",
         (
-            "mine.yml:12: channels.one.window: must rise from the first day after the trigger to the "
-            "last, as [0, 3] (got [5, 0])"
+            "mine.yml:12: channels.one.window: must rise from the first day after the trigger to "
+            "the last, as [0, 3] (got [5, 0])"
         ),
     ),
     "no list": (
@@ -337,8 +343,8 @@ MISTAKES = {
         f"rank_by: {RANK}",
         "rank_by: SkyMapProbability.map_name\n",
         (
-            "mine.yml:17: channels.one.rank_by: SkyMapProbability.map_name is text; rank by a number: "
-            "cumprob, probdensity_per_sr, area90_deg2, map_dist, map_dist_unc, los_dist, "
+            "mine.yml:17: channels.one.rank_by: SkyMapProbability.map_name is text; rank by a "
+            "number: cumprob, probdensity_per_sr, area90_deg2, map_dist, map_dist_unc, los_dist, "
             "los_dist_unc, trigger_time, first_detection_days, ra, dec"
         ),
     ),
@@ -354,7 +360,7 @@ MISTAKES = {
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(OWN)
     return tmp_path

@@ -80,7 +80,7 @@ class CatalogMatch(ObjectUnit):
     """
 
     provides: ClassVar[str] = "catalogs"
-    result: ClassVar[Any] = Mapping[str, CatalogRow | list[CatalogRow] | None]
+    result: ClassVar[Any] = Mapping[str, CatalogRow | None]
 
     catalogs: dict[str, Search] = Field(min_length=1)
     position: Literal["first", "mean"] = "first"
