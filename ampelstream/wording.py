@@ -18,7 +18,7 @@ __all__ = ["Problem", "close", "mend", "problems"]
 Path = tuple[str | int, ...]
 
 _KEYS = "it must be keys with values, such as `name: mine`"
-_LIST = "must be a list, such as [1, 2]"
+_LIST = "must be a list, such as [a, b]"
 _NUMBER, _WHOLE, _SWITCH = "must be a number", "must be a whole number", "must be true or false"
 _WORDS: Mapping[str, str] = {
     "missing": "is missing; add it",
@@ -245,7 +245,8 @@ def _choice(value: Any, expected: str, got: str) -> str:
 def _range(field: FieldInfo | None, kind: str, context: Mapping[str, Any]) -> str:
     """The bounds of a number: all that are known, not only the one that it broke."""
     bounds = {_BOUNDED[kind]: context[_BOUNDED[kind]]}
-    for one in field.metadata if field is not None else ():
+    infos = () if field is None else (field, *_infos(field.annotation))
+    for one in (limit for info in infos for limit in info.metadata):
         bounds |= {
             name: value for name in _BOUNDS if (value := getattr(one, name, None)) is not None
         }
@@ -278,9 +279,26 @@ def _keys(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _field(model: type[BaseModel], path: Path) -> FieldInfo | None:
+    """The field at a path, or the one whose list holds what is there."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
     holder = _holder(model, path)
     return holder.model_fields.get(str(path[-1])) if holder and path else None
 
 
+def _infos(annotation: Any) -> Iterator[FieldInfo]:
+    """What is said of the types within a type, such as those of the elements of a list."""
+    yield from (
+        one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, FieldInfo)
+    )
+    for inner in get_args(annotation):
+        if not isinstance(inner, FieldInfo):
+            yield from _infos(inner)
+
+
 def _description(field: FieldInfo | None) -> str:
-    return (field.description or "").rstrip(".") if field is not None else ""
+    """What a field is, without a full stop."""
+    if field is None:
+        return ""
+    infos = (field, *_infos(field.annotation))
+    return next((one.description for one in infos if one.description), "").rstrip(".")
