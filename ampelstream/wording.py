@@ -223,7 +223,7 @@ def _text(one: Any, model: type[BaseModel], path: Path, *, quote: bool) -> str:
     if kind in _BOUNDED:
         return f"{_range(_field(model, path), kind, context)}{got}"
     if kind == "string_pattern_mismatch" and (about := _description(_field(model, path))):
-        return f"may not be written like this: {about[:1].lower()}{about[1:]}{got}"
+        return f"may not be written like this{got}. It is: {about}"
     if kind == "too_short" and context.get("min_length") == 1:
         return "must not be empty; write at least one entry"
     if quote and _WORDS.get(kind) == _LIST and isinstance(one["input"], str | int | float):

@@ -33,7 +33,7 @@ class Outer(BaseModel):
     finite: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     switch: bool = False
     name: Annotated[str, Field(pattern="^[a-z]+$", max_length=5)] = "a"
-    letter: Annotated[str, Field(pattern="^[a-z]$", description="It is a small letter.")] = "a"
+    letter: Annotated[str, Field(pattern="^[a-z]$", description="A small letter.")] = "a"
     pair: tuple[float, float] = (0, 1)
     many: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
     word: Literal["one", "two"] = "one"
@@ -71,7 +71,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"name": 3}, "name", "must be text; put it into quotes (got 3)"),
     ({"name": "a b"}, "name", "may not be written like this: it must match ^[a-z]+$ (got 'a b')"),
     ({"name": "abcdef"}, "name", "must have 5 characters or fewer (got 'abcdef')"),
-    ({"letter": "A"}, "letter", "may not be written like this: it is a small letter (got 'A')"),
+    ({"letter": "A"}, "letter", "may not be written like this (got 'A'). It is: A small letter"),
     ({"pair": 1}, "pair", "must be a list, such as [1] (got 1)"),
     ({"pair": [1]}, "pair.1", "is missing; add it"),
     ({"many": []}, "many", "must not be empty; write at least one entry"),

@@ -59,9 +59,9 @@ class FieldType:
 
     @property
     def open(self) -> bool:
-        """Whether nothing is known of what is in it."""
-        anything = self.of is not None and self.of.kind == "any"
-        return self.kind == "any" or (self.kind == "record" and not self.fields and anything)
+        """Whether nothing is known of the names of its fields."""
+        inside = self.of is not None and bool(self.of.fields)
+        return self.kind == "any" or (self.kind == "record" and not self.fields and not inside)
 
     def __str__(self) -> str:
         if self.kind == "record":
@@ -180,12 +180,14 @@ _HEADING = re.compile(r"^Attributes\n-+\n", re.MULTILINE)
 def documented(cls: type) -> dict[str, str]:
     """What the section ``Attributes`` of a class's docstring says of each field, in one line.
 
-    Fields that are documented together (``ra, dec``) have the same text.
+    Fields that are documented together (``ra, dec``) have the same text. What a class does not say
+    is what its bases say.
     """
-    found = _HEADING.split(inspect.cleandoc(cls.__dict__.get("__doc__") or ""), maxsplit=1)
     said: dict[str, str] = {}
-    for names, text in _entries(found[1]) if len(found) > 1 else ():
-        said |= dict.fromkeys(names, text)
+    for one in reversed(cls.__mro__):
+        parts = _HEADING.split(inspect.cleandoc(one.__dict__.get("__doc__") or ""), maxsplit=1)
+        for names, text in _entries(parts[1]) if len(parts) > 1 else ():
+            said |= dict.fromkeys(names, text)
     return said
 
 

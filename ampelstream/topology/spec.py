@@ -333,8 +333,8 @@ class TopologySpec(_Strict):
         str,
         Field(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-            description="It has letters, digits, dots, hyphens and underscores only, and begins "
-            "with a letter or digit.",
+            description="Letters, digits, dots, hyphens and underscores, first a letter or digit. "
+            "Topics, groups and the state are called by it.",
         ),
     ]
     version: Annotated[str, BeforeValidator(_as_text)]

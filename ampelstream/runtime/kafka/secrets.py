@@ -35,7 +35,7 @@ class Secret(Strict):
             str,
             Field(
                 pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-                description="It is the name of an environment variable: letters, digits, _.",
+                description="Name of an environment variable: letters, digits, underscores.",
             ),
         ]
         | None

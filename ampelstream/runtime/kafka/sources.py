@@ -26,7 +26,7 @@ _TopicName = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9._-]{1,249}$",
-        description="The name of a topic has letters, digits, dots, hyphens and underscores only.",
+        description="Letters, digits, dots, hyphens and underscores.",
     ),
 ]
 
@@ -92,7 +92,7 @@ class RegistrySpec(Strict):
         str,
         Field(
             pattern=r"^https?://[^@\s]+$",
-            description="It begins with http:// or https:// and holds no password.",
+            description="Begins with http:// or https:// and holds no password.",
         ),
     ]
     username: Text | None = None

@@ -71,7 +71,7 @@ def test_without_a_file_our_own_topics_are_read() -> None:
         ("alerts: [{topics: [a, a]}]", ["a stands in alerts.0"]),
         ("alerts: [{topics: [a]}]\nnotices: [{topics: [a]}]", ["notices.0", "alerts.0"]),
         ("alerts: [{topics: [a1]}, {pattern: 'a.'}]", ["alerts.1.pattern", "a1"]),
-        ("alerts: [{topics: ['a b']}]", ["alerts.0.topics.0", "letters, digits, dots"]),
+        ("alerts: [{topics: ['a b']}]", ["alerts.0.topics.0", "Letters, digits, dots"]),
         ("alerts:\n - topic: a", [":2", "alerts.0.topic", "did you mean topics"]),
         ("clusters: {a: {}}\nalerts: [{topics: [a]}]", ["clusters.a.bootstrap", "missing"]),
         (
