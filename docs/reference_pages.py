@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from ampelstream.model.fieldtypes import FieldType
 
 __all__ = ["pages"]
 
@@ -73,23 +76,11 @@ def _summary(thing: type) -> str:
 
 def described(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     """What a key says: its description, or its entry among the attributes of the docstring."""
+    from ampelstream.model.fieldtypes import documented
+
     if field.description:
         return field.description.replace("|", "\\|")
-    return attributes(model).get(name, "").replace("|", "\\|")
-
-
-def attributes(thing: type) -> dict[str, str]:
-    """Attributes that a numpydoc docstring describes, by name."""
-    found: dict[str, str] = {}
-    for one in reversed(thing.__mro__):
-        text = inspect.cleandoc(one.__dict__.get("__doc__") or "")
-        _, _, listed = text.partition("Attributes\n----------\n")
-        for names, words in re.findall(
-            r"^(\S.*)\n((?:    .*\n?|\n(?=    ))+)", listed, re.MULTILINE
-        ):
-            said = " ".join(words.split())
-            found.update({name.strip(): said for name in names.split(",")})
-    return found
+    return documented(model).get(name, "").replace("|", "\\|")
 
 
 def _inner(hint: Any, suffix: str) -> Iterator[tuple[type[BaseModel], str]]:
@@ -140,6 +131,8 @@ def units_page() -> str:
     """Every unit that ships: what it does, its keys, the fields of its result."""
     # imported here, so that a mistake in a unit is one of the page, and not of the hook
     from ampelstream.cli.units import row
+    from ampelstream.model.fieldtypes import type_of
+    from ampelstream.units import ObjectUnit
     from ampelstream.units.discovery import available, resolve
 
     parts = [
@@ -161,6 +154,8 @@ def units_page() -> str:
         parts.append("; ".join(kinds))
         parts.append(_prose(_summary(unit)))
         parts.append(_keys(unit))
+        if issubclass(unit, ObjectUnit):
+            parts.extend(_results(type_of(unit.result_class()), "Its result:"))
     return "\n\n".join(parts) + "\n"
 
 
@@ -179,6 +174,21 @@ def _keys(unit: type[BaseModel]) -> str:
         for name, field in unit.model_fields.items()
     ]
     return "\n".join(rows)
+
+
+def _results(held: "FieldType", heading: str) -> Iterator[str]:
+    """Fields of a result, and of the records within it."""
+    if held.fields:
+        yield heading
+        rows = ["| field | type | what it says |", "| --- | --- | --- |"]
+        for name, of in held.fields.items():
+            about = of.about.replace("|", "\\|")
+            rows.append(f"| `{name}` | {of} | {about} |")
+        yield "\n".join(rows)
+    for name, of in held.fields.items():
+        yield from _results(of, f"In `{name}`:")
+    if held.of is not None:
+        yield from _results(held.of, f"{heading.removesuffix(':')}, under each key:")
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ampelstream.runtime.settings import Option, WorkerSettings, create_command
+from ampelstream.wording import problems
 
 if TYPE_CHECKING:
     from ampelstream.runtime.kafka.connection import Connection
@@ -80,11 +81,11 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     )
 
 
-def _wrong_usage(error: ValidationError) -> typer.BadParameter:
+def _wrong_usage(error: ValidationError, model: type[BaseModel], given: Any) -> typer.BadParameter:
     """What is wrong first, in one line that names the option as it is typed."""
-    first = error.errors()[0]
-    option = _flag(str(first["loc"][0])) if first["loc"] else None
-    return typer.BadParameter(first["msg"].removeprefix("Value error, "), param_hint=option)
+    first = next(problems(error, model, given))
+    option = _flag(str(first.path[0])) if first.path else None
+    return typer.BadParameter(first.text, param_hint=option)
 
 
 def takes(model: type[M]) -> Callable[[Callable[[M], None]], Callable[..., None]]:
@@ -111,7 +112,7 @@ def takes(model: type[M]) -> Callable[[Callable[[M], None]], Callable[..., None]
             try:
                 settings = model.model_validate(values)
             except ValidationError as error:
-                raise _wrong_usage(error) from None
+                raise _wrong_usage(error, model, values) from None
             function(settings)
 
         command.__name__, command.__doc__ = function.__name__, function.__doc__

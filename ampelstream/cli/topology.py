@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ampelstream.errors import AmpelstreamError
-from ampelstream.model.display import printable_lines
+from ampelstream.model.display import LINE, printable, printable_lines
 
 if TYPE_CHECKING:
     from ampelstream.topology import Identity
@@ -46,6 +46,8 @@ def check(
             sys.stderr.write(f"error: {printable_lines(error, indent='  ')}\n")
         else:
             typer.echo(f"{name}: ok ({topology.name} {topology.version}, hash {topology.hash})")
+            for note in topology.notes:
+                typer.echo(f"note: {printable(note, LINE)}", err=True)
     if failed:
         raise typer.Exit(1)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from ampelstream.core.boundary import Failure
+    from ampelstream.model.fieldtypes import FieldType
     from ampelstream.model.record import SourceRecord
     from ampelstream.units import AlertFilter, Unit
 
@@ -50,10 +51,11 @@ def show(
         bool, typer.Option("--json", help="Give the JSON schema of its configuration.")
     ] = False,
 ) -> None:
-    """Describe a unit: what it does, and the keys of its configuration."""
-    from ampelstream.units.discovery import resolve
+    """Describe a unit: what it does, the keys of its configuration, the fields of its result.
 
-    unit = resolve(name)
+    A unit of your own, in mymodule.py of this directory, is mymodule:MyUnit.
+    """
+    unit = _resolve(name)
     if schema:
         sys.stdout.write(json.dumps(unit.model_json_schema(), indent=2) + "\n")
     else:
@@ -137,8 +139,20 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def _resolve(name: str) -> "type[Unit]":
+    """Class of a unit; modules of the user's own are found in this directory."""
+    from ampelstream.topology.ownmodules import look_beside
+    from ampelstream.units.discovery import resolve
+
+    look_beside(Path.cwd())
+    return resolve(name)
+
+
 def _describe(unit: "type[Unit]") -> str:
-    """Docstring, dependencies and the keys of the configuration."""
+    """Docstring, dependencies, the keys of the configuration and the fields of the result."""
+    from ampelstream.model.fieldtypes import documented, type_of
+    from ampelstream.units import ObjectUnit
+
     facts = [f"{unit.__name__} ({_kind(unit)}, version {unit.version})"]
     for name in ("provides", "needs", "uses"):
         value = getattr(unit, name, None)
@@ -146,17 +160,47 @@ def _describe(unit: "type[Unit]") -> str:
             facts.append(f"{name}: {value if isinstance(value, str) else ', '.join(value)}")
     if getattr(unit, "needs_event", False):
         facts.append("needs an event")
-    keys = [_key(name, field) for name, field in unit.model_fields.items()]
+    about = documented(unit)
+    keys = [_key(name, field, about.get(name, "")) for name, field in unit.model_fields.items()]
     head = "Configuration:" if keys else "It has no configuration."
-    return "\n".join([*facts, "", _doc(unit), "", head, *keys])
+    lines = [*facts, "", _doc(unit), "", head, *keys]
+    if issubclass(unit, ObjectUnit):
+        lines += ["", *_result(type_of(unit.result_class()))]
+    return "\n".join(lines)
+
+
+def _result(held: "FieldType") -> Iterator[str]:
+    """What a unit gives."""
+    if held.open:
+        yield "Its result has fields that it does not declare: conditions by them are not checked."
+        return
+    yield "Result:"
+    yield from _fields(held, "  ")
+
+
+def _fields(held: "FieldType", indent: str) -> Iterator[str]:
+    """Fields of a record, those together that are described together, and of what they hold."""
+    for _, group in groupby(
+        held.fields.items(), key=lambda one: (one[1].about or one, str(one[1]))
+    ):
+        named = list(group)
+        of = named[0][1]
+        yield f"{indent}{', '.join(name for name, _ in named)}: {of}"
+        if of.about:
+            yield f"{indent}    {of.about}"
+        yield from _fields(of, f"{indent}  ")
+    if held.of is not None and (held.of.fields or held.kind == "record"):
+        yield f"{indent}each: {held.of}"
+        yield from _fields(held.of, f"{indent}  ")
 
 
 def _doc(unit: "type[Unit]") -> str:
     """Docstring of the class itself; not the one that pydantic or a base class lends it."""
-    return inspect.cleandoc(unit.__dict__.get("__doc__") or "")
+    said = inspect.cleandoc(unit.__dict__.get("__doc__") or "")
+    return said.partition("\nAttributes\n---")[0].rstrip()  # these are shown as its keys
 
 
-def _key(name: str, field: "FieldInfo") -> str:
+def _key(name: str, field: "FieldInfo", about: str) -> str:
     hint = field.annotation
     plain = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     default = (
@@ -164,7 +208,8 @@ def _key(name: str, field: "FieldInfo") -> str:
         if field.is_required()
         else f"default {field.get_default(call_default_factory=True)!r}"
     )
-    said = f"\n      {field.description}" if field.description else ""
+    about = field.description or about
+    said = f"\n      {about}" if about else ""
     return f"  {name}: {plain}, {default}{said}"
 
 
@@ -228,10 +273,10 @@ def _run_unit(
     """
     from ampelstream.sky.catalogs import CatalogStore
     from ampelstream.units import AlertFilter, Resources
-    from ampelstream.units.discovery import configure, resolve
+    from ampelstream.units.discovery import configure
     from ampelstream.units.scores.kilonova import KilonovaScore
 
-    unit = resolve(name)
+    unit = _resolve(name)
     if issubclass(unit, KilonovaScore):
         return _run_cases(name, config, inputs)
     if not issubclass(unit, AlertFilter):

@@ -7,7 +7,7 @@ from ampelstream.core.boundary import Failure, attempt
 from ampelstream.errors import ConfigError, InputError
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sources import Source, open_source
-from ampelstream.topology import Topology, TopologySpec, build, load
+from ampelstream.topology import Places, Topology, TopologySpec, build, load_placed
 from ampelstream.units import Resources
 
 __all__ = ["open_inputs", "open_topology"]
@@ -32,24 +32,25 @@ def open_topology(
     ConfigError
         It is not valid, or asks for what is not there.
     """
-    spec = load(path)
+    spec, places = load_placed(path)
     root = catalogs
     if root is None and spec.catalogs is not None:
         root = Path(path).parent / spec.catalogs
     store = CatalogStore(root if root is not None else CatalogStore.default_root())
     # modules of units are other people's code: whatever they raise, the next start raises it again
-    built = attempt(_build, spec, Resources(catalogs=store), evaluates=evaluates)
+    built = attempt(_build, spec, Resources(catalogs=store), places, evaluates=evaluates)
     if isinstance(built, Failure):
-        built = ConfigError(f"a unit cannot be opened: {built.error}: {built.reason}")
+        raise ConfigError(f"{path}: a unit cannot be opened: {built.error}: {built.reason}")
     if isinstance(built, ConfigError):
-        # the parts name their line in the file, but not the file
-        raise type(built)(f"{path}: {built}") from built
+        raise built
     return spec, built
 
 
-def _build(spec: TopologySpec, resources: Resources, *, evaluates: bool) -> Topology | ConfigError:
+def _build(
+    spec: TopologySpec, resources: Resources, places: Places, *, evaluates: bool
+) -> Topology | ConfigError:
     try:
-        return build(spec, resources, evaluates=evaluates)
+        return build(spec, resources, places, evaluates=evaluates)
     except ConfigError as error:
         return error
 

@@ -31,7 +31,7 @@ from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
 from ampelstream.core.ownership import Word, claim
 from ampelstream.core.state import LedgerEntry, Matter, decode, encode, keys
 from ampelstream.errors import SourceError
-from ampelstream.model.candidate import Candidate, CandidateStatus
+from ampelstream.model.candidate import DETECTIONS, SPOKEN_OF, Candidate, CandidateStatus
 from ampelstream.model.digest import digest
 from ampelstream.model.reaction import Reaction
 from ampelstream.model.streams import Output, Record
@@ -72,17 +72,9 @@ def message_id(
 
 def values_of(candidate: Candidate) -> dict[str, Any]:
     """Names that a rule's condition may use: the candidate's fields and its units' results."""
-    values: dict[str, Any] = {
-        "object_id": candidate.object_id,
-        "event_id": candidate.event_id,
-        "channel": candidate.channel,
-        "status": candidate.status.value,
-        "rank": candidate.rank,
-        "t0_jd": candidate.t0_jd,
-        "ra": candidate.ra,
-        "dec": candidate.dec,
-        "detections": sum(point.mag is not None for point in candidate.lightcurve),
-    }
+    values: dict[str, Any] = {name: getattr(candidate, name) for name in SPOKEN_OF}
+    values["status"] = candidate.status.value
+    values[DETECTIONS] = sum(point.mag is not None for point in candidate.lightcurve)
     values.update({one.name: one.body for one in candidate.results if one.body is not None})
     return values
 

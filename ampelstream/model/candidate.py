@@ -9,7 +9,12 @@ import msgspec
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.lightcurve import Datapoint
 
-__all__ = ["Candidate", "CandidateStatus", "Provenance", "UnitResult"]
+__all__ = ["DETECTIONS", "SPOKEN_OF", "Candidate", "CandidateStatus", "Provenance", "UnitResult"]
+
+SPOKEN_OF = ("object_id", "event_id", "channel", "status", "rank", "t0_jd", "ra", "dec")
+"""Fields of a candidate that conditions of rules may use, beside `DETECTIONS` and its results."""
+DETECTIONS = "detections"
+"""What such a condition calls the number of detections in the light curve."""
 
 
 class CandidateStatus(StrEnum):

@@ -2,17 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from ampelstream.model.times import jd_from_iso
 
-__all__ = ["EventRevision", "ExternalCoincidence", "Notice"]
+__all__ = ["KNOWN_KEYS", "EventRevision", "ExternalCoincidence", "Notice"]
 
 
 _STAGES = {"EARLYWARNING": 0, "PRELIMINARY": 1, "INITIAL": 2, "UPDATE": 3, "RETRACTION": 4}
 """In the order in which an event goes through them."""
+KNOWN_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "classification": ("BNS", "NSBH", "BBH", "Terrestrial"),
+        "properties": ("HasNS", "HasRemnant", "HasMassGap", "HasSSM"),
+    }
+)
+"""Keys that notices are known to use in the fields of an event that may have any (LVK's user guide,
+https://emfollow.docs.ligo.org/userguide/content.html)."""
 
 
 class ExternalCoincidence(msgspec.Struct, frozen=True):

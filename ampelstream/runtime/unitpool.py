@@ -20,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ import msgspec
 from ampelstream.errors import ConfigError, PoolError
 from ampelstream.runtime.service.child import end_with_parent
 from ampelstream.topology import BoundUnit, Channel, Topology
+from ampelstream.topology.ownmodules import look_beside, looked_beside
 from ampelstream.units import Inputs, ObjectUnit
 
 __all__ = ["UnitPool", "check_heavy", "has_heavy", "in_production", "with_pool"]
@@ -129,7 +131,10 @@ class _Seat:
             raise PoolError("the pool of processes is closed")
         try:
             self._process = process = ProcessPoolExecutor(
-                1, mp_context=get_context("spawn"), initializer=_begin
+                1,
+                mp_context=get_context("spawn"),
+                initializer=_begin,
+                initargs=(looked_beside(),),
             )
             if self._closed:
                 self.end()
@@ -192,10 +197,18 @@ class _Seat:
         self.end()
 
 
-def _begin() -> None:
-    """A process of the pool begins: Ctrl-C is for the one that it computes for, which ends it."""
+def _begin(own_modules: Path | None) -> None:
+    """A process of the pool begins: Ctrl-C is for the one that it computes for, which ends it.
+
+    Parameters
+    ----------
+    own_modules
+        Directory of the topology file, beside which units of the user's own may be.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
+    if own_modules is not None:
+        look_beside(own_modules)
 
 
 def _run(work: bytes) -> Result:

@@ -12,8 +12,9 @@ from ampelstream.topology.graph import (
     build,
 )
 from ampelstream.topology.identity import Identity, identity_of, with_units_of
+from ampelstream.topology.places import Places
 from ampelstream.topology.spec import SinkSpec, TopologySpec
-from ampelstream.topology.yamlfile import load
+from ampelstream.topology.yamlfile import load, load_placed
 
 __all__ = [
     "BoundUnit",
@@ -22,6 +23,7 @@ __all__ = [
     "Condition",
     "EventSelection",
     "Identity",
+    "Places",
     "Rank",
     "ReactionRule",
     "SinkSpec",
@@ -30,5 +32,6 @@ __all__ = [
     "build",
     "identity_of",
     "load",
+    "load_placed",
     "with_units_of",
 ]

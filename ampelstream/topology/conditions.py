@@ -7,6 +7,7 @@ false, except the comparison with ``null`` itself.
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -52,22 +53,21 @@ class Condition:
         The text is not a condition; says where.
     """
 
-    __slots__ = ("_test", "_tree", "names", "text")
+    __slots__ = ("_test", "names", "text", "tree")
 
     def __init__(self, text: str = "") -> None:
         self.text = " ".join(text.split())
         self.names: frozenset[str] = frozenset()
         self._test: _Getter | None = None
-        self._tree: ast.expr | None = None
+        self.tree: ast.expr | None = None
         if self.text:
             try:
                 tree = ast.parse(self.text, mode="eval").body
             except (SyntaxError, ValueError, RecursionError) as error:
-                why = error.msg if isinstance(error, SyntaxError) else error
-                raise ConfigError(f"condition {self.text!r} cannot be read: {why}") from error
+                raise ConfigError(_unreadable(self.text, error)) from error
             self.names = frozenset(_names(tree))
             self._test = _compile(tree, self.text)
-            self._tree = tree
+            self.tree = tree
 
     def __repr__(self) -> str:
         return f"Condition({self.text!r})"
@@ -78,9 +78,9 @@ class Condition:
 
     def mask(self, batch: AlertBatch) -> Bools | None:
         """Of which alerts it is true; None where `holds` must be asked of each."""
-        if self._tree is None:
+        if self.tree is None:
             return np.ones(len(batch), bool)
-        return mask(self._tree, batch)
+        return mask(self.tree, batch)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
@@ -90,11 +90,43 @@ def _names(tree: ast.AST) -> Iterator[str]:
             yield node.id
 
 
+_HABITS = {
+    r"&&": "write and, not &&",
+    r"\|\|": "write or, not ||",
+    r"!(?!=)": "write not, not !",
+    r"(?<![=<>!])=(?!=)": "write ==, not =",
+    r"<>": "write !=, not <>",
+    r"\b(AND|OR|NOT|IN)\b": "write and, or, not, in with small letters",
+}
+"""What other languages have, and how it is written here."""
+
+
+def _unreadable(text: str, error: Exception) -> str:
+    """What is wrong with a text that is no expression."""
+    outside = re.sub(r"'[^']*'|\"[^\"]*\"", "''", text)
+    for habit, mend in _HABITS.items():
+        if re.search(habit, outside):
+            return f"condition {text!r} cannot be read: {mend}"
+    at = getattr(error, "offset", None)
+    if at is None or at > len(text):
+        return f"condition {text!r} cannot be read: it ends too early, or is too long"
+    rest = text[max(at - 1, 0) :][:20]
+    return (
+        f"condition {text!r} cannot be read from {rest!r} at column {max(at, 1)} on; look at "
+        "quotes, brackets and what stands between two values"
+    )
+
+
 def _refuse(node: ast.AST, text: str) -> ConfigError:
     at = getattr(node, "col_offset", 0)
+    mend = ""
+    if isinstance(node, ast.Call):
+        mend = "there are no functions; "
+    elif isinstance(node, ast.Compare):
+        mend = "write == null or != null instead of is; "
     return ConfigError(
-        f"condition {text!r}: {text[at : at + 20]!r} at column {at + 1} is not understood; use "
-        "comparisons, and, or, not, in, + - * /, numbers, 'strings', true, false, null, names"
+        f"condition {text!r}: {text[at : at + 20]!r} at column {at + 1} is not understood; {mend}"
+        "use comparisons, and, or, not, in, + - * /, numbers, 'strings', true, false, null, names"
     )
 
 

@@ -14,20 +14,33 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from ampelstream.errors import AmpelstreamError, ConfigError
 from ampelstream.model.digest import digest
 from ampelstream.model.event import EventRevision
+from ampelstream.model.fieldtypes import FieldType
+from ampelstream.topology.binding import bind, check_alone, check_fields, check_needs
+from ampelstream.topology.checking import (
+    alert_fields,
+    check_rank,
+    check_told,
+    checked,
+    event_names,
+    names_of_alerts,
+    names_of_candidates,
+    results_of,
+)
 from ampelstream.topology.conditions import Condition
+from ampelstream.topology.findings import Findings
+from ampelstream.topology.ownmodules import look_beside
+from ampelstream.topology.places import Places
 from ampelstream.topology.spec import (
     ChannelSpec,
     ReactionSpec,
     RetentionSpec,
     SinkSpec,
     TopologySpec,
-    UnitSpec,
 )
 from ampelstream.units import AlertFilter, Inputs, MatchFilter, ObjectUnit, Resources, Unit
-from ampelstream.units.discovery import configure
+from ampelstream.wording import mend
 
 __all__ = [
     "BoundUnit",
@@ -175,6 +188,8 @@ class Topology:
         The validated file.
     events, channels, reactions, retention
         Its parts, ready to run.
+    notes
+        What `build` found that may be meant as it is, for who checks the file.
     """
 
     name: str
@@ -189,6 +204,7 @@ class Topology:
     channels: tuple[Channel, ...]
     reactions: tuple[ReactionRule, ...]
     retention: RetentionSpec
+    notes: tuple[str, ...] = ()
 
     @property
     def following(self) -> tuple[Channel, ...]:
@@ -203,131 +219,79 @@ class Topology:
 
 _NO_SCIENCE = {"description", "kafka", "catalogs", "react", "retention"}
 """Keys that change no candidate, and so not the hash either."""
-_CANDIDATE = frozenset(
-    {"object_id", "event_id", "channel", "status", "rank", "t0_jd", "ra", "dec", "detections"}
-)
 
 
-def _bind(
-    specs: Sequence[UnitSpec], kind: type[U], where: str, resources: Resources | None
-) -> Iterator[BoundUnit[U]]:
-    """Configure the units of one list; open them, where there are resources."""
-    seen: set[str] = set()
-    for number, spec in enumerate(specs):
-        entry = f"{where}.{number} ({spec.unit})"
-        if spec.label in seen:
-            raise ConfigError(f"{entry}: the name {spec.label} is taken; give this one a `name`")
-        seen.add(spec.label)
-        try:
-            unit = configure(spec.unit, spec.config)
-        except AmpelstreamError as error:
-            raise ConfigError(f"{entry}: {error}") from error
-        if not isinstance(unit, kind):
-            raise ConfigError(f"{entry}: is not a {kind.__name__}; it cannot stand in this list")
-        try:
-            if resources is not None:
-                unit.open(resources)
-        except AmpelstreamError as error:
-            fault = type(error) if isinstance(error, ConfigError) else ConfigError
-            raise fault(f"{entry}: {error}") from error
-        yield BoundUnit(spec.label, unit, unit.fingerprint())
+def _bound(
+    found: Iterable[tuple[str, U | None]],
+) -> tuple[BoundUnit[U], ...]:
+    """Those with which nothing is wrong."""
+    return tuple(BoundUnit(name, unit, unit.fingerprint()) for name, unit in found if unit)
 
 
-def _check_needs(units: Sequence[BoundUnit[ObjectUnit]], where: str) -> None:
-    """Refuse a unit whose needs nobody before it provides."""
-    for number, bound in enumerate(units):
-        for need in bound.unit.needs:
-            if any(other.unit.provides == need for other in units[:number]):
-                continue
-            later = [other.name for other in units[number:] if other.unit.provides == need]
-            remedy = (
-                f"move {later[0]} above {bound.name}"
-                if later and later[0] != bound.name
-                else f"list a unit that provides {need} above it"
-            )
-            raise ConfigError(f"{where}.{number} ({bound.name}): needs {need}; {remedy}")
-
-
-def _check_alone(units: Sequence[BoundUnit[ObjectUnit]], where: str) -> None:
-    """Refuse a unit that asks for an event, where there is none."""
-    for number, bound in enumerate(units):
-        if bound.unit.needs_event:
-            raise ConfigError(
-                f"{where}.{number} ({bound.name}): needs an event, and the channel follows none; "
-                "take it out, or write `follow: events`"
-            )
-
-
-def _rank(spec: ChannelSpec, units: Iterable[BoundUnit[ObjectUnit]], where: str) -> Rank | None:
-    if spec.rank_by is None:
-        return None
-    unit, _, field = spec.rank_by.field.partition(".")
-    names = [bound.name for bound in units]
-    if not field or unit not in names:
-        raise ConfigError(
-            f"{where}.rank_by: {spec.rank_by.field!r} is not UNIT.FIELD of a unit: "
-            f"{', '.join(names)}"
-        )
-    return Rank(unit, field, spec.rank_by.order == "ascending")
-
-
-def _channel(name: str, spec: ChannelSpec, resources: Resources, *, evaluates: bool) -> Channel:
-    where, read = f"channels.{name}", resources if evaluates else None
-    units = tuple(_bind(spec.units, ObjectUnit, f"{where}.units", read))
-    _check_needs(units, f"{where}.units")
+def _channel(
+    name: str, spec: ChannelSpec, resources: Resources, findings: Findings, *, evaluates: bool
+) -> tuple[Channel, Mapping[str, FieldType] | None]:
+    """The channel, and the fields of its units' results; None where a unit could not be made."""
+    where, read = ("channels", name), resources if evaluates else None
+    fields = alert_fields(spec.alerts, (*where, "alerts"), findings)
+    names = names_of_alerts(spec.alerts.survey, fields) if fields is not None else None
+    filters = bind(spec.filters, AlertFilter, (*where, "filters"), resources, findings)
+    for number, (label, unit) in enumerate(filters if fields is not None else ()):
+        if unit is not None:
+            path = (*where, "filters", number)
+            check_fields(unit, label, spec.alerts.survey, fields or {}, path, findings)
+    units = bind(spec.units, ObjectUnit, (*where, "units"), read, findings)
+    good = [(label, unit) for label, unit in units if unit is not None]
+    results = results_of(good) if len(good) == len(units) else None
+    rank = None
+    if results is not None:  # else what is missed may be what a unit that is wrong would give
+        check_needs(good, (*where, "units"), findings)
+        check_told(results, (*where, "units"), findings)
+        if spec.rank_by is not None:
+            rank = check_rank(spec.rank_by, results, (*where, "rank_by"), findings)
     follows = spec.follow == "events"
     if not follows:
-        _check_alone(units, f"{where}.units")
+        check_alone(good, (*where, "units"), findings)
     before, after = spec.lightcurve.before, spec.lightcurve.after
     if not follows and "before" not in spec.lightcurve.model_fields_set:
         before = math.inf
-    return Channel(
+    channel = Channel(
         name=name,
         survey=spec.alerts.survey,
-        where=_condition(spec.alerts.where, f"{where}.alerts.where"),
-        filters=tuple(_bind(spec.filters, AlertFilter, f"{where}.filters", resources)),
+        where=checked(spec.alerts.where, names, (*where, "alerts", "where"), findings),
+        filters=_bound(filters),
         follows=follows,
         region=spec.region,
         window=spec.window,
-        match=tuple(_bind(spec.match, MatchFilter, f"{where}.match", read)),
+        match=_bound(bind(spec.match, MatchFilter, (*where, "match"), read, findings)),
         before=before,
         after=max(spec.window[1], 0.0) if after is None else after,
-        units=units,
-        rank_by=_rank(spec, units, where),
+        units=_bound(units),
+        rank_by=Rank(*rank, spec.rank_by.order == "ascending") if spec.rank_by and rank else None,
     )
+    return channel, results
 
 
-def _condition(text: str, where: str) -> Condition:
-    try:
-        return Condition(text)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _rule(number: int, spec: ReactionSpec, channels: Sequence[Channel]) -> ReactionRule:
-    where = f"react.{number} ({spec.name})"
-    chosen = [channel for channel in channels if spec.channel in {None, channel.name}]
-    if not chosen:
-        raise ConfigError(f"{where}.channel: there is no channel {spec.channel}")
-    condition = _condition(spec.when, f"{where}.when")
-    known = _CANDIDATE.union(bound.name for channel in chosen for bound in channel.units)
-    strange = sorted(condition.names - known)
-    if strange:
-        raise ConfigError(
-            f"{where}.when: nothing is called {', '.join(strange)}; "
-            f"known are {', '.join(sorted(known))}"
-        )
-    return ReactionRule(spec.name, spec.channel, condition, spec.sinks)
-
-
-def _rules(specs: Sequence[ReactionSpec], channels: Sequence[Channel]) -> Iterator[ReactionRule]:
+def _rules(
+    specs: Sequence[ReactionSpec],
+    results: Mapping[str, Mapping[str, FieldType] | None],
+    findings: Findings,
+) -> Iterator[ReactionRule]:
     """Rules; a name that stands twice would make two rules share their reactions."""
-    names: set[str] = set()
+    seen: set[str] = set()
     for number, spec in enumerate(specs):
-        if spec.name in names:
-            raise ConfigError(f"react.{number}: the name {spec.name} is taken; give another")
-        names.add(spec.name)
-        yield _rule(number, spec, channels)
+        path = ("react", number)
+        if spec.name in seen:
+            findings.wrong((*path, "name"), f"the name {spec.name} is taken; give another")
+        seen.add(spec.name)
+        if spec.channel is not None and spec.channel not in results:
+            meant = mend(spec.channel, results, known="channels are")
+            findings.wrong((*path, "channel"), f"there is no channel {spec.channel}; {meant}")
+        chosen = [of for name, of in results.items() if spec.channel in {None, name}]
+        known = [of for of in chosen if of is not None]
+        names = names_of_candidates(known) if known and len(known) == len(chosen) else None
+        condition = checked(spec.when, names, (*path, "when"), findings)
+        yield ReactionRule(spec.name, spec.channel, condition, spec.sinks)
 
 
 def _prints(channels: Iterable[Channel]) -> list[list[list[str]]]:
@@ -343,7 +307,13 @@ def _selection(channel: Channel) -> list[Any]:
     return [channel.name, channel.survey, channel.where.text, prints]
 
 
-def build(spec: TopologySpec, resources: Resources, *, evaluates: bool = True) -> Topology:
+def build(
+    spec: TopologySpec,
+    resources: Resources,
+    places: Places | None = None,
+    *,
+    evaluates: bool = True,
+) -> Topology:
     """Build a topology.
 
     Parameters
@@ -352,6 +322,9 @@ def build(spec: TopologySpec, resources: Resources, *, evaluates: bool = True) -
         The validated file.
     resources
         What units read; each is opened once.
+    places
+        Where in its file what it says stands, for messages; and modules of a user's own are looked
+        for beside that file.
     evaluates
         Whether candidates will be evaluated. If not, only filters of alerts open what they read.
 
@@ -359,11 +332,21 @@ def build(spec: TopologySpec, resources: Resources, *, evaluates: bool = True) -
     ------
     ConfigError
         A unit is unknown, wrongly configured, in the wrong list, or before what it needs; or it
-        cannot be opened (`CatalogError`: a catalogue that it needs is not there).
+        cannot be opened (`CatalogError`: a catalogue that it needs is not there). A condition or a
+        ranking speaks of what is not there, or compares what never compares. All of it is said.
     """
-    channels = tuple(
-        _channel(name, one, resources, evaluates=evaluates) for name, one in spec.channels.items()
-    )
+    findings = Findings(places)
+    if places is not None:
+        look_beside(places.file.parent)
+    selected = checked(spec.events.where, event_names(), ("events", "where"), findings)
+    made = [
+        _channel(name, one, resources, findings, evaluates=evaluates)
+        for name, one in spec.channels.items()
+    ]
+    channels = tuple(channel for channel, _ in made)
+    results = {channel.name: fields for channel, fields in made}
+    reactions = tuple(_rules(spec.react, results, findings))
+    findings.raise_wrong()
     # not in the order of the file: no candidate and no message depends on it, and no line of a
     # comparison would say what has changed
     ordered = sorted(channels, key=attrgetter("name"))
@@ -381,10 +364,9 @@ def build(spec: TopologySpec, resources: Resources, *, evaluates: bool = True) -
         file=digest([said, filters, rules, kept]),
         evaluates=evaluates,
         spec=spec,
-        events=EventSelection(
-            spec.events.kinds, _condition(spec.events.where, "events.where"), spec.events.skymap
-        ),
+        events=EventSelection(spec.events.kinds, selected, spec.events.skymap),
         channels=channels,
-        reactions=tuple(_rules(spec.react, channels)),
+        reactions=reactions,
         retention=spec.retention,
+        notes=tuple(findings.notes),
     )

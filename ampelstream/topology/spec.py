@@ -91,10 +91,14 @@ class AlertsSpec(_Strict):
         Whose.
     where
         A condition on fields of the alert's own detection; empty: all. It is asked before filters.
+    fields
+        Fields of the alerts that this version does not know, since the survey's schema has gained
+        them, and what they hold. No part of the hash: no candidate depends on it.
     """
 
     survey: str = "ztf"
     where: str = ""
+    fields: Annotated[dict[str, Literal["number", "truth", "text"]], Field(exclude=True)] = {}
 
 
 class LightCurveSpec(_Strict):
@@ -171,11 +175,14 @@ class ChannelSpec(_Strict):
     def _short(cls, value: Any) -> Any:
         return {"field": value} if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _window(self) -> "ChannelSpec":
-        if self.window[0] >= self.window[1]:
-            raise ValueError(f"window {list(self.window)} must rise")
-        return self
+    @field_validator("window")
+    @classmethod
+    def _rises(cls, window: tuple[float, float]) -> tuple[float, float]:
+        if window[0] >= window[1]:
+            raise ValueError(
+                "must rise from the first day after the trigger to the last, as [0, 3]"
+            )
+        return window
 
     @model_validator(mode="after")
     def _nothing_of_events(self) -> "ChannelSpec":
@@ -322,7 +329,14 @@ class TopologySpec(_Strict):
         Topics, where it runs on Kafka.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            description="Letters, digits, dots, hyphens and underscores, first a letter or digit. "
+            "Topics, groups and the state are called by it.",
+        ),
+    ]
     version: Annotated[str, BeforeValidator(_as_text)]
     description: str = ""
     events: EventsSpec = EventsSpec()

@@ -3,20 +3,20 @@
 `parse` reads any such file (topologies, sources); `load` finds and reads a topology.
 """
 
-import difflib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from ampelstream.errors import ConfigError
 from ampelstream.shipped import topologies, topology_path
+from ampelstream.topology.places import Places
 from ampelstream.topology.spec import TopologySpec
 from ampelstream.topology.yamlloader import read_yaml
+from ampelstream.wording import mend, problems
 
-__all__ = ["load", "parse"]
+__all__ = ["load", "load_placed", "parse"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,74 +33,6 @@ def _twice(node: yaml.Node, file: Path) -> None:
     elif isinstance(node, yaml.SequenceNode):
         for part in node.value:
             _twice(part, file)
-
-
-def _line(node: yaml.Node | None, path: tuple[Any, ...]) -> int:
-    """Line of the key at that path, or of the last part of the path that is there."""
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part >= len(node.value):
-                break
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-def _fields(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Keys that are allowed where the unknown key at the end of the path stands."""
-    current: type[BaseModel] | None = model
-    for part in path[:-1]:
-        if isinstance(part, int) or current is None or part not in current.model_fields:
-            continue  # an index, or a name the user chose: the model stays
-        current = _model_of(current.model_fields[part].annotation)
-    return sorted(current.model_fields) if current else []
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """First pydantic model inside an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_of(inner)
-        if found:
-            return found
-    return None
-
-
-def _problems(
-    error: ValidationError,
-    model: type[BaseModel],
-    file: Path,
-    root: yaml.Node | None,
-    *,
-    quote: bool,
-) -> Iterator[str]:
-    for one in error.errors():
-        path = tuple(one["loc"])
-        position = f"{file}:{_line(root, path)}: {'.'.join(map(str, path)) or 'the file'}"
-        if one["type"] == "extra_forbidden":
-            allowed = _fields(model, path)
-            close = difflib.get_close_matches(str(path[-1]), allowed, 1)
-            remedy = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(allowed)}"
-            yield f"{position}: unknown key; {remedy}"
-        elif one["type"] == "missing":
-            yield f"{position}: is missing; add it"
-        elif one["type"] == "model_type":
-            what = "nothing stands here" if one["input"] is None else "this is something else"
-            yield f"{position}: {what}; it must be keys with values, such as `name: mine`"
-        else:
-            # of a whole part of the file its message says what matters
-            whole = isinstance(one["input"], Mapping | BaseModel)
-            got = f" (got {one['input']!r:.60})" if quote and not whole else ""
-            yield f"{position}: {one['msg'].removeprefix('Value error, ')}{got}"
 
 
 def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
@@ -122,13 +54,21 @@ def parse(text: str, file: Path, model: type[M], *, quote: bool = True) -> M:
     ConfigError
         It is not YAML, or says what it may not; all problems are named.
     """
+    return _parse(text, file, model, quote=quote)[0]
+
+
+def _parse(text: str, file: Path, model: type[M], *, quote: bool) -> tuple[M, Places]:
     root, content = read_yaml(text, file, quote=quote)
     if root is not None:
         _twice(root, file)
+    places = Places(file, root)
     try:
-        return model.model_validate(content)
+        return model.model_validate(content), places
     except ValidationError as error:
-        found = "\n".join(_problems(error, model, file, root, quote=quote))
+        found = "\n".join(
+            f"{places.at(one.path)}: {one.text}"
+            for one in problems(error, model, content, quote=quote)
+        )
         raise ConfigError(found) from (error if quote else None)
 
 
@@ -141,7 +81,8 @@ def _read(path: Path | str) -> tuple[Path, str]:
         return file, file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
-            f"there is no topology file {path}; shipped ones are {', '.join(topologies())}"
+            f"there is no topology file {path}; "
+            f"{mend(str(path), topologies(), known='shipped ones are')}"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
@@ -161,5 +102,10 @@ def load(path: Path | str) -> TopologySpec:
     ConfigError
         The file is not there, is not YAML, or says what it may not; all problems are named.
     """
+    return load_placed(path)[0]
+
+
+def load_placed(path: Path | str) -> tuple[TopologySpec, Places]:
+    """Do the same, and give the lines at which what it says stands."""
     file, text = _read(path)
-    return parse(text, file, TopologySpec)
+    return _parse(text, file, TopologySpec, quote=True)

@@ -11,7 +11,7 @@ in ``ampelstream.units``.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.digest import digest
 from ampelstream.model.event import EventRevision
+from ampelstream.model.fieldtypes import FieldType, type_of
 from ampelstream.model.lightcurve import LightCurve
 
 if TYPE_CHECKING:
@@ -232,6 +233,25 @@ class ObjectUnit(Unit):
     """Whether it computes for longer than some tens of milliseconds: it then runs in a process of a
     pool, for several objects at the same time, and is given up after 30 s. Such a unit must be
     picklable after ``open``, and so must its results."""
+
+    result: ClassVar[Any] = None
+    """What `compute` gives, as a type: a struct that documents its fields and units of measure.
+    None: what the annotation of `compute` says. A result of which neither says anything is computed
+    like any other, but conditions and rankings that use it are not checked before they run."""
+
+    @classmethod
+    def result_class(cls) -> Any:
+        """Give the type of the result; None where nothing is said of it."""
+        if cls.result is not None:
+            return cls.result
+        try:
+            return get_type_hints(cls.compute).get("return")
+        except (AttributeError, NameError, TypeError):  # names that only a type checker imports
+            return None
+
+    def result_fields(self) -> FieldType:
+        """Give the fields of the result, as far as they are known of this configuration."""
+        return type_of(self.result_class())
 
     def compute(self, inputs: Inputs) -> Mapping[str, Any] | msgspec.Struct:
         """Give the result; plain data or a struct, documented with units of measure.

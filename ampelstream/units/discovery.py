@@ -4,7 +4,6 @@ A unit is named by the class name of one that ships, by an entry point of an ins
 by its import path. Modules are imported only when a unit of theirs is asked for.
 """
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -15,8 +14,10 @@ from pydantic import ValidationError
 
 from ampelstream.errors import ConfigError
 from ampelstream.units import Unit
+from ampelstream.units.usercode import FAULTS, blamed
+from ampelstream.wording import close, problems
 
-__all__ = ["ENTRY_POINTS", "available", "configure", "resolve"]
+__all__ = ["ENTRY_POINTS", "available", "configure", "providing", "resolve"]
 
 ENTRY_POINTS = "ampelstream.units"
 """Entry point group in which a package offers units by name."""
@@ -41,6 +42,11 @@ _OWN: Mapping[str, str] = MappingProxyType(
 def available() -> list[str]:
     """Names of the units that ship and of those that installed packages offer, sorted."""
     return sorted({*_OWN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def providing(what: str) -> list[str]:
+    """Names of the units that ship and provide a kind of result."""
+    return [name for name in sorted(_OWN) if getattr(resolve(name), "provides", None) == what]
 
 
 def resolve(name: str) -> type[Unit]:
@@ -76,28 +82,33 @@ def resolve(name: str) -> type[Unit]:
 
 def _close(word: str, among: list[str]) -> str:
     """Suggest close names, if any, as a sentence with a space before it."""
-    lower = {one.lower(): one for one in among}
-    found = difflib.get_close_matches(word.lower(), list(lower), n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(lower[one] for one in found)}?" if found else ""
+    found = close(word, among, most=3)
+    return f" Did you mean {' or '.join(found)}?" if found else ""
 
 
 def _import(name: str, module: str, attribute: str) -> type[Unit]:
     try:
         holder = importlib.import_module(module)
-    except (ImportError, SyntaxError) as error:
-        last = module.rpartition(".")[2]
+    except FAULTS as error:
+        if isinstance(error, ModuleNotFoundError) and _is_part(error.name, module):
+            last = module.rpartition(".")[2]
+            raise ConfigError(
+                f"unit {name!r}: there is no module {module}.{_close(name, available())} Put "
+                f"{last}.py beside the topology file, install its package, or put the directory "
+                "that holds it on PYTHONPATH"
+            ) from error
         raise ConfigError(
-            f"unit {name!r}: the module {module} cannot be imported ({error})."
-            f"{_close(name, available())} A unit of your own must be importable: install its "
-            f"package, or put the directory that holds {last}.py on PYTHONPATH"
+            f"unit {name!r}: the module {module} cannot be imported: {blamed(error)}"
         ) from error
     found = getattr(holder, attribute, None)
     if isinstance(found, type) and issubclass(found, Unit):
         return found
     if found is None:
-        here = [key for key, value in vars(holder).items() if _is_unit(value)]
+        here = [key for key, value in vars(holder).items() if _is_unit(value, module)]
+        listed = f" Its units are {', '.join(here)}" if here else " It has no units"
         raise ConfigError(
-            f"unit {name!r}: the module {module} has no {attribute}.{_close(attribute, here)}"
+            f"unit {name!r}: the module {module} has no {attribute}."
+            f"{_close(attribute, here) or listed}"
         )
     raise ConfigError(
         f"unit {name!r}: {attribute} of {module} is not a unit; derive it from AlertFilter, "
@@ -105,8 +116,13 @@ def _import(name: str, module: str, attribute: str) -> type[Unit]:
     )
 
 
-def _is_unit(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, Unit)
+def _is_part(missing: str | None, module: str) -> bool:
+    """Whether what is missing is the module itself, or a package that holds it."""
+    return missing is not None and f"{module}.".startswith(f"{missing}.")
+
+
+def _is_unit(value: Any, module: str) -> bool:
+    return isinstance(value, type) and issubclass(value, Unit) and value.__module__ == module
 
 
 def configure(name: str, config: Mapping[str, Any]) -> Unit:
@@ -128,30 +144,10 @@ def configure(name: str, config: Mapping[str, Any]) -> Unit:
     try:
         return unit.model_validate(dict(config))
     except ValidationError as error:
-        problems = [_problem(unit, one) for one in error.errors(include_url=False)]
+        found = "\n".join(
+            f"  {one.key or 'all of it'}: {one.text}" for one in problems(error, unit, config)
+        )
         raise ConfigError(
-            f"unit {name!r} cannot be configured like this:\n"
-            + "\n".join(f"  {problem}" for problem in problems)
-            + f"\n`ampelstream units show {name}` describes its keys"
+            f"unit {name!r} cannot be configured like this:\n{found}\n"
+            f"`ampelstream units show {name}` describes its keys"
         ) from error
-
-
-def _problem(unit: type[Unit], error: Mapping[str, Any]) -> str:
-    """One line: key, problem and, where it is known, the remedy."""
-    where = ".".join(str(step) for step in error["loc"])
-    top = len(error["loc"]) == 1
-    if error["type"] == "extra_forbidden" and top:
-        known = list(unit.model_fields)
-        return f"{where}: no such key.{_close(where, known) or f' Known: {_listed(known)}'}"
-    if error["type"] == "missing":
-        field = unit.model_fields.get(where) if top else None
-        said = f" ({field.description})" if field is not None and field.description else ""
-        return f"{where}: is missing{said}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if not where:
-        return message
-    return f"{where}: {message} (given: {error['input']!r})"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names) if names else "none, it has no configuration"

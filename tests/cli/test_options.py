@@ -98,7 +98,7 @@ def test_the_help_says_what_the_model_says() -> None:
     [
         ("--dry-after 0.5", "Invalid value for '--dry-after'"),
         ("--colour blue", "'blue' is not one of 'red', 'green'"),
-        ("--name abcdef", "Invalid value for --name: String should have at most 5 characters"),
+        ("--name abcdef", "Invalid value for --name: must have 5 characters or fewer"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(words: str, message: str) -> None:

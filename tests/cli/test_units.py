@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from typer.testing import CliRunner, Result
 
 from ampelstream.cli.units import app, print_rows, row
 from ampelstream.errors import AmpelstreamError
+from ampelstream.model.fieldtypes import FieldType, type_of
+from ampelstream.units import ObjectUnit
+from ampelstream.units.discovery import available, resolve
 
 RUNNER = CliRunner()
 
@@ -44,7 +48,7 @@ def test_show_describes(name: str) -> None:
 
 def test_show_names_keys_units_and_defaults() -> None:
     said = invoke("show", "DecentFilter").stdout
-    assert "min_gal_lat: float, required" in said
+    assert "min_gal_lat: float, default 14.0" in said
     assert "[arcsec]" in said
     assert "apply_max_nbad: bool, default False" in said
 
@@ -52,8 +56,55 @@ def test_show_names_keys_units_and_defaults() -> None:
 def test_show_gives_the_schema() -> None:
     schema = json.loads(invoke("show", "DecentFilter", "--json").stdout)
     assert schema["additionalProperties"] is False
-    assert "min_rb" in schema["required"]
-    assert "apply_max_nbad" not in schema["required"]
+    assert "required" not in schema
+    assert schema["properties"]["min_rb"]["default"] == 0.3
+    assert json.loads(invoke("show", "CatalogMatch", "--json").stdout)["required"] == ["catalogs"]
+
+
+def test_show_lists_the_fields_of_the_result_with_their_units() -> None:
+    said = invoke("show", "SkyMapProbability").stdout.partition("\nResult:\n")[2]
+    assert "  cumprob: a number\n      Greedy credible level of the position, 0 to 1" in said
+    assert "  map_dist, map_dist_unc: a number, or null\n      Mean and standard deviation" in said
+    assert "whole sky [Mpc]." in said
+    assert "  map_name: text\n" in said
+    bands = invoke("show", "RiseDecline").stdout.partition("  bands: keys and values\n")[2]
+    assert "    each: keys and values\n      ndet: a number\n" in bands
+    assert "[mag/d]" in bands
+
+
+def test_show_finds_a_unit_of_this_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shown_units.py").write_text(
+        "from ampelstream.units import ObjectUnit\n"
+        "class Mine(ObjectUnit):\n"
+        '    """Gives what it likes."""\n'
+        '    provides = "mine"\n'
+        "    def compute(self, inputs):\n"
+        "        return {}\n"
+    )
+    said = invoke("show", "shown_units:Mine").stdout
+    assert "Gives what it likes." in said
+    assert "fields that it does not declare: conditions by them are not checked" in said
+
+
+@pytest.mark.parametrize("name", available())
+def test_every_field_of_every_result_that_ships_is_described(name: str) -> None:
+    unit = resolve(name)
+    if issubclass(unit, ObjectUnit):
+        held = type_of(unit.result_class())
+        assert not held.open
+        assert list(undescribed(held)) == []
+
+
+def undescribed(held: FieldType) -> Iterator[str]:
+    for name, of in held.fields.items():
+        if not of.about:
+            yield name
+        yield from undescribed(of)
+    if held.of is not None:
+        yield from undescribed(held.of)
 
 
 def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +131,7 @@ def test_run_says_what_cannot_be_run_by_itself(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("min_rb: 0.3\n", "min_ndet: is missing"),
+        ("min_rb: high\n", "min_rb: must be a number (got 'high')"),
         ("- 1\n", "must be a mapping"),
         ("{", "neither YAML nor JSON"),
     ],
@@ -115,7 +166,7 @@ def test_cases_and_a_broken_one(tmp_path: Path) -> None:
     assert only["rejects"] == ["no_pps", "no_absmag_calculated"]
     assert "cases.ndjson, line 1" in result.stderr
     assert "cases.ndjson, line 4" in result.stderr
-    assert "Did you mean mode" in result.stderr
+    assert "mood: unknown key; did you mean mode?" in result.stderr
 
 
 def test_configuration_of_the_file_lies_under_the_cases_own(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ AT_ONCE, AGAIN, ASK = Effect.AT_ONCE, Effect.AGAIN, Effect.ASK
         ("name: near", "name: close", "react.close", AT_ONCE),
         ("react:", "retention: {objects: 200}\nreact:", "retention.objects", AT_ONCE),
         ("react:", "kafka: {partitions: 8}\nreact:", "kafka.partitions", AT_ONCE),
-        ("    units:", "    rank_by: slope.slope\n    units:", "channels.a.rank_by.field", AT_ONCE),
+        ("    units:", "    rank_by: slope.ndet\n    units:", "channels.a.rank_by.field", AT_ONCE),
         ("    units:", "    region: 0.5\n    units:", "channels.a.region", AGAIN),
         ("    units:", "    window: [0, 9]\n    units:", "channels.a.window", AGAIN),
         ("  a:\n", "  a:\n    lightcurve: {after: 9}\n", "channels.a.lightcurve.after", AGAIN),

@@ -27,7 +27,11 @@ MISTAKES = [
     ("channels:", "chanels:", ["mine.yml:4", "chanels", "did you mean channels"]),
     ("window:", "windw:", ["mine.yml:6", "channels.one.windw", "did you mean window"]),
     ("window: [0, 5]", "window: [5, 0]", ["channels.one", "must rise"]),
-    ("window: [0, 5]", "region: 1.5", ["channels.one.region", "less than or equal to 1"]),
+    (
+        "window: [0, 5]",
+        "region: 1.5",
+        ["channels.one.region", "must be more than 0 and 1 or less (got 1.5)"],
+    ),
     ("window: [0, 5]", "window: soon", ["channels.one.window", "soon"]),
     ("window: [0, 5]", "window: [0, .inf]", ["mine.yml:6", "channels.one.window.1", "finite"]),
     (
@@ -37,14 +41,22 @@ MISTAKES = [
     ),
     ("window: [0, 5]", "window: [-30, 20]", ["retention: ", "span 50 d", "objects to 110 or more"]),
     ("\nchannels:", "\nretention: {events: .inf}\nchannels:", ["retention.objects to inf"]),
-    ("\nchannels:", "\nkafka: {partitions: 0}\nchannels:", ["kafka.partitions", "equal to 1"]),
+    (
+        "\nchannels:",
+        "\nkafka: {partitions: 0}\nchannels:",
+        ["kafka.partitions", "must be 1 or more and 512 or less"],
+    ),
     ("\nchannels:", "\nkafka: {partition: 4}\nchannels:", ["did you mean partitions"]),
     ("name: mine\n", "", ["name", "is missing"]),
     ("name: mine", "name: a/b", ["name", "a/b"]),
     ("version: 1", "version: 1\nversion: 2", ["mine.yml:4", "version", "twice"]),
     ("unit: SkyMapProbability", "unit: SkyMapProbabilty", ["units.0", "SkyMapProbability"]),
     ("unit: SkyMapProbability", "unit: no.such.module:Thing", ["units.0", "no.such.module"]),
-    ("unit: SkyMapProbability", "unit: PredetectionFilter", ["units.0", "not a ObjectUnit"]),
+    (
+        "unit: SkyMapProbability",
+        "unit: PredetectionFilter",
+        ["units.0", "is a match filter: move it from `units` to `match`"],
+    ),
     ("unit: SkyMapProbability", "unit: DigestRedshifts", ["units.0", "needs catalogs", "above"]),
     (
         "- unit: SkyMapProbability",

@@ -21,7 +21,13 @@ OWN = [
     "SkyMapProbability",
 ]
 USERS = '''
+from pydantic import Field
+
 from ampelstream.units import AlertFilter
+
+class Limited(AlertFilter):
+    """A filter with a key that must be given."""
+    limit: float = Field(description="Faintest magnitude [mag].")
 
 class Mine(AlertFilter):
     """A user's filter."""
@@ -108,16 +114,17 @@ def test_all_problems_are_listed_with_their_mends() -> None:
     with pytest.raises(ConfigError) as error:
         configure("KilonovaScore", {"max_redshif": 0.2, "mode": "x", "min_ndet": "many"})
     said = str(error.value)
-    assert "max_redshif: no such key. Did you mean max_redshift" in said
-    assert "mode: Input should be 'corrected' or 'ampel' (given: 'x')" in said
-    assert "min_ndet: " in said
+    assert "max_redshif: unknown key; did you mean max_redshift?" in said
+    assert "mode: must be corrected or ampel (got 'x')" in said
+    assert "min_ndet: must be a whole number (got 'many')" in said
     assert "ampelstream units show KilonovaScore" in said
 
 
+@pytest.mark.usefixtures("users")
 def test_missing_keys_are_described() -> None:
     with pytest.raises(ConfigError) as error:
-        configure("DecentFilter", {})
-    assert "min_ndet: is missing (Least number of detections" in str(error.value)
+        configure("users_units:Limited", {})
+    assert "limit: is missing; add it (Faintest magnitude [mag])" in str(error.value)
     assert "\n  apply_max_nbad" not in str(error.value)
 
 
@@ -127,5 +134,5 @@ def test_a_problem_of_the_whole() -> None:
 
 
 def test_keys_for_a_unit_that_has_none() -> None:
-    with pytest.raises(ConfigError, match="none, it has no configuration"):
+    with pytest.raises(ConfigError, match="unknown key; it has no keys, drop it"):
         configure("SkyMapProbability", {"zzz": 1})

@@ -30,7 +30,16 @@ class Secret(Strict):
         Path of a file that holds nothing else; blanks around the value are left out.
     """
 
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    env: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+                description="Name of an environment variable: letters, digits, underscores.",
+            ),
+        ]
+        | None
+    ) = None
     file: Path | None = None
 
     @model_validator(mode="before")

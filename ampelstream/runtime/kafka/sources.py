@@ -22,7 +22,13 @@ __all__ = [
     "load_sources",
 ]
 
-_TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+_TopicName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9._-]{1,249}$",
+        description="Letters, digits, dots, hyphens and underscores.",
+    ),
+]
 
 
 def _listed(value: Any) -> Any:
@@ -82,7 +88,13 @@ class InputSpec(Strict):
 class RegistrySpec(Strict):
     """A Confluent schema registry, for packets that name their schema by a number."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")]
+    url: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://[^@\s]+$",
+            description="Begins with http:// or https:// and holds no password.",
+        ),
+    ]
     username: Text | None = None
     password: Secret | None = None
 

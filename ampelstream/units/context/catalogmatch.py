@@ -4,14 +4,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ampelstream.errors import CatalogError, UnitError
+from ampelstream.model.fieldtypes import ANY, FieldType, record, type_of
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.sky.catalogs import Catalog, CatalogStore
 from ampelstream.units import Inputs, ObjectUnit, Resources
 
-__all__ = ["CatalogMatch", "Search"]
+__all__ = ["CatalogMatch", "CatalogRow", "Search"]
 
 _DISTANCE = "dist2transient"
 _log = logging.getLogger(__name__)
@@ -50,6 +52,18 @@ class Search(BaseModel):
     rename: dict[str, str] = Field(default_factory=dict)
 
 
+class CatalogRow(msgspec.Struct, frozen=True):
+    """A row of a catalogue near an object; beside this it has the columns that were asked for.
+
+    Attributes
+    ----------
+    dist2transient
+        Its separation from the object [arcsec].
+    """
+
+    dist2transient: float
+
+
 class CatalogMatch(ObjectUnit):
     """The nearest row (or all rows) of each catalogue around an object.
 
@@ -66,6 +80,7 @@ class CatalogMatch(ObjectUnit):
     """
 
     provides: ClassVar[str] = "catalogs"
+    result: ClassVar[Any] = Mapping[str, CatalogRow | None]
 
     catalogs: dict[str, Search] = Field(min_length=1)
     position: Literal["first", "mean"] = "first"
@@ -104,6 +119,21 @@ class CatalogMatch(ObjectUnit):
             label: None if plan is None else plan.catalog.version
             for label, plan in self._open.items()
         }
+
+    def result_fields(self) -> FieldType:
+        """Labels, and behind each the columns of a row where they are known."""
+        return record({label: self._row_fields(label) for label in self.catalogs})
+
+    def _row_fields(self, label: str) -> FieldType:
+        search, plan = self.catalogs[label], self._open.get(label)
+        if search.all:
+            return FieldType("list", nullable=True, of=ANY)
+        columns = search.columns if plan is None else plan.columns
+        names = [search.rename.get(one, one) for one in columns or ()]
+        fields = dict.fromkeys(names, ANY) | dict(type_of(CatalogRow).fields)
+        return FieldType(
+            "record", nullable=True, of=ANY if columns is None else None, fields=fields
+        )
 
     def compute(self, inputs: Inputs) -> Mapping[str, Any]:
         """Search each catalogue around the object.
@@ -152,6 +182,11 @@ class _Plan:
                 f"{', '.join(twice)}; choose other names or fewer columns"
             )
         self._read = list(dict.fromkeys((*kept, *search.where)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the catalogue that a row has."""
+        return tuple(self._names)
 
     def matches(self, ra: float, dec: float) -> dict[str, Any] | list[dict[str, Any]] | None:
         """Nearest row, or all rows, around a position [deg]; None where there is none."""

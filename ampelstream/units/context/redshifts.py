@@ -8,12 +8,13 @@ from math import inf, isfinite
 from statistics import fmean
 from typing import Any, ClassVar, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ampelstream.errors import UnitError
 from ampelstream.units import Inputs, ObjectUnit
 
-__all__ = ["PRECISIONS", "RULES", "DigestRedshifts", "Rule"]
+__all__ = ["PRECISIONS", "RULES", "DigestRedshifts", "RedshiftResult", "Rule"]
 
 PRECISIONS = (0.0003, 0.003, 0.01, 0.02, 0.04, 0.1, 0.3)
 """Typical error of a redshift in group 1 (I) to 7 (VII)."""
@@ -84,22 +85,37 @@ The GLADE+ rows are ours: what AMPEL does with GLADE 2.3, with the column of the
 """
 
 
+class RedshiftResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The groups, and what the best populated one gives; the latter is absent where there is none.
+
+    Attributes
+    ----------
+    group_zs, group_dists
+        Redshifts and separations [arcsec] of groups I to VII, seven lists each.
+    ampel_z
+        Mean redshift of the best group.
+    ampel_z_group, group_z_precision
+        Number of that group, and the typical error of its redshifts.
+    ampel_dist
+        Mean separation of the object from that group's matches [arcsec].
+    ampel_z_catalogs
+        Labels of the catalogues in that group.
+    """
+
+    group_zs: list[list[float]]
+    group_dists: list[list[float]]
+    ampel_z: float | None = None
+    ampel_z_group: int | None = None
+    group_z_precision: float | None = None
+    ampel_dist: float | None = None
+    ampel_z_catalogs: list[str] | None = None
+
+
 class DigestRedshifts(ObjectUnit):
     """Redshift of an object from its catalogue matches.
 
     Every redshift is put into one of seven groups by its catalogue, size and separation. The best
-    populated group counts. Keys of the result:
-
-    ``group_zs``, ``group_dists``
-        Redshifts and separations [arcsec] of groups I to VII, seven lists each.
-    ``ampel_z``
-        Mean redshift of the best group; absent, like those below, where there is none.
-    ``ampel_z_group``, ``group_z_precision``
-        Number of that group, and the typical error of its redshifts.
-    ``ampel_dist``
-        Mean separation of the object from that group's matches [arcsec].
-    ``ampel_z_catalogs``
-        Labels of the catalogues in that group.
+    populated group counts.
 
     Redshifts are used as the catalogue gives them (GLADE+: ``z_best``), in no common frame.
 
@@ -132,7 +148,7 @@ class DigestRedshifts(ObjectUnit):
                     )
         return self
 
-    def compute(self, inputs: Inputs) -> Mapping[str, Any]:
+    def compute(self, inputs: Inputs) -> RedshiftResult:
         """Sort the redshifts into groups and average the best one.
 
         Raises
@@ -148,20 +164,21 @@ class DigestRedshifts(ObjectUnit):
             for label, row in _matches(body):
                 for number, redshift, apart in self._sorted(label, row):
                     groups[number - 1].append((redshift, apart, label))
-        result: dict[str, Any] = {
-            "group_zs": [[redshift for redshift, _, _ in group] for group in groups],
-            "group_dists": [[apart for _, apart, _ in group] for group in groups],
-        }
+        result = RedshiftResult(
+            group_zs=[[redshift for redshift, _, _ in group] for group in groups],
+            group_dists=[[apart for _, apart, _ in group] for group in groups],
+        )
         for number, group in enumerate(groups[: self.max_redshift_category], start=1):
             if group:
                 redshifts, separations, labels = zip(*group, strict=True)
-                return result | {
-                    "ampel_z": fmean(redshifts),
-                    "ampel_z_group": number,
-                    "group_z_precision": PRECISIONS[number - 1],
-                    "ampel_dist": fmean(separations),
-                    "ampel_z_catalogs": sorted(set(labels)),
-                }
+                return msgspec.structs.replace(
+                    result,
+                    ampel_z=fmean(redshifts),
+                    ampel_z_group=number,
+                    group_z_precision=PRECISIONS[number - 1],
+                    ampel_dist=fmean(separations),
+                    ampel_z_catalogs=sorted(set(labels)),
+                )
         return result
 
     def _sorted(self, label: str, row: Mapping[str, Any]) -> Iterator[tuple[int, float, float]]:

@@ -31,7 +31,7 @@ class BandResult(msgspec.Struct, frozen=True):
         Slopes of flux up to and from the brightest point [flux/d, zero point 25]; None for fewer
         than two epochs.
     rise_significance, fall_significance
-        The slopes in units of their errors.
+        The slopes in units of their errors [sigma].
     fade_rate
         Slope of the magnitudes from the brightest point on [mag/d]; positive when fading.
     """
@@ -75,13 +75,13 @@ class RiseDeclineResult(msgspec.Struct, frozen=True):
     bool_peaked
         Both, and some band has a slope before and after its maximum.
     rise_significance, fall_significance
-        The sums.
+        Sums of the bands' significances of rise and fall [sigma].
     ndet, ndet_negative
         Number of detections brighter, and fainter, than the reference; only the former are used.
     first_jd, last_jd, duration_days
         First and last of them [JD], and the time between [d].
     peak_mag, peak_band, peak_jd
-        Brightest of them.
+        Brightest of them [mag], its band, and its time [JD].
     limit_before_mag, limit_before_days
         Last upper limit before the first of them [mag], and how long before [d].
     bands

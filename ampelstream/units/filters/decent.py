@@ -31,74 +31,97 @@ __all__ = ["DecentCuts", "DecentFilter"]
 class DecentCuts(BaseModel):
     """Cuts on one alert; the keys are AMPEL's, so that a configuration can be carried over.
 
-    All are required but the last two: there is no default that suits every science case.
+    The defaults: see `DecentFilter`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_ndet: int = Field(
-        description="Least number of detections in the packet, the alert's own included."
+        default=2, description="Least number of detections in the packet, the alert's own included."
     )
     min_tspan: float = Field(
-        description="Least time from the packet's first detection to its last [d]."
+        default=0.0, description="Least time from the packet's first detection to its last [d]."
     )
     max_tspan: float = Field(
-        description="Longest time from the packet's first detection to its last [d]."
+        default=365.0, description="Longest time from the packet's first detection to its last [d]."
     )
     min_archive_tspan: float = Field(
-        description="jdendhist - jdstarthist must be longer than this [d]; not tested where absent."
+        default=0.0,
+        description="jdendhist - jdstarthist must be longer than this [d]; not tested where "
+        "absent.",
     )
     max_archive_tspan: float = Field(
+        default=1e5,
         description="jdendhist - jdstarthist must be shorter than this [d]; not tested where "
-        "absent."
+        "absent.",
     )
     min_drb: float = Field(
+        default=0.0,
         description="Least deep-learning real-bogus score, 0 to 1; 0 switches the cut off. A "
-        "packet without the field passes, one whose field is null or NaN does not."
+        "packet without the field passes, one whose field is null or NaN does not.",
     )
-    min_rb: float = Field(description="Least real-bogus score, 0 to 1.")
-    max_fwhm: float = Field(description="Largest full width at half maximum [pixel, 1.01 arcsec].")
-    max_elong: float = Field(description="Largest ratio of major to minor axis.")
+    min_rb: float = Field(default=0.3, description="Least real-bogus score, 0 to 1.")
+    max_fwhm: float = Field(
+        default=5.5, description="Largest full width at half maximum [pixel, 1.01 arcsec]."
+    )
+    max_elong: float = Field(default=1.4, description="Largest ratio of major to minor axis.")
     max_magdiff: float = Field(
-        description="Largest absolute difference of aperture and PSF magnitude [mag]."
+        default=1.0, description="Largest absolute difference of aperture and PSF magnitude [mag]."
     )
     max_nbad: int = Field(
-        description="Largest number of bad pixels in a 5 x 5 stamp; used with apply_max_nbad only."
+        default=2,
+        description="Largest number of bad pixels in a 5 x 5 stamp; used with apply_max_nbad only.",
     )
     min_sso_dist: float = Field(
+        default=20.0,
         description="Least distance to a known solar-system object [arcsec]; ZTF writes -999 where "
-        "there is none."
+        "there is none.",
     )
     min_gal_lat: float = Field(
-        description="Least absolute Galactic latitude [deg]; 0 or less switches the cut off."
+        default=14.0,
+        description="Least absolute Galactic latitude [deg]; 0 or less switches the cut off.",
     )
     ps1_sgveto_rad: float = Field(
+        default=1.0,
         description="Reject when the nearest Pan-STARRS source is closer than this [arcsec] and "
-        "is a star by ps1_sgveto_th."
+        "is a star by ps1_sgveto_th.",
     )
     ps1_sgveto_th: float = Field(
+        default=0.8,
         description="A nearest source whose star-galaxy score, 0 (galaxy) to 1 (star), is above "
-        "this is a star."
+        "this is a star.",
     )
     ps1_confusion_rad: float = Field(
+        default=3.0,
         description="Reject when all three nearest Pan-STARRS sources are closer than this "
-        "[arcsec] and none is clearly a star or a galaxy by ps1_confusion_sg_tol."
+        "[arcsec] and none is clearly a star or a galaxy by ps1_confusion_sg_tol.",
     )
     ps1_confusion_sg_tol: float = Field(
-        description="A source whose star-galaxy score is closer than this to 0.5 may be either."
+        default=0.1,
+        description="A source whose star-galaxy score is closer than this to 0.5 may be either.",
     )
     gaia_rs: float = Field(
-        ge=0, description="Search radius around the alert for Gaia stars [arcsec]; 0 for none."
+        default=0.0,
+        ge=0,
+        description="Search radius around the alert for Gaia stars [arcsec]; 0 for none.",
     )
     gaia_pm_signif: float = Field(
-        description="A proper motion above this many sigma, in either coordinate, makes a star."
+        default=3.0,
+        description="A proper motion above this many sigma, in either coordinate, makes a star.",
     )
-    gaia_plx_signif: float = Field(description="A parallax above this many sigma makes a star.")
-    gaia_veto_gmag_min: float = Field(description="Brightest G of a star that rejects [mag].")
-    gaia_veto_gmag_max: float = Field(description="Faintest G of a star that rejects [mag].")
+    gaia_plx_signif: float = Field(
+        default=3.0, description="A parallax above this many sigma makes a star."
+    )
+    gaia_veto_gmag_min: float = Field(
+        default=9.0, description="Brightest G of a star that rejects [mag]."
+    )
+    gaia_veto_gmag_max: float = Field(
+        default=20.0, description="Faintest G of a star that rejects [mag]."
+    )
     gaia_excessnoise_sig_max: float = Field(
+        default=999.0,
         description="Sources with an astrometric excess noise of this significance or more are no "
-        "proof of a star."
+        "proof of a star.",
     )
     apply_max_nbad: bool = Field(
         default=False,
@@ -301,7 +324,7 @@ class DecentFilter(DecentCuts, AlertFilter):
 
     It differs from AMPEL where AMPEL crashes: a ``drb`` that is null is rejected (``drb``). NaN is
     null, as in tables that have no nulls, and an ``isdiffpos`` that says neither yes nor no is
-    ``missing``; AMPEL lets both pass.
+    ``missing``; AMPEL lets both pass.,
     """
 
     _gaia: "Catalog | None" = PrivateAttr(default=None)

@@ -461,7 +461,17 @@ _PARTS: Mapping[str, Callable[[KilonovaRules, Body, float | None], Iterable[Line
 
 
 class Why(msgspec.Struct, frozen=True):
-    """One line of the explanation; the points of all lines add up to the score."""
+    """One line of the explanation; the points of all lines add up to the score.
+
+    Attributes
+    ----------
+    part
+        Which part of the score it is.
+    points
+        What it adds to the score.
+    text
+        Why, for people.
+    """
 
     part: str
     points: int

@@ -89,7 +89,7 @@ def test_oauth_gives_each_client_its_own_provider(monkeypatch: pytest.MonkeyPatc
         (SCRAM | {"password": SECRET}, "a secret is not written"),
         (SCRAM | {"password": [SECRET]}, "a secret is not written"),
         (SCRAM | {"password": {"value": SECRET}}, "unknown key"),
-        (SCRAM | {"password": {"env": f"{SECRET}!"}}, "pattern"),
+        (SCRAM | {"password": {"env": f"{SECRET}!"}}, "environment variable"),
         (SCRAM | {"password": {}}, "either"),
         (SCRAM | {"mechanism": SECRET}, "OAUTHBEARER"),
         (SCRAM | {"mechanism": None}, "needs a mechanism"),

@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,8 @@ NAN = float("nan")
 def digested(*bodies: dict[str, Any], **config: Any) -> dict[str, Any]:
     dependencies = [Dependency("catalogs", f"c{n}", body) for n, body in enumerate(bodies)]
     inputs = Inputs(lightcurve=CURVE, dependencies=dependencies)
-    return dict(DigestRedshifts(**config).compute(inputs))
+    found: dict[str, Any] = msgspec.to_builtins(DigestRedshifts(**config).compute(inputs))
+    return found
 
 
 def group_of(label: str, column: str, value: Any, apart: float) -> int | None:

@@ -140,9 +140,18 @@ def test_plane_cut_switched_off(cuts: Cuts, make_alert: MakeAlert) -> None:
 def test_keys_are_checked(cuts: Cuts) -> None:
     with pytest.raises(ValidationError, match="min_rbb"):
         DecentFilter.model_validate({**cuts, "min_rbb": 0.3})
-    del cuts["min_rb"]
     with pytest.raises(ValidationError, match="min_rb"):
-        DecentFilter(**cuts)
+        DecentFilter.model_validate({**cuts, "min_rb": "high"})
+
+
+def test_one_key_suffices(make_alert: MakeAlert) -> None:
+    """The defaults are those of a search for transients; no catalogue is needed for them."""
+    cuts = DecentFilter(min_ndet=1)
+    assert (cuts.min_ndet, DecentFilter().min_ndet) == (1, 2)
+    assert (cuts.min_tspan, cuts.max_tspan) == (0, 365)
+    assert (cuts.min_rb, cuts.max_elong, cuts.min_gal_lat, cuts.gaia_rs) == (0.3, 1.4, 14, 0)
+    assert cuts.evaluate(make_alert()).accept
+    assert DecentFilter().evaluate(make_alert()).reason == "nDet"
 
 
 NUMBERS = st.floats(allow_nan=False, width=32)
