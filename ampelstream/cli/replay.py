@@ -212,7 +212,8 @@ def _obituary(letters: int, out: Path) -> str:
     import msgspec
 
     path = out / "dead-letters.ndjson"
-    lines = [f"{letters} records could not be handled; they are kept in {printable(path, LINE)}:"]
+    where = printable(path, LINE)
+    lines = [f"{letters} dead letters, of what could not be handled, are in {where}:"]
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if number == _SHOWN_LETTERS:

@@ -22,7 +22,7 @@ from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.streams import MAX_RECORD_BYTES, Output
 from ampelstream.topology import BoundUnit
-from ampelstream.units import Verdict
+from ampelstream.units import Unit, Verdict
 
 __all__ = [
     "Failure",
@@ -113,7 +113,7 @@ def _failure(error: Exception) -> Failure:
 
 
 @cache
-def _files(unit: type[Any]) -> frozenset[str]:
+def _files(unit: type[Unit]) -> frozenset[str]:
     """Files that a unit's class and its bases (but those of the contract) were written in."""
     names = {one.__module__ for one in unit.__mro__}
     own = {
@@ -124,7 +124,7 @@ def _files(unit: type[Any]) -> frozenset[str]:
 
 
 @cache
-def definition(unit: type[Any], method: str) -> str:
+def definition(unit: type[Unit], method: str) -> str:
     """Where a method of a unit is written, as ``file.py:12``; empty where that is not known."""
     written = getattr(unit, method)
     try:
@@ -186,7 +186,7 @@ def attempt_unit(
 
 
 def _unit_failure(bound: BoundUnit[Any], method: str, error: Exception) -> Failure:
-    unit = type(bound.unit)
+    unit: type[Unit] = type(bound.unit)
     files = _files(unit)
     origin, function = _origin(error, files)
     if not any(file in files for file, _, _ in _frames(error)):

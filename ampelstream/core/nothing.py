@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.census import EventCensus
-from ampelstream.topology import Channel
+from ampelstream.core.events import Event
+from ampelstream.topology import Channel, Topology
 
-__all__ = ["why_no_candidate", "why_not_selected"]
+__all__ = ["why_no_candidate", "why_none_selected", "why_not_selected"]
 
 _SHOWN = 3
 
@@ -29,15 +30,32 @@ def _why(event: EventCensus) -> str:
 def why_not_selected(events: Sequence[EventCensus]) -> str:
     """How many events are selected, and why the others are not; empty where all are."""
     missed = [one for one in events if not any(part.selected for part in one.revisions)]
+    return _selected(len(events), [_why(event) or "unknown" for event in missed])
+
+
+def why_none_selected(topology: Topology, events: Iterable[Event]) -> str:
+    """Say the same of events as the matching knows them: of those that the topology rejects."""
+    known = list(events)
+    return _selected(
+        len(known),
+        [
+            topology.events.why_not(event.current)
+            for event in known
+            if event.rejected and event.current is not None
+        ],
+    )
+
+
+def _selected(known: int, missed: Sequence[str]) -> str:
+    """How many of so many events are selected, and why the others are missed."""
     if not missed:
         return ""
-    number = len(events) - len(missed)
-    whys = Counter(_why(event) or "unknown" for event in missed)
+    text = f"{known - len(missed)} of {known} events selected"
+    whys = Counter(missed).most_common()
     if len(whys) == 1:
-        return f"{number} of {len(events)} events selected: {next(iter(whys))}"
-    texts = [f"{why} ({n})" for why, n in whys.most_common(_SHOWN)]
-    rest = ["..."] if len(whys) > _SHOWN else []
-    return f"{number} of {len(events)} events selected: {'; '.join([*texts, *rest])}"
+        return f"{text}: {whys[0][0]}"
+    texts = [f"{why} ({number})" for why, number in whys[:_SHOWN]]
+    return f"{text}: {'; '.join([*texts, *(['...'] if len(whys) > _SHOWN else [])])}"
 
 
 def why_no_candidate(

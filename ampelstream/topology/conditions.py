@@ -128,20 +128,19 @@ def _unmet(node: ast.expr, values: Mapping[str, Any], text: str) -> Unmet:
         case ast.BoolOp(op=ast.And(), values=parts):
             return _unmet(next(one for one in parts if not value_of(one)), values, text)
         case ast.BoolOp(values=parts):  # or: the first says what would have been enough
-            first = _unmet(parts[0], values, text)
-            return first._replace(wanted=ast.unparse(node))
+            return _unmet(parts[0], values, text)._replace(wanted=ast.unparse(node))
         case ast.Compare(left=left, ops=ops, comparators=rest):
             sides = [left, *rest]
             with_null = any(isinstance(side, ast.Name) and side.id == "null" for side in sides)
             absent = (one for side in sides for one in _operands(side) if value_of(one) is None)
             if not with_null and (missing := next(absent, None)) is not None:
                 return Unmet(ast.unparse(missing), None, ast.unparse(node))
-            first, second = next(
+            one_side, other_side = next(
                 (one, other)
                 for one, op, other in zip(sides[:-1], ops, sides[1:], strict=True)
                 if not value_of(ast.Compare(left=one, ops=[op], comparators=[other]))
             )
-            named = second if isinstance(first, ast.Constant) else first
+            named = other_side if isinstance(one_side, ast.Constant) else one_side
             return Unmet(ast.unparse(named), value_of(named), ast.unparse(node))
         case _:
             return Unmet(ast.unparse(node), value_of(node), f"{ast.unparse(node)} to hold")

@@ -40,6 +40,7 @@ class Minutes:
         self._work(new)
         self._refused(new)
         _by(new, "dead_letters", "dead_letters", "records became dead letters", _letter)
+        _by(new, "unit_failed", "units_failed", "units and filters failed", _unit)
         _by(new, "reactions", "reactions_failed", "sinks did not take reactions", _failed)
 
     @staticmethod
@@ -76,6 +77,10 @@ def _outcome(new: dict[CountKey, int], outcome: str) -> int:
 
 def _letter(key: CountKey) -> str:
     return " ".join(key[1:])
+
+
+def _unit(key: CountKey) -> str:
+    return f"{key[1]}/{key[2]}: {key[3]}"
 
 
 def _failed(key: CountKey) -> str | None:
