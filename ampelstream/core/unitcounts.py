@@ -41,8 +41,8 @@ class UnitCounts(msgspec.Struct, frozen=True):
 
     @property
     def always_fails(self) -> bool:
-        """Whether it has been asked, and never given anything."""
-        return 0 < self.runs <= self.failed and not self.cached
+        """Whether it has been asked, and has never given anything."""
+        return 0 < self.runs <= self.failed
 
     def __str__(self) -> str:
         """All of it for people."""
