@@ -48,7 +48,7 @@ class Broken(AlertFilter):
     def evaluate(self, alert: Any) -> Verdict:
         given: Any = {"nothing": None, "bool": True, "text": "yes"}
         if self.how == "raises":
-            return int(alert.object_id)  # type: ignore[return-value]
+            return int(alert.object_id)  # type: ignore[return-value]  # (the mistake that is meant)
         if self.how == "unit error":
             raise UnitError("no verdict of this one")
         verdict: Verdict = given[self.how]
@@ -170,7 +170,7 @@ def test_what_is_no_verdict_is_a_dead_letter_that_says_where(
 def test_numbers_of_a_message_do_not_make_another_failure(
     broken: Callable[[str], Topology],
 ) -> None:
-    values = [row() | {"objectId": f"{number} x"} for number in (1, 22, 333)]
+    values = [{**row(), "objectId": f"{number} x"} for number in (1, 22, 333)]
     _, accounting = ingest(broken("raises"), *values)
     [(reason, number)] = accounting.by("unit_failed", "bad", "cut")
     assert number == 3
