@@ -26,6 +26,11 @@ def number_lines(
         *_inputs(summary),
         *_events(summary),
         *_channels(summary["channels"]),
+        *(
+            f"catalogue {printable(name, LINE)} is not there, and nothing was found in it: the "
+            "warning at the start has the command that makes it"
+            for name in summary["absent_catalogs"]
+        ),
         *_units(summary["units"], time_of),
     ]
 

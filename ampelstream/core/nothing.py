@@ -77,6 +77,8 @@ def why_no_candidate(
     accepted = total("channel_accepted", channel.name)
     if not accepted:
         return _why_none_passed(channel, accounting, alerts)
+    if not channel.follows:
+        return f"{accepted} alerts accepted, and none became a candidate: see the dead letters"
     if not events:
         none = "no notice was read" if not total("received", "notices") else "no notice gave one"
         return f"{accepted} alerts accepted, but no event is known: {none}"

@@ -27,4 +27,4 @@ class UnitTimes:
         """Its time in all, and for one computation; empty where it has not computed."""
         with self._lock:
             calls, seconds = self._calls[unit], self._seconds[unit]
-        return f"{seconds:.1f} s in all, {1e3 * seconds / calls:.2g} ms each" if calls else ""
+        return f"{seconds:.1f} s in all, {1e3 * seconds / calls:,.3f} ms each" if calls else ""

@@ -70,8 +70,8 @@ ACCEPTED = READ | {("channel_accepted", "all"): 9}
             ACCEPTED,
             [event(Inside())],
             (
-                "none of 9 accepted alerts lies inside the region (90%) and the window (0 to 10 d) of "
-                "an event"
+                "none of 9 accepted alerts lies inside the region (90%) and the window "
+                "(0 to 10 d) of an event"
             ),
         ),
         (

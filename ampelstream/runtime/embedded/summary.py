@@ -119,6 +119,12 @@ def _statuses(topology: Topology, candidates: list[Candidate]) -> dict[str, dict
     return counts
 
 
+def _absent(topology: Topology) -> list[str]:
+    """Names of what units may read, and did not find."""
+    bound = (one for channel in topology.channels for one in (*channel.filters, *channel.units))
+    return sorted({name for one in bound for name, found in one.unit.reads().items() if not found})
+
+
 def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayReport:
     """Everything that the outputs say, from the state alone."""
     topology = engine.topology
@@ -144,6 +150,7 @@ def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayRepor
             }
             for channel in topology.channels
         },
+        "absent_catalogs": _absent(topology),
         "units": [
             msgspec.to_builtins(one) | {"always_fails": one.always_fails}
             for one in unit_counts(topology, accounting)
