@@ -4,6 +4,7 @@ A message says what is wrong, where, and what to do about it.
 """
 
 __all__ = [
+    "AllFailedError",
     "AmpelstreamError",
     "BrokerError",
     "CatalogError",
@@ -90,6 +91,10 @@ class PoolError(UnitError):
 
 class StateError(AmpelstreamError):
     """The state on disk does not fit what is asked of it."""
+
+
+class AllFailedError(AmpelstreamError):
+    """The first alerts of a run all failed in the same way: going on would help nobody."""
 
 
 class StorageError(StateError):

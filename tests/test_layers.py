@@ -58,6 +58,8 @@ PROCESSORS = {
     "events": {"MapCache"},
     "lookup": {"Lookup"},
     "census": {"EventCensus", "RevisionCensus"},
+    "nothing": {"why_no_candidate", "why_none_selected", "why_not_selected"},
+    "unitcounts": {"UnitCounts", "unit_counts"},
     "ownership": {"Word", "asks", "check_word", "finish", "owner_of"},
     "waiting": {"Note", "Waiting", "is_note"},
     "state": {"commit_order", "LedgerEntry", "ObjectState"},

@@ -104,6 +104,6 @@ def test_every_command_runs(desk: Path) -> None:
     [watched] = (desk / "watched" / "candidates.ndjson").read_text().splitlines()
     found = {one["name"]: one["body"] for one in json.loads(watched)["results"]}
     assert found["Watchlist"]["watchlist"][0]["name"] == "AT2017gfo"
-    lines = (desk / "result" / "candidates.ndjson").read_text().splitlines()
+    lines = (desk / "bright" / "candidates.ndjson").read_text().splitlines()
     last = [json.loads(text) for text in lines]
     assert any(one["name"] == "Brightness" for row in last for one in row["results"])

@@ -31,6 +31,9 @@ def demo(
     build(root, "GLADE+", read_table(night.galaxies), replace=True)
     spec, built = open_topology("kilonova", root)
     sources = open_inputs([night.alerts], [night.notices])
-    result = run_replay(built, sources, out, spec.description, speed=None, simulated=True)
+    paths = [night.alerts, night.notices]
+    result = run_replay(
+        built, sources, out, spec.description, speed=None, simulated=True, paths=paths
+    )
     typer.echo("Simulated data: no telescope saw this night.", err=True)
-    finish(result.report, out, 10, piped=Piped.TABLE)
+    finish(result.report, out, 10, piped=Piped.TABLE, times=result.times)

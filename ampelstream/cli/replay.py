@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ampelstream.cli.summarylines import number_lines
 from ampelstream.model.display import LINE, printable
 
 if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
     from ampelstream.report.content import ReplayReport
     from ampelstream.runtime.embedded.replayer import ReplayResult
+    from ampelstream.runtime.unittimes import UnitTimes
     from ampelstream.sources import Source
     from ampelstream.topology import Topology
 
@@ -57,6 +59,10 @@ def replay(
             help="Forget what the topology's retention says, by event time, as a live run does.",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the result of another replay in --out."),
+    ] = False,
 ) -> None:
     """Run archived alerts and notices through a topology and write a report.
 
@@ -67,9 +73,14 @@ def replay(
     spec, built = open_topology(topology, catalogs)
     sources = open_inputs(alerts, notices or [])
     result = run_replay(
-        built, sources, out, spec.description, speed=speed, simulated=False, forget=forget
+        *(built, sources, out, spec.description),
+        speed=speed,
+        simulated=False,
+        forget=forget,
+        paths=[*alerts, *(notices or [])],
+        overwrite=overwrite,
     )
-    finish(result.report, out, limit)
+    finish(result.report, out, limit, times=result.times)
 
 
 def run_replay(
@@ -81,6 +92,8 @@ def run_replay(
     speed: float | None,
     simulated: bool,
     forget: bool = False,
+    paths: Sequence[Path] = (),
+    overwrite: bool = False,
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
@@ -101,6 +114,8 @@ def run_replay(
         simulated=simulated,
         batch=1 if speed else BATCH,
         forget=forget,
+        paths=[str(path.resolve()) for path in paths],
+        overwrite=overwrite,
     )
     collect_seldom()
     result = work.run(shown)
@@ -109,7 +124,14 @@ def run_replay(
     return result
 
 
-def finish(report: "ReplayReport", out: Path, limit: int, *, piped: Piped = Piped.DATA) -> None:
+def finish(
+    report: "ReplayReport",
+    out: Path,
+    limit: int,
+    *,
+    piped: Piped = Piped.DATA,
+    times: "UnitTimes | None" = None,
+) -> None:
     """Show what came out; exit with 3 where there are dead letters.
 
     Parameters
@@ -122,6 +144,8 @@ def finish(report: "ReplayReport", out: Path, limit: int, *, piped: Piped = Pipe
         Most candidates of each channel in the table.
     piped
         What goes to a standard output that is no terminal.
+    times
+        How long the units took.
     """
     table = sys.stdout.isatty() or piped is Piped.TABLE
     try:
@@ -136,7 +160,9 @@ def finish(report: "ReplayReport", out: Path, limit: int, *, piped: Piped = Pipe
         typer.echo("nothing was read: the inputs hold no file of a known kind", err=True)
     for line in skipped_lines(report.summary["skipped"]):
         typer.echo(line, err=True)
-    typer.echo(_numbers(report), err=True)
+    time_of = times.in_words if times is not None else (lambda _unit: "")
+    for line in number_lines(report.summary, time_of):
+        typer.echo(line, err=True)
     for name, file in (("report", "report.html"), ("candidates", "candidates.ndjson")):
         # of a demo they are what there is to go on with, and no program reads its table
         typer.echo(f"{name}: {printable(out / file, LINE)}", err=piped is not Piped.TABLE)
@@ -181,41 +207,13 @@ def skipped_lines(skipped: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _numbers(report: "ReplayReport") -> str:
-    """One line for each input and channel."""
-    alerts, notices = report.summary["alerts"], report.summary["notices"]
-    rejected = sum(alerts["rejected"].values())
-    first = (
-        f"alerts: {alerts['records_in']} in, {alerts['decoded']} decoded, "
-        f"{alerts['accepted']} accepted, {rejected} rejected, "
-        f"{alerts['duplicates']} duplicates, {alerts['dead_letters']} dead letters"
-    )
-    second = (
-        f"notices: {notices['records_in']} in, {notices['accepted']} new, "
-        f"{notices['duplicates']} known, {notices['dead_letters']} dead letters"
-    )
-    lines = [first, second]
-    lines.extend(f"warning: {printable(remark)}" for remark in notices["remarks"])
-    if alerts["watermark_refused"]:
-        lines.append(
-            f"{alerts['watermark_refused']} alerts say that they are younger than this machine's "
-            "clock; event time does not follow them"
-        )
-    for name, counts in report.summary["channels"].items():
-        found = counts["candidates"]
-        lines.append(
-            f"channel {printable(name)}: {found['active']} candidates, "
-            f"{found['outside']} left outside, {found['retracted']} retracted"
-        )
-    return "\n".join(lines)
-
-
 def _obituary(letters: int, out: Path) -> str:
     """How many records died, and of what."""
     import msgspec
 
     path = out / "dead-letters.ndjson"
-    lines = [f"{letters} records could not be handled; they are kept in {printable(path, LINE)}:"]
+    where = printable(path, LINE)
+    lines = [f"{letters} dead letters, of what could not be handled, are in {where}:"]
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if number == _SHOWN_LETTERS:

@@ -332,11 +332,12 @@ def _where(origin: Mapping[str, Any]) -> str:
 
 def _verdict(unit: "AlertFilter", record: "SourceRecord") -> dict[str, Any]:
     from ampelstream.codecs.alerts import decode
+    from ampelstream.core.boundary import asked
 
     if record.fault:
         raise SourceError(record.fault)
     alert = decode(record.value)
-    verdict = unit.evaluate(alert)
+    verdict = asked(unit.evaluate(alert))
     return {
         "objectId": alert.object_id,
         "candid": alert.candid,

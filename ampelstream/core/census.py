@@ -23,7 +23,7 @@ class Inside(msgspec.Struct):
     alerts, objects
         Accepted alerts, and distinct objects, inside the channel's region and window.
     rejected
-        Objects that a match filter rejected, by reason.
+        Objects that a match filter rejected, by its name and reason (``FILTER: RULE``).
     """
 
     alerts: int = 0
@@ -48,6 +48,8 @@ class RevisionCensus(msgspec.Struct, frozen=True):
         Distinct alerts and objects inside for at least one channel.
     channels
         Counts for each channel.
+    why
+        Why it is not selected, or why nothing can be inside of it; empty where there is no reason.
     """
 
     revision: EventRevision
@@ -59,6 +61,7 @@ class RevisionCensus(msgspec.Struct, frozen=True):
     alerts: int
     objects: int
     channels: Mapping[str, Inside]
+    why: str = ""
 
 
 class EventCensus(msgspec.Struct, frozen=True):
@@ -105,6 +108,18 @@ def _tally(
     return tallies
 
 
+def _why(topology: Topology, revision: EventRevision, digest: str) -> str:
+    """Why nothing is counted for a revision; ``digest`` is that of its sky map, or the last one."""
+    if revision.is_retraction:
+        return "it is a retraction"
+    rejected = topology.events.why_not(revision)
+    if rejected:
+        return rejected
+    if not digest:
+        return "it has no sky map"
+    return "it has no trigger time" if revision.t0_jd is None else ""
+
+
 def census(topology: Topology, event: Event, objects: ObjectStore) -> EventCensus:
     """Count, for each revision of the event, what is inside."""
     tallies = _tally(topology, event, objects)
@@ -130,6 +145,7 @@ def census(topology: Topology, event: Event, objects: ObjectStore) -> EventCensu
                 alerts=tally.alerts,
                 objects=tally.objects,
                 channels=tally.channels,
+                why=_why(topology, revision, digest),
             )
         )
     return EventCensus(event.event_id, event.retracted, tuple(rows))

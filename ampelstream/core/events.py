@@ -201,6 +201,12 @@ class Event:
             return None
         return self.map_of(self.current_localisation[1])
 
+    def last_skymap(self) -> SkyMap | None:
+        """Last sky map of its revisions, whether or not the topology follows them."""
+        digests = [known.revision.skymap_digest for known in self.state.revisions]
+        last = next((one for one in reversed(digests) if one), "")
+        return self.map_of(last) if last else None
+
     def map_of(self, digest: str) -> SkyMap:
         """Sky map of that digest."""
         return self._store.skymap(self.event_id, digest)

@@ -17,10 +17,20 @@ from ampelstream.codecs import notices, own
 from ampelstream.codecs.alerts import Schemas, batches, datapoints
 from ampelstream.codecs.alerts import decode as decode_alert
 from ampelstream.core.accounting import Tally
+from ampelstream.core.beginning import Beginning
 from ampelstream.core.boundary import Failure, attempt, dead_letter
 from ampelstream.core.events import skymap_of
 from ampelstream.core.inhand import WORKER_DIED, InHand, Unwatched
-from ampelstream.core.judging import Accepted, Judged, Outcome, asked_of, judge, rejection
+from ampelstream.core.judging import (
+    OTHER_SURVEY,
+    Accepted,
+    Judged,
+    Outcome,
+    asked_of,
+    judge,
+    rejection,
+)
+from ampelstream.core.lightcurves import odd_magnitude
 from ampelstream.core.watermark import TOLERANCE_DAYS, Ticker
 from ampelstream.errors import UnknownSchema
 from ampelstream.model.alert import Alert
@@ -93,8 +103,16 @@ class Ingest:
         self._given_up = given_up
         self._ticker = Ticker(tables) if ticks else None
         self._in_hand = in_hand or Unwatched()
+        self._beginning = Beginning()
+        self._alerts = 0
+        """Of the run so far, while the beginning is open."""
         self._asked = asked_of(topology.channels)
         self._ahead: dict[int, tuple[SourceRecord, Judged, int]] = {}
+
+    @property
+    def all_failed(self) -> str:
+        """What the first alerts of the run all failed of, in words; empty where they did not."""
+        return self._beginning.message
 
     def committed(self) -> None:
         """What was done since the last time is durable."""
@@ -137,7 +155,9 @@ class Ingest:
                 ahead = self._ahead.pop(id(record), None)
                 outcome = None if ahead is None else ahead[1].outcomes[ahead[2]]
                 if ahead is None or outcome is None or not outcome.is_settled:
-                    yield record, self._handled(record, ahead)
+                    outputs = self._handled(record, ahead)
+                    self._judge_beginning(received)
+                    yield record, outputs
                     continue
                 _, judged, row = ahead
                 settled[id(outcome)] += 1
@@ -150,6 +170,8 @@ class Ingest:
             for name, number in settled.items():
                 for key in outcomes[name].counts:
                     self._tally.count(*key, n=number)
+            self._judge_beginning(received)
+            self._alerts += received["alerts"]
         if self._ticker is not None:
             self._ticker.save()
 
@@ -173,6 +195,11 @@ class Ingest:
             outputs = self._alert(record) if ahead is None else self._decided(*ahead)
         self._in_hand.end(where)
         return outputs
+
+    def _judge_beginning(self, received: Counter[str]) -> None:
+        """See whether all alerts of the run have failed so far; soon it is closed, mostly."""
+        if self._beginning.is_open:
+            self._beginning.handled(self._alerts + received["alerts"])
 
     def give_up(self, record: SourceRecord, why: str) -> Output:
         """Let an alert that was put aside be a dead letter."""
@@ -228,10 +255,14 @@ class Ingest:
 
         A filter that fails costs its own channel this alert, no other.
         """
-        reason = attempt(rejection, channel, alert, filters)
+        reason = rejection(channel, alert, filters, self._tally.count)
         if isinstance(reason, Failure):
-            text = f"channel {channel.name}: {reason.reason}"
-            verdict.failures.append(Failure(reason.error, text))
+            unit = f", unit {reason.unit}" if reason.unit else ""
+            text = f"channel {channel.name}{unit}: {reason.reason}"
+            failure = Failure(reason.error, text, reason.origin, f"{channel.name}/{reason.unit}")
+            verdict.failures.append(failure)
+            self._tally.count("channel_failed", channel.name)
+            self._tally.count("unit_failed", channel.name, reason.unit, reason.in_short)
         elif reason:
             verdict.rejected[channel.name] = reason
             self._tally.count("rejected", channel.name, reason)
@@ -251,6 +282,8 @@ class Ingest:
                 return passed + [self._letter(record, "filter", one) for one in failures]
             failures = [detection, *failures]
         if failures:
+            if all(reason == OTHER_SURVEY for reason in verdict.rejected.values()):
+                self._note_failure(record, "filter", *failures)
             self._tally.count("failed", record.stream)
             return [self._letter(record, "filter", one) for one in failures]
         names = (channel.name for channel in self._topology.channels)
@@ -282,6 +315,9 @@ class Ingest:
             filters=self._topology.filters,
             backfill=self._backfill,
         )
+        odd = odd_magnitude(detection.datapoints)
+        if odd:
+            self._tally.count("odd_magnitudes", odd)
         if len(detection.datapoints) > _MANY_POINTS:
             size = len(own.encode_detection(detection))
             if size > MAX_RECORD_BYTES:
@@ -338,13 +374,25 @@ class Ingest:
 
     def _failed(self, record: SourceRecord, step: str, failure: Failure) -> Output:
         self._tally.count("failed", record.stream)
+        if record.stream == "alerts":
+            self._note_failure(record, step, failure)
         return self._letter(record, step, failure)
 
+    def _note_failure(self, record: SourceRecord, step: str, *failures: Failure) -> None:
+        if self._beginning.is_open:
+            self._beginning.failed(record.where, step, failures)
+
     def _letter(self, record: SourceRecord, step: str, failure: Failure) -> Output:
-        value = attempt(record_bytes, record)
-        if isinstance(value, Failure):  # a row whose damage is met only when all of it is read
-            reason = f"{failure.reason}; it cannot be kept: {value.reason}"
-            failure, value = Failure(failure.error, reason), b""
+        """Keep what failed: by its coordinates, where it can be read again from there.
+
+        Of a file that is always so. A topic lets go of its records after a time: what is damaged or
+        harmful itself is kept whole then, as evidence. What a filter failed on is a sound packet,
+        which a backfill reads again once the filter is mended. What was parked has waited, and its
+        topic may have it no longer.
+        """
+        is_sound = step == "filter" and failure.unit != ""
+        is_kept = record.since > 0 or (record.expires and not is_sound)
+        value = record_bytes(record) if is_kept else b""
         if self._backfill:
             reason = f"could not be judged anew by changed filters ({step}): {failure.reason}"
             step, failure = "backfill", Failure(failure.error, reason)

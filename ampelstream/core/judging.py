@@ -5,7 +5,7 @@ As long as they can judge columns, they do so for all alerts of a batch together
 that cannot, what is left is asked alert by alert. Both ways give the same verdicts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -13,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ampelstream.core.accounting import CountKey
-from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.boundary import Failure, asked, attempt, attempt_unit
 from ampelstream.errors import AmpelstreamError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch, Asked
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.topology import BoundUnit, Channel
-from ampelstream.units import AlertFilter, Verdicts
+from ampelstream.units import AlertFilter, Verdict, Verdicts
 
-__all__ = ["Accepted", "Judged", "Outcome", "asked_of", "judge", "rejection"]
+__all__ = ["OTHER_SURVEY", "Accepted", "Judged", "Outcome", "asked_of", "judge", "rejection"]
 
 Filters = Sequence[BoundUnit[AlertFilter]]
+OTHER_SURVEY = "survey"
+"""Reason of a channel for alerts of a survey that it does not ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def judge(channels: Sequence[Channel], batch: AlertBatch) -> Judged:
 def _judge(channel: Channel, batch: AlertBatch) -> _Said:
     codes = np.zeros(len(batch), np.int16)
     if channel.survey != batch.survey:
-        return _Said(channel, codes + 1, ("survey",), (), asks=False)
+        return _Said(channel, codes + 1, (OTHER_SURVEY,), (), asks=False)
     holds = channel.where.mask(batch)
     if holds is None:
         return _Said(channel, codes, (), None, asks=True)
@@ -237,7 +239,12 @@ def _unnamed(unit: AlertFilter) -> str:
     return type(unit).__name__
 
 
-def rejection(channel: Channel, alert: Alert, filters: Filters | None = None) -> str:
+def rejection(
+    channel: Channel,
+    alert: Alert,
+    filters: Filters | None = None,
+    count: Callable[[str, str, str], object] = lambda *_: None,
+) -> str | Failure:
     """First rule of a channel that rejects one alert; empty where it passes.
 
     Parameters
@@ -248,15 +255,32 @@ def rejection(channel: Channel, alert: Alert, filters: Filters | None = None) ->
         Which alert.
     filters
         Only these of its filters; None for all that the channel asks.
+    count
+        Told of each filter that is asked: ``unit_runs``, channel and filter.
+
+    Returns
+    -------
+    str or Failure
+        A failure where a filter raises, or gives no verdict: those behind it are not asked.
     """
     if filters is None:
         if channel.survey != alert.survey:
-            return "survey"
-        if not channel.where.holds(alert.candidate):
+            return OTHER_SURVEY
+        holds = attempt(channel.where.holds, alert.candidate)
+        if isinstance(holds, Failure):
+            return holds
+        if not holds:
             return "where"
         filters = channel.filters
     for bound in filters:
-        verdict = bound.unit.evaluate(alert)
+        count("unit_runs", channel.name, bound.name)
+        verdict = attempt_unit(bound, "evaluate", _verdict, bound, alert)
+        if isinstance(verdict, Failure):
+            return verdict
         if not verdict.accept:
             return verdict.reason or _unnamed(bound.unit)
     return ""
+
+
+def _verdict(bound: BoundUnit[AlertFilter], alert: Alert) -> Verdict:
+    return asked(bound.unit.evaluate(alert))

@@ -6,18 +6,21 @@ does not depend on which came first. The stored set keeps every datapoint; super
 out when the light curve is made, so that merging stays a plain union.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 import msgspec
 
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 
-__all__ = ["SAME_POSITION_PIXELS", "light_curve", "merge_datapoints"]
+__all__ = ["SAME_POSITION_PIXELS", "light_curve", "merge_datapoints", "odd_magnitude"]
 
 SAME_POSITION_PIXELS = 2.0
 """Detections of one exposure closer than this on the chip [pixel] are the same source, measured
 twice. ZTF's pixels are 1.01 arcsec, its PSF two of them."""
+
+BRIGHTEST, FAINTEST = -27.0, 35.0
+"""No magnitude lies beyond these: the Sun has -26.8, and the deepest images ever taken reach 31."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -105,3 +108,25 @@ def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
                 kept.append(point)
         standing.extend(kept)
     return LightCurve(object_id, standing)
+
+
+def odd_magnitude(datapoints: Sequence[Datapoint]) -> str:
+    """What is odd about the magnitude of an alert's own detection; empty where nothing is.
+
+    Parameters
+    ----------
+    datapoints
+        Those of the alert's packet.
+
+    Returns
+    -------
+    str
+        ``"none"`` where it has no magnitude (NaN; of Rubin also a flux within the noise), and
+        ``"impossible"`` where it has one that nothing in the sky has, such as 1e38 or -999.
+    """
+    own = next((point for point in reversed(datapoints) if point.own), None)
+    if own is None:
+        return ""
+    if own.mag is None:
+        return "none"
+    return "" if BRIGHTEST <= own.mag <= FAINTEST else "impossible"

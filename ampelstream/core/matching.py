@@ -16,12 +16,14 @@ computed. That holds for what a unit says of its input, also where it says that 
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from ampelstream.core.boundary import Failure, attempt
+from ampelstream.core.accounting import CountKey
+from ampelstream.core.boundary import Failure, asked, attempt_unit
 from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import Event
 from ampelstream.core.state import AcceptedAlert, EventState, ObjectState
@@ -30,7 +32,7 @@ from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, 
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
 from ampelstream.topology import BoundUnit, Channel, Computation, Topology
-from ampelstream.units import Dependency, Inputs, MatchInputs, ObjectUnit
+from ampelstream.units import Dependency, Inputs, MatchFilter, MatchInputs, ObjectUnit, Verdict
 
 __all__ = [
     "ResultCache",
@@ -65,27 +67,51 @@ def inside(
 
 
 def rejection(
-    channel: Channel, curve: LightCurve, event: Event
+    channel: Channel, curve: LightCurve, event: Event, counts: Counter[CountKey] | None = None
 ) -> tuple[str, tuple[UnitResult, ...]]:
     """Evaluate the object for the event with the channel's match filters.
+
+    Parameters
+    ----------
+    channel, curve, event
+        What is evaluated.
+    counts
+        Takes how often each filter was asked, and failed.
 
     Returns
     -------
     reason
-        Of the first filter that rejects; empty where all pass.
+        Of the first filter that rejects, as ``FILTER: RULE``; empty where all pass.
     errors
-        Of filters that failed: they do not reject, the candidate carries their error.
+        Of filters that failed, or gave no verdict: they do not reject, the candidate carries their
+        error.
     """
     errors: list[UnitResult] = []
     if event.current is None:
         return "", ()
     for bound in channel.match:
-        verdict = attempt(bound.unit.evaluate, MatchInputs(lightcurve=curve, event=event.current))
+        inputs = MatchInputs(lightcurve=curve, event=event.current)
+        verdict = attempt_unit(bound, "evaluate", _verdict, bound, inputs)
+        if counts is not None:
+            count_run(counts, channel, bound, verdict)
         if isinstance(verdict, Failure):
             errors.append(failed_result(bound, curve.digest, verdict))
         elif not verdict.accept:
-            return verdict.reason, ()
+            return f"{bound.name}: {verdict.reason or 'no reason given'}", ()
     return "", tuple(errors)
+
+
+def _verdict(bound: BoundUnit[MatchFilter], inputs: MatchInputs) -> Verdict:
+    return asked(bound.unit.evaluate(inputs))
+
+
+def count_run(
+    counts: Counter[CountKey], channel: Channel, bound: BoundUnit[Any], outcome: object
+) -> None:
+    """Count that a unit or filter ran, and that it failed where its outcome is a failure."""
+    counts["unit_runs", channel.name, bound.name] += 1
+    if isinstance(outcome, Failure):
+        counts["unit_failed", channel.name, bound.name, outcome.in_short] += 1
 
 
 def _status(channel: Channel, state: ObjectState, event: Event | None) -> CandidateStatus | None:
@@ -132,6 +158,7 @@ def evaluate(
     curve: LightCurve,
     event: Event | None,
     cache: ResultCache,
+    counts: Counter[CountKey],
 ) -> Evaluation[Candidate | None]:
     """Last revision of the candidate, as the state keeps it.
 
@@ -147,6 +174,8 @@ def evaluate(
         The event; None for a channel that follows none.
     cache
         Results that need not be computed again; new ones are added.
+    counts
+        Takes what each unit did: runs, results from the cache, failures.
 
     Returns
     -------
@@ -161,7 +190,7 @@ def evaluate(
     errors: tuple[UnitResult, ...] = ()
     if event is not None:
         t0 = None if event.current is None else event.current.t0_jd
-        reason, errors = rejection(channel, curve, event)
+        reason, errors = rejection(channel, curve, event, counts)
         if t0 is None or reason:
             return None
         revision = event.state.revisions[-1].revision
@@ -187,7 +216,7 @@ def evaluate(
     )
     if status is not CandidateStatus.ACTIVE:
         return candidate
-    results = yield from run_units(channel, seen, event, cache)
+    results = yield from run_units(channel, seen, event, cache, counts)
     candidate = msgspec.structs.replace(candidate, results=errors + results)
     return msgspec.structs.replace(candidate, rank=_rank(channel, candidate))
 
@@ -311,7 +340,11 @@ def _failed_need(unit: ObjectUnit, done: Sequence[tuple[str, UnitResult]]) -> st
 
 
 def run_units(
-    channel: Channel, curve: LightCurve, event: Event | None, cache: ResultCache
+    channel: Channel,
+    curve: LightCurve,
+    event: Event | None,
+    cache: ResultCache,
+    counts: Counter[CountKey],
 ) -> Evaluation[tuple[UnitResult, ...]]:
     """Results of the channel's units, in order; those in the cache are not computed again.
 
@@ -325,6 +358,8 @@ def run_units(
         Gives the current revision and its sky map; None without an event.
     cache
         Known results; what is computed is added.
+    counts
+        Takes what each unit did.
     """
     done: list[tuple[str, UnitResult]] = []
     for bound in channel.units:
@@ -336,10 +371,17 @@ def run_units(
         known = cache.get(key)
         if known is None:
             hindrance = _failed_need(bound.unit, done)
-            known = yield from _run(bound, curve, event, wanted, input_digest, hindrance)
+            outcome = yield from _run(bound, curve, event, wanted, hindrance)
+            count_run(counts, channel, bound, outcome)
+            if isinstance(outcome, Failure):
+                known = failed_result(bound, input_digest, outcome)
+            else:
+                known = _result(bound, input_digest, body=outcome)
             cache[key] = known
-        elif known.name != bound.name:
-            known = msgspec.structs.replace(known, name=bound.name)
+        else:
+            counts["unit_cached", channel.name, bound.name] += 1
+            if known.name != bound.name:
+                known = msgspec.structs.replace(known, name=bound.name)
         done.append((bound.unit.provides, known))
     return tuple(one for _, one in done)
 
@@ -349,12 +391,11 @@ def _run(
     curve: LightCurve,
     event: Event | None,
     wanted: Sequence[tuple[str, UnitResult]],
-    input_digest: str,
     hindrance: str,
-) -> Evaluation[UnitResult]:
-    """Run one unit; whatever it raises becomes the result's error."""
+) -> Evaluation[dict[str, Any] | Failure]:
+    """Run one unit; whatever it raises becomes a failure."""
     if hindrance:
-        return failed_result(bound, input_digest, Failure(UnitError.__name__, hindrance))
+        return Failure(UnitError.__name__, hindrance, unit=bound.name)
     inputs = Inputs(
         lightcurve=curve,
         # to others it is not shown: their result is taken for every event with that light curve
@@ -365,16 +406,12 @@ def _run(
         ),
     )
     if bound.start is None:
-        outcome = attempt(_compute, bound, inputs)
-    else:
-        computation = attempt(bound.start, inputs)
-        if isinstance(computation, Failure):
-            return failed_result(bound, input_digest, computation)
-        yield computation
-        outcome = attempt(_computed, computation)
-    if isinstance(outcome, Failure):
-        return failed_result(bound, input_digest, outcome)
-    return _result(bound, input_digest, body=outcome)
+        return attempt_unit(bound, "compute", _compute, bound, inputs)
+    computation = attempt_unit(bound, "compute", bound.start, inputs)
+    if isinstance(computation, Failure):
+        return computation
+    yield computation
+    return attempt_unit(bound, "compute", _computed, computation)
 
 
 def _result(

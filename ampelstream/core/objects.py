@@ -346,6 +346,8 @@ class Objects:
     def _outputs(self, matched: Matched, where: Coordinates, stream: str) -> list[Output]:
         outputs = [Output("candidates", candidate_key(one), one) for one in matched.candidates]
         self._tally.count("candidates", n=len(outputs))
+        for key, number in matched.counts.items():
+            self._tally.count(*key, n=number)
         for (event_id, object_id, channel), failure in matched.failures:
             named = f"channel {channel}: " if channel else ""
             alone = "brought over by a backfill" if where == _NO_RECORD else "without an event"
@@ -378,9 +380,9 @@ class Objects:
         return sorted(found, key=lambda one: one.event_id)
 
     def skymap(self, event_id: str) -> SkyMap | None:
-        """Sky map of an event's current revision; None without one."""
+        """Sky map of the last revision that has one, followed or not; None without one."""
         event = self.events.get(event_id)
-        return None if event is None else event.skymap()
+        return None if event is None else event.last_skymap()
 
     def again(self, keys_: Sequence[str]) -> list[Output]:
         """Make the candidates of these keys anew; one that the state does not have is removed."""

@@ -10,12 +10,14 @@ computes (``evaluation.py``), and meanwhile other objects may be matched, but no
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from ampelstream.codecs.own import encode_candidate
+from ampelstream.core.accounting import CountKey
 from ampelstream.core.boundary import Failure, attempting
 from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import CELL_BITS, Event, EventStore
@@ -48,10 +50,13 @@ class Matched:
         Those that are new or different, with light curve and coordinates.
     failures
         (candidate key, what went wrong) of those that could not be evaluated, or are too large.
+    counts
+        What units and match filters did.
     """
 
     candidates: list[Candidate]
     failures: list[tuple[tuple[str, str, str], Failure]]
+    counts: Counter[CountKey] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +267,8 @@ class ObjectStore(Lookup):
             for channel in self._channels_for(event):
                 key = (_name(event), state.object_id, channel.name)
                 before = candidates.get(key)
-                after = yield from attempting(
-                    evaluate, self._topology, channel, state, curve, event, cache
-                )
+                given = (channel, state, curve, event, cache, matched.counts)
+                after = yield from attempting(evaluate, self._topology, *given)
                 if isinstance(after, Failure):
                     matched.failures.append((key, after))
                     continue

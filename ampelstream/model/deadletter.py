@@ -1,4 +1,4 @@
-"""A record that could not be handled: kept whole, with its coordinates and the reason."""
+"""A record that could not be handled: its coordinates, the reason, and itself where needed."""
 
 import msgspec
 
@@ -25,7 +25,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
     reason
         What is wrong, and what to do where that is known.
     value
-        The record's bytes, to try it again.
+        The record's bytes, where it cannot be read again from its coordinates: of a stream of ours
+        (detections, events, candidates), of what was parked, and of what could not be read or
+        decoded of a topic, which lets go of its records. Empty of what lies in a file, and of an
+        alert of a topic that a filter failed on: a backfill reads it again.
     """
 
     where: Coordinates

@@ -40,6 +40,9 @@ class SourceRecord:
     unread
         Whether the fault is one of reading, such as of a disk or a network: another try may give
         what is there.
+    expires
+        Whether its source lets go of it after a time, as a topic does and a file does not: then it
+        cannot always be read again.
     """
 
     where: Coordinates
@@ -50,6 +53,7 @@ class SourceRecord:
     since: float = 0.0
     position: Coordinates | None = None
     unread: bool = False
+    expires: bool = False
 
     @property
     def source(self) -> tuple[str, int]:

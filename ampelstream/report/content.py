@@ -1,7 +1,7 @@
 """What a report is made from: plain values, gathered by whoever ran the replay."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,6 +66,10 @@ class RevisionReport:
         Channel to (alerts inside, objects inside).
     selected
         Whether the topology's event selection takes this revision.
+    why_not
+        Why it does not, or why nothing can be inside; empty where there is no reason.
+    rejected
+        Channel to the match filters (``FILTER: RULE``) that rejected objects inside, and how many.
     """
 
     revision: EventRevision
@@ -73,6 +77,8 @@ class RevisionReport:
     area90_deg2: float | None
     channels: Mapping[str, tuple[int, int]]
     selected: bool
+    why_not: str = ""
+    rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,19 @@ def draw_event(view: EventView, *, cards: int, rows: int, simulated: bool) -> Ma
         draw_sky(view, numbered=cards),
         _history(event),
         *listings,
-        None if view.listings else element("p", "No candidate.", class_="muted"),
+        None if view.listings else element("p", _why_none(event), class_="muted"),
         id=view.anchor,
         class_="event retracted" if event.retracted else "event",
     )
+
+
+def _why_none(event: EventReport) -> str:
+    """That there is no candidate, and why where the event is not selected."""
+    if event.revisions and not any(one.selected for one in event.revisions):
+        standing = [one for one in event.revisions if not one.revision.is_retraction]
+        why = (standing or event.revisions)[-1].why_not
+        return f"No candidate: the topology does not follow this event, {why}."
+    return "No candidate."
 
 
 def distance_text(event: EventReport) -> str:
@@ -183,7 +192,7 @@ def _history(event: EventReport) -> Markup | None:
 
 def _revision(one: RevisionReport) -> Sequence[Markup]:
     inside = ", ".join(
-        f"{channel}: {alerts} alerts, {objects} objects"
+        f"{channel}: {alerts} alerts, {objects} objects{_rejected(one, channel)}"
         for channel, (alerts, objects) in sorted(one.channels.items())
     )
     words = (
@@ -193,9 +202,20 @@ def _revision(one: RevisionReport) -> Sequence[Markup]:
         area_text(one.area50_deg2),
         area_text(one.area90_deg2),
         inside or DASH,
-        "yes" if one.selected else "not selected",
+        "yes"
+        if one.selected
+        else f"not selected: {one.why_not}"
+        if one.why_not
+        else "not selected",
     )
     return [element("td", part) for part in words]
+
+
+def _rejected(one: RevisionReport, channel: str) -> str:
+    """Objects inside that match filters rejected, by their names and rules."""
+    found = sorted(one.rejected.get(channel, {}).items())
+    words = ", ".join(f"{number} rejected by {reason}" for reason, number in found)
+    return f" ({words})" if words else ""
 
 
 def _listing(listing: Listing, channels: int, *, cards: int, rows: int, simulated: bool) -> Markup:

@@ -13,6 +13,7 @@ from typing import Any
 from ampelstream.report.content import ReplayReport
 from ampelstream.report.eventsection import draw_event, draw_overview
 from ampelstream.report.markup import Markup, element, join, key_values, text
+from ampelstream.report.unitsection import draw_units
 from ampelstream.report.views import EventView, arrange
 
 __all__ = ["render"]
@@ -182,12 +183,19 @@ def _flow(summary: Mapping[str, Any]) -> Markup:
         _stages("Alerts", _alert_stages(alerts, channels)),
         _stages("Notices", _notice_stages(notices)),
         _dead_letters(letters),
+        _why_no_event(summary),
         *(_channel(name, content) for name, content in channels.items()),
+        draw_units(summary.get("units")),
         element("section", element("h3", "Reactions"), key_values(reactions))
         if reactions
         else None,
         id="flow",
     )
+
+
+def _why_no_event(summary: Mapping[str, Any]) -> Markup | None:
+    why = summary.get("events_not_selected")
+    return element("p", f"Events: {why}", class_="notice") if why else None
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -245,8 +253,7 @@ def _dead_letters(count: int) -> Markup | None:
     if not count:
         return None
     words = (
-        f"{count:,} records could not be handled. They are kept whole, with the reason: "
-        "ampelstream dead-letters list"
+        f"{count:,} records could not be handled. dead-letters.ndjson names each, with the reason"
     )
     return element("p", words, class_="notice")
 
@@ -258,9 +265,13 @@ def _channel(name: str, content: Any) -> Markup:
         for reason, count in _mapping(channel, "rejected").items()
         if isinstance(count, int)
     }
+    why = channel.get("why_none")
+    failed = _count(channel, "failed")
     bars = [("accepted", _count(channel, "accepted"), "bar good")]
     ordered = sorted(rejected.items(), key=lambda pair: (-pair[1], pair[0]))
     bars.extend((f"rejected: {reason}", count, "bar") for reason, count in ordered[:_MOST_REASONS])
+    if failed:
+        bars.append(("a filter failed", failed, "bar"))
     rest = ordered[_MOST_REASONS:]
     if rest:
         words = f"rejected: {len(rest)} other reasons"
@@ -270,6 +281,7 @@ def _channel(name: str, content: Any) -> Markup:
         element("h3", f"Channel {name}"),
         _chart(bars),
         _statuses(_mapping(channel, "candidates")),
+        element("p", f"No candidate: {why}.", class_="notice") if why else None,
         class_="channel",
     )
 

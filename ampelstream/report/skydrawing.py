@@ -40,7 +40,7 @@ def draw_sky(view: EventView, *, numbered: int) -> Markup | None:
     """
     event, rows = view.event, view.active
     if event.skymap is None and not rows:
-        return element("p", "No sky map.", class_="muted")
+        return element("p", _no_map(event), class_="muted")
     name = f"Sky map of {event.event_id}" if event.event_id else "Where the objects are"
     whole = element(
         "figure",
@@ -50,8 +50,15 @@ def draw_sky(view: EventView, *, numbered: int) -> Markup | None:
     return element("div", whole, *_closeups(view, numbered, name), class_="sky-views")
 
 
+def _no_map(event: EventReport) -> str:
+    """Why no map is drawn: there was none, or the state has forgotten it with its event."""
+    if any(one.area90_deg2 is not None for one in event.revisions):
+        return "Its sky map was forgotten with the event, by the topology's retention."
+    return "No sky map."
+
+
 def _caption(event: EventReport) -> str:
-    shading = "No sky map." if event.event_id else "The objects and their ranks."
+    shading = _no_map(event) if event.event_id else "The objects and their ranks."
     if event.skymap is not None:
         of = f" {event.skymap.name}" if event.skymap.name else ""
         shading = (

@@ -276,22 +276,33 @@ def in_production(
 
 
 @contextmanager
-def with_pool(topology: Topology, processes: int) -> Iterator[Topology]:
+def with_pool(topology: Topology, processes: int, timed: Timed | None = None) -> Iterator[Topology]:
     """Give the topology with heavy units that compute in a pool, which ends with the context.
+
+    Parameters
+    ----------
+    topology, processes
+        The workflow, and of how many processes the pool is.
+    timed
+        Called when a unit has computed, from any thread; None: nobody asks.
 
     Raises
     ------
     ConfigError
         A heavy unit cannot be sent to another process.
     """
-    if not has_heavy(topology):
+    if timed is None and not has_heavy(topology):
         yield topology
         return
     pool = UnitPool(processes)
     try:
-        yield in_production(topology, pool)
+        yield in_production(topology, pool, timed or _untimed)
     finally:
         pool.close()
+
+
+def _untimed(_name: str, _seconds: float) -> None:
+    pass
 
 
 def _starter(

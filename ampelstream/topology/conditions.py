@@ -9,7 +9,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ampelstream.errors import ConfigError
 from ampelstream.model.alertbatch import AlertBatch, Bools
 from ampelstream.topology.columnconditions import mask
 
-__all__ = ["Condition"]
+__all__ = ["Condition", "Unmet"]
 
 _Getter = Callable[[Mapping[str, Any]], Any]
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -37,6 +37,35 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
 }
 _WORDS = {"true": True, "false": False, "null": None}
+
+
+class Unmet(NamedTuple):
+    """Why a condition does not hold: the first of its comparisons that is false.
+
+    Attributes
+    ----------
+    name
+        What is compared: a name, or what is computed of several.
+    seen
+        Its value; None where it is absent.
+    wanted
+        The comparison that it does not fulfil, as the condition has it.
+    """
+
+    name: str
+    seen: Any
+    wanted: str
+
+    def __str__(self) -> str:
+        if self.seen is None:
+            return f"{self.name} is absent"
+        return f"{self.name} is {_shown(self.seen)}, wanted {self.wanted}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 class Condition:
@@ -76,11 +105,62 @@ class Condition:
         """Whether it is true of these values."""
         return self._test is None or bool(self._test(values))
 
+    def unmet(self, values: Mapping[str, Any]) -> Unmet | None:
+        """Why it is not true of these values; None where it is true."""
+        if self.tree is None or self.holds(values):
+            return None
+        return _unmet(self.tree, values, self.text)
+
     def mask(self, batch: AlertBatch) -> Bools | None:
         """Of which alerts it is true; None where `holds` must be asked of each."""
         if self.tree is None:
             return np.ones(len(batch), bool)
         return mask(self.tree, batch)
+
+
+def _unmet(node: ast.expr, values: Mapping[str, Any], text: str) -> Unmet:
+    """Why an expression, which is false, is false."""
+
+    def value_of(part: ast.expr) -> Any:
+        return _compile(part, text)(values)
+
+    match node:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return _unmet(next(one for one in parts if not value_of(one)), values, text)
+        case ast.BoolOp(values=parts):  # or: the first says what would have been enough
+            return _unmet(parts[0], values, text)._replace(wanted=ast.unparse(node))
+        case ast.Compare(left=left, ops=ops, comparators=rest):
+            sides = [left, *rest]
+            with_null = any(isinstance(side, ast.Name) and side.id == "null" for side in sides)
+            absent = (one for side in sides for one in _operands(side) if value_of(one) is None)
+            if not with_null and (missing := next(absent, None)) is not None:
+                return Unmet(ast.unparse(missing), None, ast.unparse(node))
+            one_side, other_side = next(
+                (one, other)
+                for one, op, other in zip(sides[:-1], ops, sides[1:], strict=True)
+                if not value_of(ast.Compare(left=one, ops=[op], comparators=[other]))
+            )
+            named = other_side if isinstance(one_side, ast.Constant) else one_side
+            return Unmet(ast.unparse(named), value_of(named), ast.unparse(node))
+        case _:
+            return Unmet(ast.unparse(node), value_of(node), f"{ast.unparse(node)} to hold")
+
+
+def _operands(node: ast.expr) -> Iterator[ast.expr]:
+    """Names, dotted or not, of one side of a comparison."""
+    match node:
+        case ast.Name(id=name) if name not in _WORDS:
+            yield node
+        case ast.Attribute():
+            yield node
+        case ast.BinOp(left=left, right=right):
+            yield from _operands(left)
+            yield from _operands(right)
+        case ast.UnaryOp(operand=part):
+            yield from _operands(part)
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            for part in parts:
+                yield from _operands(part)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

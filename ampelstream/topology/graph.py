@@ -114,6 +114,14 @@ class EventSelection:
             not self.where.text or self.where.holds(revision.facts())
         )
 
+    def why_not(self, revision: EventRevision) -> str:
+        """Why the topology does not follow this revision; empty where it does."""
+        if self.accepts(revision):
+            return ""
+        if revision.kind not in self.kinds:
+            return f"kind is {revision.kind!r}, wanted one of {', '.join(self.kinds)}"
+        return str(self.where.unmet(revision.facts()) or "not selected")
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:

@@ -306,7 +306,7 @@ def test_dead_letters_of_an_earlier_replay_are_not_announced_again(
     (tmp_path / "junk.avro").write_bytes(b"junk")
     out = tmp_path / "out"
     assert replay("skymap-only", [tmp_path / "junk.avro"], [], out).returncode == 3
-    assert replay("skymap-only", [night.alerts], [], out).returncode == 0
+    assert replay("skymap-only", [night.alerts], [], out, "--overwrite").returncode == 0
 
 
 STREAMS = ("stdout", "stderr")

@@ -3,9 +3,13 @@
 import base64
 import io
 import json
+import math
+import re
+import sys
 from collections import UserDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,7 @@ from astropy.io import fits
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.ingest import Ingest
-from ampelstream.errors import UnknownSchema
+from ampelstream.errors import UnitError, UnknownSchema
 from ampelstream.model.announcement import Announcement, Tick
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
@@ -22,6 +26,7 @@ from ampelstream.model.detection import Detection
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Parked
 from ampelstream.model.times import iso_from_jd
+from ampelstream.simulate import simulate_packets
 from ampelstream.sky.skymap import SkyMap
 from ampelstream.topology import Topology
 from ampelstream.units import ACCEPT, AlertFilter, Verdict
@@ -41,6 +46,27 @@ class Picky(AlertFilter):
         return Verdict(accept=False, reason="dull") if self.mode == "reject" else ACCEPT
 
 
+class Broken(AlertFilter):
+    """Gives no verdict, in several ways."""
+
+    how: str
+
+    def evaluate(self, alert: Any) -> Verdict:
+        given: Any = {"nothing": None, "bool": True, "text": "yes"}
+        if self.how == "raises":
+            return int(alert.object_id)  # type: ignore[return-value]  # (the mistake that is meant)
+        if self.how == "unit error":
+            raise UnitError("no verdict of this one")
+        verdict: Verdict = given[self.how]
+        return verdict
+
+
+ONE = """
+name: one
+version: 1
+channels:
+  bad: {filters: [{unit: "test_ingest:Broken", name: cut, config: {how: HOW}}]}
+"""
 TWO = """
 name: two
 version: 1
@@ -62,6 +88,15 @@ def two(
         return make_topology(TWO.replace("ONE", one).replace("OTHER", other))
 
     return make
+
+
+@pytest.fixture
+def broken(
+    make_topology: Callable[[str], Topology], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Topology]:
+    """A channel whose filter is broken, and nothing else."""
+    monkeypatch.setitem(sys.modules, "test_ingest", sys.modules[__name__])
+    return lambda how: make_topology(ONE.replace("HOW", how))
 
 
 def row(jd: float = T0, **more: Any) -> Mapping[str, Any]:
@@ -102,10 +137,79 @@ def test_a_filter_that_fails_costs_its_own_channel_only(two: Callable[..., Topol
     assert passed.channels == ("first",)
     [letter] = [one.value for one in outputs if isinstance(one.value, DeadLetter)]
     assert (letter.step, letter.error) == ("filter", "KeyError")
-    assert letter.reason.startswith("channel second: 'no such field'")
+    place = r"channel second, unit Picky: 'no such field' \(Picky.evaluate at test_ingest.py:\d+\)"
+    assert re.fullmatch(place, letter.reason)
     assert accounting.total("failed") == 0
     assert accounting.total("dead_letters") == 1
     assert adds_up(accounting)
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words", "line"),
+    [
+        ("nothing", "UnitError", "evaluate gave None, and must give a Verdict", "def evaluate"),
+        ("bool", "UnitError", "evaluate gave bool, and must give a Verdict", "def evaluate"),
+        ("text", "UnitError", "evaluate gave str, and must give a Verdict", "def evaluate"),
+        ("raises", "ValueError", "invalid literal for int()", "return int(alert"),
+        ("unit error", "UnitError", "no verdict of this one", "raise UnitError"),
+    ],
+)
+def test_what_is_no_verdict_is_a_dead_letter_that_says_where(
+    how: str, error: str, words: str, line: str, broken: Callable[[str], Topology]
+) -> None:
+    outputs, accounting = ingest(broken(how), row())
+    [letter] = [one.value for one in outputs]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.step, letter.error) == ("filter", error)
+    assert letter.reason.startswith("channel bad, unit cut: ")
+    assert words in letter.reason
+    found = re.search(r"\(Broken.evaluate at test_ingest.py:(\d+)\)$", letter.reason)
+    assert found is not None
+    source = Path(__file__).read_text().splitlines()
+    assert line in source[int(found[1]) - 1]
+    assert accounting.total("channel_failed", "bad") == 1
+    assert accounting.total("unit_runs", "bad", "cut") == 1
+    [(reason, number)] = accounting.by("unit_failed", "bad", "cut")
+    assert (reason.startswith(f"{error}: "), number) == (True, 1)
+
+
+def test_numbers_of_a_message_do_not_make_another_failure(
+    broken: Callable[[str], Topology],
+) -> None:
+    values = [{**row(), "objectId": f"{number} x"} for number in (1, 22, 333)]
+    _, accounting = ingest(broken("raises"), *values)
+    [(reason, number)] = accounting.by("unit_failed", "bad", "cut")
+    assert number == 3
+    assert re.search(r"'# x' \(Broken.evaluate at test_ingest.py:\d+\)$", reason)
+
+
+def test_the_first_alerts_that_all_fail_alike_are_noticed(
+    broken: Callable[[str], Topology], two: Callable[..., Topology]
+) -> None:
+    def said(topology: Topology, *parts: Sequence[Any]) -> str:
+        made = Ingest(topology, Accounting().tally(), lambda: NOW)
+        where = Coordinates("a", 0, 0)
+        for part in parts:
+            made.process([SourceRecord(where, "alerts", value) for value in part])
+        return made.all_failed
+
+    bad = [b"junk"] * 150
+    topology = broken("raises")
+    message = said(topology, [row()] * 150, [row()] * 150)
+    assert message.startswith("the first 200 alerts all failed in the same way, as a[0]@0 (step")
+    assert "channel bad, unit cut: invalid literal" in message
+    assert said(topology, bad, bad)
+    assert not said(topology, [row()] * 199)
+    assert not said(topology, [row()] * 100, bad)  # not in the same way
+    assert not said(two("reject", "other"), [row(breaks="other")] * 300)  # one channel had its say
+    packets = list(simulate_packets(1))
+    assert not said(two("reject", "reject"), packets, bad, bad)  # columns settled the first
+
+
+def test_an_accepted_alert_without_a_possible_magnitude_is_counted(wide: Topology) -> None:
+    values = [row(magpsf=mag) for mag in (19.0, math.nan, 1e38, -999.0, math.inf)]
+    _, accounting = ingest(wide, *values)
+    assert dict(accounting.by("odd_magnitudes")) == {"none": 2, "impossible": 2}
 
 
 def test_an_alert_that_no_channel_takes_and_one_fails_on_is_a_dead_letter(
@@ -131,8 +235,27 @@ def test_what_a_source_could_not_read_is_a_dead_letter(wide: Topology) -> None:
     outputs, accounting = ingest(wide, record)
     [letter] = [one.value for one in outputs]
     assert isinstance(letter, DeadLetter)
-    assert (letter.step, letter.reason, letter.value) == ("read", "breaks off in block 4", b"rest")
+    assert (letter.step, letter.reason, letter.where) == ("read", "breaks off in block 4", where)
     assert adds_up(accounting)
+
+
+def test_a_dead_letter_holds_the_record_where_it_cannot_be_read_again(
+    broken: Callable[[str], Topology],
+) -> None:
+    topology, where = broken("raises"), Coordinates("a", 0, 1)
+    [packet] = simulate_packets(1)
+
+    def kept(value: bytes, **more: Any) -> bytes:
+        outputs, _ = ingest(topology, SourceRecord(where, "alerts", value, **more))
+        [letter] = [one.value for one in outputs]
+        assert isinstance(letter, DeadLetter)
+        assert letter.where == where
+        return letter.value
+
+    assert kept(b"junk") == kept(packet) == b""  # a file is there the next time, too
+    assert kept(b"junk", expires=True) == b"junk"  # of a topic: evidence, which soon is gone
+    assert kept(packet, expires=True) == b""  # a sound packet, that a backfill reads again
+    assert kept(packet, expires=True, since=1.0) == packet  # one that has waited
 
 
 def test_it_makes_no_second_dead_letter_in_a_backfill(wide: Topology) -> None:
@@ -145,7 +268,7 @@ def test_it_makes_no_second_dead_letter_in_a_backfill(wide: Topology) -> None:
     assert again.process([record]) == []
 
 
-def test_a_row_that_cannot_be_kept_is_a_dead_letter_all_the_same(wide: Topology) -> None:
+def test_a_row_that_cannot_be_read_is_a_dead_letter_all_the_same(wide: Topology) -> None:
     deep: Any = {}
     for _ in range(600):
         deep = {"x": deep}
@@ -159,7 +282,7 @@ def test_a_row_that_cannot_be_kept_is_a_dead_letter_all_the_same(wide: Topology)
     outputs, accounting = ingest(wide, deep, Damaged(row()))
     letters = [one.value for one in outputs if isinstance(one.value, DeadLetter)]
     assert [one.step for one in letters] == ["decode", "filter"]
-    assert all(one.value == b"" and "it cannot be kept:" in one.reason for one in letters)
+    assert all(one.value == b"" and one.reason for one in letters)
     assert adds_up(accounting)
 
 

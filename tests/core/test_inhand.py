@@ -96,7 +96,9 @@ def test_ingest_sets_aside_what_killed(wide: Topology, make_notice: Callable[...
     hand, accounting = Hand(at(1)), Accounting()
     ingest = Ingest(wide, accounting.tally(), lambda: 4e9, in_hand=hand)
     records = [
-        SourceRecord(Coordinates("first", 0, n), "notices", make_notice(), position=at(n))
+        SourceRecord(
+            Coordinates("first", 0, n), "notices", make_notice(), position=at(n), expires=True
+        )
         for n in range(3)
     ]
     outputs = ingest.process(records)

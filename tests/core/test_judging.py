@@ -256,6 +256,9 @@ def test_a_wrong_answer_of_a_filter_costs_nobody_anything(
     values = simulate_packets(10)
     wrong = came(make_topology(text.replace("UNIT", unit)), [records(values)])
     right = came(make_topology(text.replace("UNIT", '"test_judging:Even"')), [records(values)])
+    # that they were asked one by one is seen
+    assert wrong[1].pop(("unit_runs", "one", "Wrong")) == 10
+    assert right[1].pop(("unit_runs", "one", "Even")) == 10
     assert wrong[1] == right[1]
 
 

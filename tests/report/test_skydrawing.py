@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,12 +68,18 @@ def test_whole_sky_is_labelled_and_outlined(view: EventView) -> None:
 def test_an_event_without_a_map_has_a_bare_sky(
     make_event: MakeEvent, make_report: MakeReport, make_candidate: Make
 ) -> None:
-    views = arrange(make_report([make_event(), make_event("S2")], [make_candidate()]))
+    bare = make_event("S3")
+    revisions = [replace(one, area50_deg2=None, area90_deg2=None) for one in bare.revisions]
+    bare = replace(bare, revisions=revisions)
+    views = arrange(make_report([make_event(), make_event("S2"), bare], [make_candidate()]))
     drawn = draw_sky(views[0], numbered=25)
     assert drawn is not None
     assert "<image" not in drawn
     assert 'class="candidate"' in drawn
-    assert draw_sky(views[1], numbered=25) == '<p class="muted">No sky map.</p>'
+    forgotten, none = (draw_sky(view, numbered=25) for view in views[1:])
+    assert forgotten is not None
+    assert "sky map was forgotten" in forgotten
+    assert none == '<p class="muted">No sky map.</p>'
 
 
 def test_closeup_is_found_around_the_region(make_map: MakeMap) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from ampelstream.codecs import notices
 from ampelstream.core.accounting import Accounting
+from ampelstream.core.boundary import Failure, attempt_unit
 from ampelstream.errors import ConfigError, PoolError, UnitError
 from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.runtime.service.metrics import Metrics
@@ -326,3 +327,19 @@ def test_closing_twice_is_no_error_and_ends_one_that_begins(heavy: Any) -> None:
     with pytest.raises((UnitError, CancelledError)):
         begins.result()
     assert [seat._process for seat in pool._seats] == [None]
+
+
+def test_what_fails_in_another_process_is_named_with_its_place_there(heavy: Any) -> None:
+    unit = heavy(what="time out")
+    pool = UnitPool(1)
+    try:
+        failure = attempt_unit(BoundUnit("slow", unit, "c"), "compute", pool.compute, unit, INPUTS)
+    finally:
+        pool.close()
+    assert isinstance(failure, Failure)
+    line = 1 + next(
+        number for number, text in enumerate(UNIT.splitlines()) if "raise TimeoutError" in text
+    )
+    assert failure.origin == f"heavy_unit_of_a_test.py:{line}"
+    assert failure.reason == f"a service of its own (Heavy.compute at {failure.origin})"
+    assert (failure.error, failure.unit) == ("TimeoutError", "slow")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ampelstream.errors import ConfigError, StateError
+from ampelstream.errors import AllFailedError, ConfigError, StateError
 from ampelstream.model.digest import digest
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_unix
@@ -21,11 +21,13 @@ from ampelstream.report.content import ReplayReport
 from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
-from ampelstream.runtime.embedded.summary import collect, reaction_rows, skipped_rows
+from ampelstream.runtime.embedded.resultmark import ResultMark, check_result
+from ampelstream.runtime.embedded.summary import collect, reaction_rows, silent_inputs, skipped_rows
 from ampelstream.runtime.service.allocator import give_back
 from ampelstream.runtime.service.journal import Journals
 from ampelstream.runtime.settings import POOL_PROCESSES
 from ampelstream.runtime.unitpool import has_heavy, with_pool
+from ampelstream.runtime.unittimes import UnitTimes
 from ampelstream.sources import Source, merge, timed
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Backend
@@ -37,6 +39,11 @@ STATE_DIRECTORY = "state"
 _MARKER = "ampelstream-state"
 _DISCARDED = ".discarded-state"
 _LOG = logging.getLogger(__name__)
+_WAY_OUT = (
+    "%s\nThe replay has ended there, and has written nothing: mend what is named (`ampelstream "
+    "units run UNIT FILE` shows what a filter says of single alerts), then start the same command "
+    "again, which begins anew"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +56,13 @@ class ReplayResult:
         Everything that the outputs say.
     resumed
         Whether it went on from a killed run's state.
+    times
+        How long its units took.
     """
 
     report: ReplayReport
     resumed: bool
+    times: UnitTimes
 
 
 Watch = Callable[[Iterator[SourceRecord], int, int | None], Iterable[SourceRecord]]
@@ -80,6 +90,10 @@ class Replay:
         Whether objects and events are forgotten when event time says so, as they are live.
     pool_processes
         In which heavy units compute at the same time.
+    paths
+        Of the inputs, to tell the result from another's; by default their names.
+    overwrite
+        Whether the result of another replay may be replaced.
     """
 
     def __init__(
@@ -93,6 +107,8 @@ class Replay:
         batch: int = BATCH,
         forget: bool = False,
         pool_processes: int = POOL_PROCESSES,
+        paths: Sequence[str] = (),
+        overwrite: bool = False,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -102,6 +118,9 @@ class Replay:
         self._batch = batch
         self._forget = forget
         self._pool_processes = pool_processes
+        self._mark = ResultMark.of(topology, paths or [source.name for source in sources])
+        self._overwrite = overwrite
+        self._times = UnitTimes()
 
     def _open(self, make: Callable[[Backend], Engine]) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
@@ -141,13 +160,21 @@ class Replay:
 
         Raises
         ------
+        AllFailedError
+            The first alerts all failed in the same way; the state is removed, for a new start.
+        ConfigError
+            The directory holds the result of another replay.
         AmpelstreamError
             An input or the state cannot be read.
         """
+        said = check_result(self._out, self._mark, overwrite=self._overwrite)
+        if said:
+            _LOG.warning("%s", said)
         how = ["forget"] if self._forget else []
         inputs = digest([*(source.name for source in self._sources), *how])
         journals = Journals(self._out / STATE_DIRECTORY / "in-hand")
-        with journals, with_pool(self._topology, self._pool_processes) as topology:
+        pool = with_pool(self._topology, self._pool_processes, self._times.add)
+        with journals, pool as topology:
             at_once = self._pool_processes if has_heavy(topology) else 1
             make = partial(
                 Engine,
@@ -157,7 +184,12 @@ class Replay:
                 journals=journals,
                 at_once=at_once,
             )
-            return self._run(watch, *self._open(make))
+            try:
+                return self._run(watch, *self._open(make))
+            except AllFailedError:
+                # what came of these alerts is in it as done: a mended unit is to see them, too
+                shutil.rmtree(self._out / STATE_DIRECTORY)
+                raise
 
     def _run(
         self,
@@ -175,16 +207,22 @@ class Replay:
             shown = iter(watch(records, done, total))
             while batch := next_batch(shown, self._batch):
                 engine.process(batch)
+                if engine.ingest.all_failed and not resumed:
+                    raise AllFailedError(_WAY_OUT % engine.ingest.all_failed)
             engine.commit()
             give_back()  # what batches of alerts took: candidates need other sizes
             report = collect(engine, description=self._description, simulated=self._simulated)
             skipped = [one for source in self._sources for one in source.skipped]
-            report = replace(report, summary={**report.summary, "skipped": skipped_rows(skipped)})
+            more = {
+                "skipped": skipped_rows(skipped),
+                "silent_inputs": silent_inputs(self._sources, engine.progress.offsets()),
+            }
+            report = replace(report, summary={**report.summary, **more})
             self._write(engine, report)
             engine.mark_finished()
         finally:
             backend.close()
-        return ReplayResult(report, resumed)
+        return ReplayResult(report, resumed, self._times)
 
     def _write(self, engine: Engine, report: ReplayReport) -> None:
         out = self._out
@@ -198,6 +236,7 @@ class Replay:
         outputs.write_lines(out / "reactions.ndjson", reaction_rows(engine))
         outputs.write_json(out / "summary.json", report.summary)
         outputs.write_text(out / "report.html", render(report))
+        self._mark.write(out)
 
 
 _DAY_SECONDS = 86400.0

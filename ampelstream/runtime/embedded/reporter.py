@@ -9,11 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from ampelstream.core.accounting import Accounting
+from ampelstream.core.nothing import why_none_selected
+from ampelstream.core.unitcounts import unit_counts
 from ampelstream.errors import StorageError
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import Left
 from ampelstream.runtime.embedded.runstatus import Counts, RunStatus
 from ampelstream.runtime.embedded.statefiles import StateFiles
+from ampelstream.runtime.service.log import incident
 from ampelstream.sources import Skipped, Source
 
 __all__ = ["BEAT_SECONDS", "Reporter", "counts_of"]
@@ -108,6 +111,7 @@ class Reporter:
         self._skipped: list[Skipped] = []
         self._left: Left = dict
         self._first = True
+        self._said_failing = False
         self._line_at = clock() + every
         self._beat_at = clock()
         self._unwritten = False
@@ -151,6 +155,7 @@ class Reporter:
             The state was removed.
         """
         self._left = left
+        self._say_what_fails()
         at = self._clock()
         if at >= min(self._line_at, self._beat_at):
             self._check()
@@ -166,6 +171,13 @@ class Reporter:
             if self._first:  # until the first line nothing is known of what there is to do
                 self._look()
             self._write(self.status())
+
+    def _say_what_fails(self) -> None:
+        """Say, once, that the first alerts have all failed in the same way."""
+        message = self._engine.ingest.all_failed
+        if message and not self._said_failing:
+            self._said_failing = True
+            incident(_LOG, logging.ERROR, "all_failed", message)
 
     def _look(self) -> None:
         """See what the inputs still have, and what nobody reads; too costly for each heartbeat."""
@@ -209,6 +221,11 @@ class Reporter:
             backfills=engine.objects.awaits_backfill,
             backfill_waits=engine.backfill_waits,
             kinds=tuple(engine.letters.kinds()) if engine.letters is not None else (),
+            why_rejected=why_none_selected(engine.topology, events),
+            failing=tuple(
+                str(one) for one in unit_counts(engine.topology, engine.accounting) if one.failed
+            ),
+            all_failed=engine.ingest.all_failed,
         )
 
     def _write(self, status: RunStatus) -> None:

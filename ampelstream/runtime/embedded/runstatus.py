@@ -130,6 +130,12 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
         Of the dead letters, most frequent first.
     remarked
         One of the remarks that are counted.
+    why_rejected
+        How many events are selected, and why the others are not; empty where all are.
+    failing
+        Units that have failed, in words, in the order of the topology.
+    all_failed
+        What the first alerts of the process all failed of; empty where they did not.
     """
 
     topology: str
@@ -159,6 +165,9 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     backfill_waits: str = ""
     kinds: tuple[LetterKind, ...] = ()
     remarked: str = ""
+    why_rejected: str = ""
+    failing: tuple[str, ...] = ()
+    all_failed: str = ""
 
     def write(self, path: Path) -> None:
         """Replace the file; a reader sees the old or the new one whole. OSError where it fails."""
@@ -211,6 +220,8 @@ def faults(status: RunStatus, *, running: bool, now: float, max_age: float) -> I
     elif age > max_age:
         what = "the last run ended" if status.once and not running else "its last heartbeat was"
         yield f"{what} {span(age)} ago, more than {span(max_age)}"
+    if status.all_failed:
+        yield printable(status.all_failed)
     if status.unsent and not running:
         yield f"{status.unsent} reactions are unsent, and no process tries"
     if status.backfill_waits:
@@ -239,6 +250,7 @@ def status_text(status: RunStatus) -> str:
         _candidates(status),
         _reactions(status),
         _letters(status),
+        *_failing(status),
         _event_time(status),
         _waiting(status),
     )
@@ -343,8 +355,8 @@ def _why_no_fit(status: RunStatus) -> str:
     if not known:
         return "no event is known"
     if known == rejected:
-        where = "see its events.where and events.kinds"
-        return f"the topology follows none of the {known} events known: {where}"
+        why = printable(status.why_rejected) or "see its events.where and events.kinds"
+        return f"the topology follows none of the {known} events known: {why}"
     of = f"{left} of {known}" if left < known else f"{known}"
     if not left:
         rest = f", and the topology rejects {rejected}" if rejected else ""
@@ -369,6 +381,14 @@ def _letters(status: RunStatus) -> str:
     kinds = [f"{one.count} {one.step} {printable(one.error)}" for one in status.kinds]
     more = ["..."] if len(kinds) > _SHOWN_REASONS else []
     return f"{text}, in all {', '.join([*kinds[:_SHOWN_REASONS], *more])}"
+
+
+def _failing(status: RunStatus) -> Iterator[str]:
+    """Units that have failed, while they do: with a new dead letter or candidate, or at the end."""
+    for text in status.failing[:_SHOWN_REASONS]:
+        yield f"unit {printable(text)}"
+    if len(status.failing) > _SHOWN_REASONS:
+        yield f"{len(status.failing) - _SHOWN_REASONS} other units have failed, too"
 
 
 def _event_time(status: RunStatus) -> str:
@@ -424,6 +444,9 @@ def status_row(status: RunStatus, *, running: bool, now: float) -> dict[str, Any
         "refused_such_as": status.refused,
         "remarked_such_as": status.remarked,
         "unsent": status.unsent,
+        "why_rejected": status.why_rejected,
+        "failing": list(status.failing),
+        "all_failed": status.all_failed,
         **msgspec.to_builtins(status.total),
         "dead_letter_kinds": [msgspec.to_builtins(one) for one in status.kinds[:_SHOWN_KINDS]],
         "new": {"since": iso_from_unix(status.since), **new},

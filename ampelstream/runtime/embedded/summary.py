@@ -1,20 +1,22 @@
 """What a run did, in numbers that add up, and what the report needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.census import EventCensus, RevisionCensus
+from ampelstream.core.nothing import why_no_candidate, why_not_selected
+from ampelstream.core.unitcounts import unit_counts
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.times import iso_from_jd
 from ampelstream.report.content import EventReport, ReplayReport, RevisionReport
 from ampelstream.runtime.embedded.engine import Engine
-from ampelstream.sources import Skipped
-from ampelstream.topology import Topology
+from ampelstream.sources import Skipped, Source
+from ampelstream.topology import BoundUnit, Topology
 
-__all__ = ["collect", "ranked", "reaction_rows", "skipped_rows"]
+__all__ = ["collect", "ranked", "reaction_rows", "silent_inputs", "skipped_rows"]
 
 _NAMED_SKIPPED = 20
 
@@ -46,6 +48,7 @@ def _row(event: EventCensus, one: RevisionCensus) -> dict[str, Any]:
         "t0": None if revision.t0_jd is None else iso_from_jd(revision.t0_jd),
         "t0_jd": revision.t0_jd,
         "selected": one.selected,
+        "why_not": one.why,
         "area50_deg2": one.area50_deg2,
         "area90_deg2": one.area90_deg2,
         "alerts_inside": one.alerts,
@@ -65,7 +68,8 @@ def _alerts(accounting: Accounting) -> dict[str, Any]:
     """Alerts; in = decoded + dead letters, decoded = accepted + duplicates + rejected.
 
     ``rejected`` says of those that every channel rejected what the first one had against them;
-    ``watermark_refused`` are those of any kind that say that they are from the future.
+    ``watermark_refused`` are those of any kind that say that they are from the future, and
+    ``odd_magnitudes`` accepted ones without a magnitude, or with an impossible one.
     """
     accepted, known = accounting.total("accepted"), accounting.total("known", "alerts")
     rejected = dict(accounting.by("rejected_by_all"))
@@ -79,6 +83,7 @@ def _alerts(accounting: Accounting) -> dict[str, Any]:
         "rejected_by_all": sum(rejected.values()),
         "dead_letters": failed,
         "watermark_refused": accounting.total("watermark_refused"),
+        "odd_magnitudes": dict(accounting.by("odd_magnitudes")),
     }
 
 
@@ -105,6 +110,7 @@ def _channel(accounting: Accounting, name: str) -> dict[str, Any]:
         "accepted": accounting.total("channel_accepted", name),
         "duplicates": accounting.total("channel_known", name),
         "rejected": dict(accounting.by("rejected", name)),
+        "failed": accounting.total("channel_failed", name),
     }
 
 
@@ -115,6 +121,14 @@ def _statuses(topology: Topology, candidates: list[Candidate]) -> dict[str, dict
     for candidate in candidates:
         counts[candidate.channel][candidate.status.value] += 1
     return counts
+
+
+def _absent(topology: Topology) -> list[str]:
+    """Names of what units may read, and did not find."""
+    bound: list[BoundUnit[Any]] = [
+        one for channel in topology.channels for one in (*channel.filters, *channel.units)
+    ]
+    return sorted({name for one in bound for name, found in one.unit.reads().items() if not found})
 
 
 def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayReport:
@@ -131,9 +145,22 @@ def collect(engine: Engine, *, description: str, simulated: bool) -> ReplayRepor
         "records_in": accounting.total("received"),
         "dead_letters": accounting.total("dead_letters"),
         **counts,
+        "events_not_selected": why_not_selected(censuses),
         "channels": {
-            name: _channel(accounting, name) | {"candidates": statuses[name]} for name in statuses
+            channel.name: _channel(accounting, channel.name)
+            | {
+                "candidates": statuses[channel.name],
+                "why_none": ""
+                if any(statuses[channel.name].values())
+                else why_no_candidate(channel, accounting, censuses),
+            }
+            for channel in topology.channels
         },
+        "absent_catalogs": _absent(topology),
+        "units": [
+            msgspec.to_builtins(one) | {"always_fails": one.always_fails}
+            for one in unit_counts(topology, accounting)
+        ],
         "reactions": {"decided": len(entries), "sent": sum(bool(one.sent) for one in entries)},
         "events": [_row(event, one) for event in censuses for one in event.revisions],
     }
@@ -167,6 +194,8 @@ def _event_report(engine: Engine, event: EventCensus) -> EventReport:
                 area90_deg2=one.area90_deg2,
                 channels={name: (c.alerts, c.objects) for name, c in one.channels.items()},
                 selected=one.selected,
+                why_not=one.why,
+                rejected={name: c.rejected for name, c in one.channels.items() if c.rejected},
             )
             for one in event.revisions
         ],
@@ -179,6 +208,20 @@ def skipped_rows(skipped: Sequence[Skipped]) -> dict[str, Any]:
     """How many files were not read, and the first of them with the reasons."""
     first = [one._asdict() for one in skipped[:_NAMED_SKIPPED]]
     return {"count": len(skipped), "first": first}
+
+
+def silent_inputs(sources: Iterable[Source], offsets: Mapping[tuple[str, int], int]) -> list[str]:
+    """Names of inputs that have given no record.
+
+    Parameters
+    ----------
+    sources
+        The inputs.
+    offsets
+        Last offset handled, for each (source, partition).
+    """
+    read = {source for source, _ in offsets}
+    return [one.name for one in sources if not any(one.holds(source) for source in read)]
 
 
 def reaction_rows(engine: Engine) -> list[dict[str, Any]]:

@@ -189,6 +189,7 @@ def ingest_app(
         ingest.look_ahead(given)
         portion = Portion(given)
         outputs = [output for _, found in ingest.each(portion) for output in found]
+        shared.observer.all_failed(source.name, ingest.all_failed)
         if portion.handled == len(given):
             return shared.encode(outputs), len(records)
         # those before the first one that is left for the next batch are handled, or not wanted

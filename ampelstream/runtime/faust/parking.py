@@ -120,4 +120,4 @@ def _record(
         f"it waited for schema {note.schema_id}, and was removed from the topic before that was "
         "known: keep the topic for longer than --park-limit"
     )
-    return SourceRecord(where, source.stream, b"", fault=fault, since=note.since)
+    return SourceRecord(where, source.stream, b"", fault=fault, since=note.since, expires=True)

@@ -39,6 +39,7 @@ class Watching:
         self._sweeping: dict[int, float] = {}
         self._restoring: dict[str, tuple[float, int]] = {}
         """Of each step that is restored: since when [s], and how many records it has applied."""
+        self._failing: set[str] = set()
 
     def busy(self, name: str) -> AbstractContextManager[None]:
         """Context around a handler."""
@@ -91,6 +92,14 @@ class Watching:
                 return
             facts = {"records": done + records, "seconds": round(now - began, 1)}
             incident(_LOG, logging.INFO, "restore_done", "the state is whole", step=name, **facts)
+
+    def all_failed(self, name: str, message: str) -> None:
+        """Report what the first alerts of a step all failed of, if they did; said once."""
+        if message and name not in self._failing:
+            self._failing.add(name)
+            self._metrics.all_failing(name)
+            self._health.fails(name, message)
+            incident(_LOG, logging.ERROR, "all_failed", message, step=name)
 
     def batch_seconds(self, name: str, seconds: float) -> None:
         """Report how long a batch took [s]."""

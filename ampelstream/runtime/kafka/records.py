@@ -55,7 +55,7 @@ def source_record(record: ConsumerRecord, stream: Stream, *, ours: bool) -> Sour
         where, member = decode_origin(record.headers) or (where, member)
         since = decode_time(record.headers, SINCE)
     fault, value = fault_of(record), record.value or b""
-    return SourceRecord(where, stream, value, member, fault, since, position)
+    return SourceRecord(where, stream, value, member, fault, since, position, expires=True)
 
 
 def record_of(record: ConsumerRecord, names: TopicNames) -> Record:

@@ -382,7 +382,9 @@ class TopicSource:
         if self._inputs.cluster is None:  # only our own headers say where a record came from first
             where, member = decode_origin(record.headers) or (where, member)
         value, fault = record.value or b"", fault_of(record)
-        return SourceRecord(where, self._stream, value, member, fault, position=position)
+        given = SourceRecord(where, self._stream, value, member, fault, position=position)
+        given.expires = True
+        return given
 
 
 def _topic(place: _Place) -> str:

@@ -253,6 +253,7 @@ class Health:
         self._pulses: dict[str, Pulse] = {}
         self._beat = clock()
         self._steps = Steps(no_commit_after, no_broker_after)
+        self._failing: dict[str, str] = {}
 
     def busy(self, name: str) -> _Busy:
         """Context around a handler, which must not take too long from entry to exit.
@@ -314,6 +315,12 @@ class Health:
         """Drop what is known of a partition that went elsewhere, or of a step that ended."""
         with self._lock:
             self._steps.forget(name)
+            self._failing.pop(name, None)
+
+    def fails(self, name: str, message: str) -> None:
+        """Report that a step does nothing but fail: it is not ready, and a restart is no help."""
+        with self._lock:
+            self._failing[name] = message
 
     def heard(self, name: str) -> None:
         """Report that the brokers of a step answer."""
@@ -345,7 +352,8 @@ class Health:
         """Give the reasons why the worker does not do its whole work; none when it does."""
         reasons = self.alive()
         with self._lock:
-            return reasons + self._steps.unready(self._clock())
+            failing = [f"{name}: {message}" for name, message in sorted(self._failing.items())]
+            return reasons + self._steps.unready(self._clock()) + failing
 
     def _moving(self) -> dict[str, float]:
         """Steps whose handlers have a pulse, and since when the oldest is at work."""

@@ -153,6 +153,9 @@ class Metrics:
         self._lag = gauge("lag_records", "Records not yet handled.", "step", "topic", "partition")
         self._pending = gauge("sweeps_pending", "Revisions of events still to be swept.")
         self._unsent = gauge("unsent_reactions", "Reactions that a sink has yet to take.")
+        self._failing = gauge(
+            "all_failing", "Whether the first alerts of this worker all failed alike.", "step"
+        )
         self._watermark = gauge("watermark_timestamp_seconds", "Event time reached, as Unix time.")
         self._watermark.set(math.nan)
 
@@ -200,6 +203,10 @@ class Metrics:
     def lag(self, step: str, topic: str, partition: int, records: float) -> None:
         """Set how many records of a partition are not yet handled; NaN: not known."""
         self._lag.labels(step, topic, str(partition)).set(records)
+
+    def all_failing(self, step: str) -> None:
+        """Note that the first alerts of a step all failed in the same way."""
+        self._failing.labels(step).set(1)
 
     def forget_lag(self, step: str, topic: str, partition: int) -> None:
         """Drop the lag of a partition that went to another worker."""

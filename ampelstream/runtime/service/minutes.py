@@ -41,6 +41,7 @@ class Minutes:
         self._refused(new)
         _by(new, "dead_letters", "dead_letters", "records became dead letters", _letter)
         _by(new, "remarks", "notices_mended", "notices were put right, or read in part", _remark)
+        _by(new, "unit_failed", "units_failed", "units and filters failed", _unit)
         _by(new, "reactions", "reactions_failed", "sinks did not take reactions", _failed)
 
     @staticmethod
@@ -81,6 +82,10 @@ def _letter(key: CountKey) -> str:
 
 def _remark(key: CountKey) -> str:
     return key[-1]
+
+
+def _unit(key: CountKey) -> str:
+    return f"{key[1]}/{key[2]}: {key[3]}"
 
 
 def _failed(key: CountKey) -> str | None:

@@ -99,10 +99,13 @@ class CatalogMatch(ObjectUnit):
             name = search.catalog or label
             if search.optional and name not in resources.catalogs:
                 _log.warning(
-                    "no catalogue %s in %s: %s is left out, no object will match it",
+                    "no catalogue %s in %s: %s is left out, no object will match it. To make it: "
+                    "ampelstream catalogs add %s TABLE --root %s",
                     name,
                     resources.catalogs.root,
                     label,
+                    name,
+                    resources.catalogs.root,
                 )
                 self._open[label] = None
             else:

@@ -173,7 +173,7 @@ def test_a_killed_run_writes_every_dead_letter_once(tmp_path: Path) -> None:
     start = [sys.executable, "-m", "ampelstream", "run", str(tmp_path / "reacting.yml"), "--once"]
     start += ["--alerts", str(alerts), "--state", str(tmp_path / "state")]
     path = tmp_path / "state" / "reacting" / "dead-letters.ndjson"
-    whole = count * 800
+    whole = count * 250
     dice = random.Random(7)  # noqa: S311  (a reproducible test, not a secret)
     killed = 0
     for part in range(1, 6):

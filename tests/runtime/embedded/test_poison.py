@@ -83,7 +83,9 @@ def test_replay(where: str, step: str, deadly: Deadly) -> None:
     assert f"{step}: the last process died while it handled record" in done.stderr
     [letter] = [one for one in deadly.rows("dead-letters.ndjson") if one not in old]
     assert (letter["step"], letter["error"]) == (step, "WorkerDied")
-    assert letter["value_base64"]  # it is kept as it is
+    # a record of a file is read again from its coordinates; a detection is kept as it is
+    assert bool(letter["value_base64"]) == (step == "objects")
+    assert letter["source"]
     after = deadly.rows("candidates.ndjson")
     assert [one for one in after if one["object_id"] != name] == [
         one for one in before if one["object_id"] != name

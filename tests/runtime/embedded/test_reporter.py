@@ -15,7 +15,7 @@ from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import Left, follow
 from ampelstream.runtime.embedded.reporter import BEAT_SECONDS, Reporter
-from ampelstream.runtime.embedded.runstatus import RunStatus, read_status
+from ampelstream.runtime.embedded.runstatus import RunStatus, faults, read_status
 from ampelstream.runtime.embedded.statefiles import StateFiles
 from ampelstream.simulate import simulate_notice
 from ampelstream.sources import Skipped, Waiting
@@ -343,3 +343,18 @@ def test_a_state_that_is_gone_ends_the_work_and_gets_no_status(
     gone.clear()
     with pytest.raises(StorageError), reporter:
         gone.append(True)  # between the last heartbeat and the end
+
+
+def test_that_all_alerts_fail_is_said_once_and_is_a_fault(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.inbox.values = [b"junk"] * 250
+    with desk.reporter:
+        desk.run()
+        desk.reporter.beat(dict)
+        said = [record.message for record in caplog.records if "all failed" in record.message]
+        assert len(said) == 1
+        assert said[0].startswith("the first 200 alerts all failed in the same way, as inbox[0]@0")
+        assert desk.said[-1].all_failed == said[0]
+        found = faults(desk.said[-1], running=True, now=1_000_000.0, max_age=60.0)
+        assert list(found) == [said[0]]

@@ -145,3 +145,23 @@ def test_of_a_step_that_has_ended_nothing_is_shown(world: World) -> None:
     world.now += 11.0
     world.health.beat()
     assert world.health.alive() == []
+
+
+def test_that_all_alerts_fail_is_said_once_and_seen_on_metrics_and_readiness(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.health.expect("ingest")
+    world.watching.ready("ingest", ready=True)
+    world.watching.all_failed("ingest", "")
+    assert not world.shown("all_failing{")
+    assert world.health.ready() == []
+    for _ in range(3):
+        world.watching.all_failed("ingest", "the first 200 alerts all failed")
+    [record] = caplog.records
+    assert record.message.startswith("the first 200 alerts all failed")
+    assert record.levelno == logging.ERROR
+    assert world.shown('ampelstream_all_failing{step="ingest"} 1.0')
+    assert world.health.ready() == ["ingest: the first 200 alerts all failed"]
+    assert world.health.alive() == []  # a restart would not help
+    world.watching.forget("ingest")
+    assert not any("200" in reason for reason in world.health.ready())

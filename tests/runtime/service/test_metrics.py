@@ -139,3 +139,16 @@ def test_two_in_one_process_do_not_meet() -> None:
     one.restored("objects", 5, 0)
     assert "restored_records_total,objects" not in samples(other)
     assert b"python_info" in one.render()
+
+
+def test_a_unit_that_always_fails_is_seen(metrics: Metrics, accounting: Accounting) -> None:
+    tally = accounting.tally()
+    tally.count("unit_runs", "kilonova", "Score", n=5)
+    tally.count("unit_cached", "kilonova", "Score", n=2)
+    tally.count("unit_failed", "kilonova", "Score", "KeyError: 'z' (Score.compute at a.py:7)", n=5)
+    tally.commit()
+    found = samples(metrics)
+    assert found["unit_runs_total,kilonova,Score"] == 5
+    assert found["unit_cached_total,kilonova,Score"] == 2
+    of = "unit_failed_total,kilonova,KeyError: 'z' (Score.compute at a.py:7),Score"
+    assert found[of] == 5
