@@ -125,9 +125,9 @@ def _statuses(topology: Topology, candidates: list[Candidate]) -> dict[str, dict
 
 def _absent(topology: Topology) -> list[str]:
     """Names of what units may read, and did not find."""
-    bound: list[BoundUnit[Any]] = [
-        one for channel in topology.channels for one in (*channel.filters, *channel.units)
-    ]
+    bound: list[BoundUnit[Any]] = []
+    for channel in topology.channels:
+        bound += [*channel.filters, *channel.units]
     return sorted({name for one in bound for name, found in one.unit.reads().items() if not found})
 
 
