@@ -70,7 +70,7 @@ class Store:
         ingest = Ingest(self.topology, Accounting().tally(), time.time, ticks=False)
         for number in range(len(self.objects.events), count):
             notice = simulate_notice(
-                event_id=f"MS{number}",
+                event_id=f"SIM{number}",
                 alert_type="PRELIMINARY",
                 time_created="2023-12-20T00:00:00Z",
                 t0_jd=T0 - 0.5,

@@ -329,7 +329,7 @@ def main() -> None:
         with worker(topology, broker.address, directory, "--sources", str(sources)) as (one, port):
             wait_ready(port)
             notice = simulate_notice(
-                event_id="MS251014a",
+                event_id="SIM251014a",
                 alert_type="INITIAL",
                 time_created="2025-10-14T00:05:00Z",
                 t0_jd=template.jd - 2.0,

@@ -172,7 +172,7 @@ def sweep(scratch: Path, address: str, count: int, width_deg: float) -> None:
         time.sleep(4.0)
         quiet = len(alerts.latencies)
         notice = simulate_notice(
-            event_id="MS240101a",
+            event_id="SIM240101a",
             alert_type="PRELIMINARY",
             time_created="2023-12-20T00:00:00Z",
             t0_jd=T0,

@@ -79,7 +79,7 @@ def three_events(first_jd: float) -> list[bytes]:
     """Notices of three events shortly before, so that there is something to match."""
     return [
         simulate_notice(
-            event_id=f"MS{number}",
+            event_id=f"SIM{number}",
             alert_type="PRELIMINARY",
             time_created="2020-01-01T00:00:00Z",
             t0_jd=first_jd - 0.1,

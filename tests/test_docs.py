@@ -4,8 +4,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import yaml
+
 from ampelstream.codecs.alerts import batches, decode
+from ampelstream.model.event import KINDS, EventRevision
 from ampelstream.simulate import simulate_packets
+from ampelstream.topology.conditions import Condition
+from ampelstream.topology.spec import EventsSpec
+
+from .snippets import blocks, commands
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -72,3 +80,29 @@ def test_the_filter_of_the_document_says_the_same_of_columns_and_of_alerts() -> 
         assert reasons == [one.reason for one in alone]
         faint = next(one for one in alone if one.reason == "faint")
         assert faint.seen["magpsf"] > faint.allowed["max_mag"] == limit
+
+
+EVENTS = ROOT / "docs" / "events.md"
+
+
+def test_the_example_of_events_can_be_asked_for() -> None:
+    [text] = [text for kind, _, text in blocks(EVENTS) if kind == "yaml"]
+    spec = EventsSpec.model_validate(yaml.safe_load(text)["events"])
+    where = Condition(spec.where)
+    burst = EventRevision("Fermi-1", "UPDATE", "", "1", kind="grb", duration_class="SHORT")
+    assert where.holds(burst.facts())
+    assert not where.holds(msgspec.structs.replace(burst, duration_class="LONG").facts())
+
+
+def test_the_names_that_select_events_are_there() -> None:
+    table = EVENTS.read_text().partition("`where` may use")[2].partition("What a notice")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    names = {name.partition(".")[0] for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+    assert len(names) > 15
+    assert names <= EventRevision("S1", "UPDATE", "", "1").facts().keys()
+    said = set(re.findall(r"`(\w+)`", EVENTS.read_text().partition("`kinds` are")[2][:200]))
+    assert said >= set(KINDS)
+
+
+def test_its_commands_are_those_of_the_readme() -> None:
+    assert set(commands(EVENTS)) <= set(commands(ROOT / "README.md"))

@@ -51,6 +51,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory, make_night: Callable[..., Nig
     )
     skymap = base64.b64decode(json.loads(notice.read_text())["event"]["skymap"])
     (here / "bayestar.fits").write_bytes(skymap)
+    (here / "GW170817.fits").write_bytes(skymap)
+    (here / "demo-output").mkdir()
+    (here / "demo-output" / "night").symlink_to(here / "night")
     for kind, block in BLOCKS:
         if kind == "python":
             (here / "brightness.py").write_text(block)
@@ -87,7 +90,7 @@ def test_every_command_runs(desk: Path) -> None:
             assert line.startswith(("make ", "python3 -m venv")), line
             continue
         # the real files have other formats than those that we can make here
-        typed = line.replace("bayestar.fits.gz", "bayestar.fits")
+        typed = line.replace(".fits.gz", ".fits")
         typed = typed.replace("glade_plus.parquet", "glade_plus.csv")
         more = ["--once"] if " run " in line else []
         done = subprocess.run(

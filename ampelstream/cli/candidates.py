@@ -1,4 +1,4 @@
-"""``ampelstream candidates``: what a topology found on Kafka."""
+"""``ampelstream candidates``: what a topology found, on Kafka or in a file."""
 
 import sys
 from pathlib import Path
@@ -10,12 +10,40 @@ from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, cre
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Candidates of a topology that runs on Kafka.", no_args_is_help=True)
+app = typer.Typer(help="Candidates that a topology found.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep ``export`` a command of its own while it is the only one."""
+@app.command()
+def table(
+    file: Annotated[Path, typer.Argument(help="candidates.ndjson of a replay or an export.")],
+    event: Annotated[str, typer.Option(help="Only candidates of this event.")] = "",
+    *,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Also those outside the region, or retracted.")
+    ] = False,
+) -> None:
+    """Print candidates as a plain table, as a circular has them.
+
+    Example: ampelstream candidates table result/candidates.ndjson --event IceCube-137840_57034692
+    """
+    import msgspec
+
+    from ampelstream.errors import SourceError
+    from ampelstream.report.circulartable import circular_table
+
+    try:
+        lines = file.read_bytes().splitlines()
+        rows = [msgspec.json.decode(line, type=dict) for line in lines if line.strip()]
+        found = circular_table(rows, event_id=event, others=all_)
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (msgspec.DecodeError, KeyError, TypeError) as error:
+        raise SourceError(
+            f"{file} holds no candidates: {error}; give a candidates.ndjson"
+        ) from error
+    for line in found:
+        typer.echo(line)
+    typer.echo(f"{max(len(found) - 2, 0)} candidates; magnitudes are AB", err=True)
 
 
 @app.command()

@@ -63,6 +63,13 @@ def replay(
         bool,
         typer.Option("--overwrite", help="Replace the result of another replay in --out."),
     ] = False,
+    fetch_maps: Annotated[
+        bool,
+        typer.Option(
+            "--fetch-maps",
+            help="Fetch the sky maps that notices only name by address, as a live run does.",
+        ),
+    ] = False,
 ) -> None:
     """Run archived alerts and notices through a topology and write a report.
 
@@ -79,6 +86,7 @@ def replay(
         forget=forget,
         paths=[*alerts, *(notices or [])],
         overwrite=overwrite,
+        fetch_maps=fetch_maps,
     )
     finish(result.report, out, limit, times=result.times)
 
@@ -94,11 +102,14 @@ def run_replay(
     forget: bool = False,
     paths: Sequence[Path] = (),
     overwrite: bool = False,
+    fetch_maps: bool = False,
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
+    from ampelstream.model.localisation import no_map
     from ampelstream.runtime.embedded.engine import BATCH
     from ampelstream.runtime.embedded.replayer import Replay, paced
+    from ampelstream.runtime.mapfetch import MapFetcher
     from ampelstream.runtime.service.allocator import collect_seldom
 
     def shown(
@@ -116,6 +127,7 @@ def run_replay(
         forget=forget,
         paths=[str(path.resolve()) for path in paths],
         overwrite=overwrite,
+        map_at=MapFetcher().fetch if fetch_maps else no_map,
     )
     collect_seldom()
     result = work.run(shown)

@@ -82,12 +82,14 @@ def _follow(settings: WorkerSettings) -> int:
     from contextlib import ExitStack
 
     from ampelstream.cli.workflow import open_topology
+    from ampelstream.model.localisation import no_map
     from ampelstream.reactions.dispatch import Dispatcher
     from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.reporter import Reporter
     from ampelstream.runtime.embedded.statefiles import StateFiles
+    from ampelstream.runtime.mapfetch import MapFetcher
     from ampelstream.runtime.service.allocator import collect_seldom, keep_memory
     from ampelstream.runtime.service.directorylock import make_directory
     from ampelstream.runtime.service.journal import Journals
@@ -119,6 +121,7 @@ def _follow(settings: WorkerSettings) -> int:
             # behind the database, which no second process opens
             journals=open_things.enter_context(Journals(files.in_hand)),
             at_once=settings.pool_processes if has_heavy(topology) else 1,
+            map_at=MapFetcher(settings.map_hosts).fetch if settings.fetch_maps else no_map,
         )
         collect_seldom()
         _say_what_changed(settings, embedded)

@@ -77,13 +77,21 @@ def _open(source: Path) -> "SkyMap":
         data = source.read_bytes()
     except OSError as error:
         raise SourceError(f"sky map {source} cannot be read: {error.strerror or error}") from error
-    if data.lstrip()[:1] == b"{":
-        from ampelstream.codecs import igwn
+    if data.lstrip()[:1] in {b"{", b"<"}:
+        from ampelstream.codecs import notices
 
-        notice = igwn.decode(data)
+        notice = notices.decode(data, source.name)
+        revision = notice.revision
         for remark in notice.remarks:
             typer.echo(f"warning: {printable(source.name)}: {printable(remark)}", err=True)
         data = notice.skymap or notice.combined_skymap
+        if not data and notice.ellipses:
+            return SkyMap.from_ellipses(
+                notice.ellipses,
+                name=revision.event_id,
+                digest=revision.skymap_digest,
+                t_obs_jd=revision.t0_jd,
+            )
         if not data:
             raise SkyMapError(f"the notice {source} has no sky map ({notice.revision.alert_type})")
     return SkyMap.from_fits(data, name=source.name)

@@ -13,7 +13,7 @@ from ampelstream.codecs.fitsheader import MapTable, readable, sky_map_table
 from ampelstream.codecs.maptimes import created, observed
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
-from ampelstream.model.event import EventRevision, Notice
+from ampelstream.model.event import EventRevision, Notice, is_test_superevent
 from ampelstream.model.identifiers import checked_name
 from ampelstream.model.times import iso_from_jd
 
@@ -74,8 +74,9 @@ def decode(value: bytes, name: str) -> Notice:
             "in the header of its table, or take the card out"
         ) from error
     digest = digest_bytes(value)
+    event_id = _event_name(table, name, when.jd, value)
     revision = EventRevision(
-        event_id=_event_name(table, name, when.jd, value),
+        event_id=event_id,
         alert_type="INITIAL",
         kind="grb" if _is_burst(table) else "gw",
         time_created=time_created,
@@ -86,5 +87,6 @@ def decode(value: bytes, name: str) -> Notice:
         pipeline=table.text("CREATOR") or None,
         instruments=tuple(one.strip() for one in table.text("INSTRUME").split(",") if one.strip()),
         skymap_digest=digest,
+        test=is_test_superevent(event_id),
     )
     return Notice(revision, skymap=value)

@@ -1,21 +1,24 @@
 """IGWN GWAlerts: the JSON notices of LIGO, Virgo and KAGRA as GCN sends them."""
 
-import base64
-import binascii
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
+from ampelstream.codecs.jsoncontent import content_digest
 from ampelstream.codecs.jsonfault import json_fault
 from ampelstream.codecs.jsonsize import has_more_values
+from ampelstream.codecs.noticefields import fits_bytes, jd_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
-from ampelstream.model.event import EventRevision, ExternalCoincidence, Notice
+from ampelstream.model.event import (
+    EventRevision,
+    ExternalCoincidence,
+    Notice,
+    is_test_superevent,
+)
 from ampelstream.model.identifiers import checked_name
-from ampelstream.model.times import jd_from_iso
 
 __all__ = ["decode"]
 
@@ -59,22 +62,6 @@ class _Alert(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Alert)
-
-
-def _fits(text: str | None, what: str) -> bytes:
-    if not text:
-        return b""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise DecodeError(f"{what} is not base64: {error}") from error
-
-
-def _jd(text: str, what: str) -> float:
-    try:
-        return jd_from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise DecodeError(f"{what} is {text!r}, not an ISO 8601 time") from error
 
 
 def _external(said: _External | None) -> ExternalCoincidence | None:
@@ -130,27 +117,6 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _plain(value: Any) -> Any:
-    """Value in which each number has one spelling (1.0 is 1, as in JavaScript)."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
-
-
-def _content_digest(value: bytes) -> str:
-    """Digest of what the notice says, whatever its white space, order of keys and escapes.
-
-    Brokers and archives write notices anew: such a copy is known, and not a new revision.
-    """
-    try:
-        content = _plain(msgspec.json.decode(value))
-        return digest_bytes(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DecodeError(f"not an IGWN alert: {error}") from error
-
-
 def _url(urls: Any) -> str | None:
     """Page of the event, where there is one."""
     page = urls.get("gracedb") if isinstance(urls, Mapping) else None
@@ -176,7 +142,7 @@ def decode(value: bytes) -> Notice:
         alert = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"not an IGWN alert: {json_fault(value, error)}") from error
-    _jd(alert.time_created, "time_created")
+    jd_of(alert.time_created, "time_created")
     checked_name(alert.superevent_id, "superevent_id")
     said: dict[str, Any] = {}
     remarks: list[str] = []
@@ -185,11 +151,11 @@ def decode(value: bytes) -> Notice:
     if alert.alert_type != "RETRACTION":
         if event is None:
             raise DecodeError(f"a notice of type {alert.alert_type} has no event")
-        skymap = _fits(event.skymap, "event.skymap")
+        skymap = fits_bytes(event.skymap, "event.skymap")
         if alert.external_coinc is not None:
-            combined = _fits(alert.external_coinc.combined_skymap, "combined_skymap")
+            combined = fits_bytes(alert.external_coinc.combined_skymap, "combined_skymap")
         said = {
-            "t0_jd": _jd(event.time, "event.time"),
+            "t0_jd": jd_of(event.time, "event.time"),
             "significant": event.significant,
             "far": event.far,
             "group": event.group,
@@ -205,8 +171,9 @@ def decode(value: bytes) -> Notice:
         event_id=alert.superevent_id,
         alert_type=alert.alert_type,
         time_created=alert.time_created,
-        content_digest=_content_digest(value),
+        content_digest=content_digest(value, "an IGWN alert"),
         url=_url(alert.urls),
+        test=is_test_superevent(alert.superevent_id, event.search if event else None),
         **said,
     )
     return Notice(revision, skymap=skymap, combined_skymap=combined, remarks=tuple(remarks))

@@ -1,13 +1,18 @@
-"""Which codec a notice wants: an IGWN alert, or a sky map that someone fetched by hand."""
+"""Which codec a notice wants: by what it begins with and holds, never by the name of its topic."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from ampelstream.codecs import fitsmap, igwn
+from ampelstream.codecs import fitsmap, gcn, igwn, voevent
 from ampelstream.errors import DecodeError
 from ampelstream.model.event import Notice
 
 __all__ = ["decode"]
+
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+"""White space, and the mark that some editors put before UTF-8."""
+_UNIFIED = re.compile(rb'"(?:\$schema|id|event_name|ref_ID|alert_datetime|trigger_time)"\s*:')
 
 
 def decode(value: bytes | Mapping[str, Any], member: str = "") -> Notice:
@@ -29,6 +34,9 @@ def decode(value: bytes | Mapping[str, Any], member: str = "") -> Notice:
         raise DecodeError("a notice is a JSON document, not a row of a table")
     if fitsmap.is_fits(value):
         return fitsmap.decode(value, member or "(unnamed)")
-    if value.lstrip()[:1] == b"<":
-        raise DecodeError(f"{member or 'this record'} is XML; VOEvents are not understood yet")
+    if value.lstrip(_BLANK)[:1] == b"<":
+        return voevent.decode(value.lstrip(_BLANK))
+    # every notice of GCN's schema names one of these, and no IGWN alert does
+    if _UNIFIED.search(value) and b'"superevent_id"' not in value:
+        return gcn.decode(value)
     return igwn.decode(value)

@@ -16,7 +16,7 @@ from ampelstream.core.state import EventState, KnownRevision, decode, encode, ke
 from ampelstream.errors import StateError
 from ampelstream.model.announcement import Announcement
 from ampelstream.model.digest import digest as digest_of
-from ampelstream.model.event import EventRevision, Notice
+from ampelstream.model.event import EventRevision, Notice, in_order
 from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import Topology
@@ -112,6 +112,8 @@ class MapCache:
 def skymap_of(topology: Topology, notice: Notice) -> SkyMap | None:
     """Sky map of a notice that the topology asks for: the combined one or its own; None without.
 
+    Where the notice has a circle or an ellipse instead, a map is made of that.
+
     Raises
     ------
     SkyMapError
@@ -120,7 +122,16 @@ def skymap_of(topology: Topology, notice: Notice) -> SkyMap | None:
     fits = notice.skymap
     if notice.combined_skymap and topology.events.skymap == "combined":
         fits = notice.combined_skymap
-    return SkyMap.from_fits(fits, name=notice.revision.event_id) if fits else None
+    if fits:
+        return SkyMap.from_fits(fits, name=notice.revision.event_id)
+    if notice.ellipses:
+        return SkyMap.from_ellipses(
+            notice.ellipses,
+            name=notice.revision.event_id,
+            digest=notice.revision.skymap_digest,
+            t_obs_jd=notice.revision.t0_jd,
+        )
+    return None
 
 
 class Event:
@@ -330,7 +341,7 @@ class EventStore:
             self._keep_map(announcement)
         # a revision that comes twice is known from the smaller coordinates, whichever came first
         revisions[revision.content_digest] = KnownRevision(revision, where, member)
-        ordered = sorted(revisions.values(), key=lambda one: one.revision.key)
+        ordered = in_order(revisions.values(), lambda one: one.revision)
         state = EventState(revision.event_id, tuple(ordered))
         event = Event(state, self._topology, self)  # first: if it fails, nothing has been changed
         self._tables.put(keys.event(state.event_id), encode(state))

@@ -37,9 +37,12 @@ from ampelstream.model.alert import Alert
 from ampelstream.model.announcement import Announcement
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.detection import Detection
+from ampelstream.model.event import Notice
+from ampelstream.model.localisation import MapAt, no_map
 from ampelstream.model.record import SourceRecord, record_bytes
 from ampelstream.model.streams import MAP_PART_BYTES, MAX_RECORD_BYTES, Output, Parked
 from ampelstream.model.times import iso_from_jd, jd_from_unix
+from ampelstream.sky.skymap import SkyMap
 from ampelstream.state.store import KeyValue
 from ampelstream.topology import BoundUnit, Channel, Topology
 from ampelstream.units import AlertFilter
@@ -78,6 +81,8 @@ class Ingest:
         Where the times of the last alerts are kept between two runs; None: nowhere.
     in_hand
         Is told which record is about to be handled.
+    map_at
+        Gives the sky map at the address that a notice names; None where none is asked for.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Ingest:
         ticks: bool = True,
         tables: KeyValue | None = None,
         in_hand: InHand | None = None,
+        map_at: MapAt = no_map,
     ) -> None:
         self._topology = topology
         self._tally = tally
@@ -106,6 +112,7 @@ class Ingest:
         self._beginning = Beginning()
         self._alerts = 0
         """Of the run so far, while the beginning is open."""
+        self._map_at = map_at
         self._asked = asked_of(topology.channels)
         self._ahead: dict[int, tuple[SourceRecord, Judged, int]] = {}
 
@@ -348,7 +355,7 @@ class Ingest:
         notice = attempt(notices.decode, record.value, record.member)
         if isinstance(notice, Failure):
             return [self._failed(record, "decode", notice)]
-        skymap = attempt(skymap_of, self._topology, notice)
+        notice, skymap = self._localised(notice)
         if isinstance(skymap, Failure):
             return [self._failed(record, "events", skymap)]
         revision = notice.revision
@@ -364,6 +371,24 @@ class Ingest:
             self._tally.count("remarks", text)
             self._tally.example("remarks", text)
         return [Output("events", revision.event_id, part) for part in parts]
+
+    def _localised(self, notice: Notice) -> tuple[Notice, SkyMap | Failure | None]:
+        """A notice with its sky map: that within it, that which it names, or of its circle."""
+        revision = notice.revision
+        url = revision.skymap_url
+        fetched = None
+        if url and not notice.skymap and not revision.is_retraction:
+            fetched = self._map_at(url) if self._topology.events.accepts(revision) else None
+        if fetched is not None:
+            fault = fetched.fault
+            if fetched.data:
+                named = notice.with_map(fetched.data)
+                skymap = attempt(skymap_of, self._topology, named)
+                if not isinstance(skymap, Failure):
+                    return named, skymap
+                fault = skymap.reason
+            notice = notice.with_note(f"the sky map at {url} was not taken: {fault}")
+        return notice, attempt(skymap_of, self._topology, notice)
 
     # --- what cannot be handled -----------------------------------------------------------------
 

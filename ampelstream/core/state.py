@@ -96,7 +96,7 @@ class KnownRevision(msgspec.Struct, frozen=True):
 
 
 class EventState(msgspec.Struct):
-    """Everything known of one event: its revisions, sorted by ``EventRevision.key``."""
+    """Everything known of one event: its revisions, the latest last (``in_order``)."""
 
     event_id: str
     revisions: tuple[KnownRevision, ...] = ()

@@ -1,18 +1,41 @@
 """Multi-messenger triggers: what one notice says, and the revisions of an event."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from ampelstream.model.digest import digest_bytes
+from ampelstream.model.localisation import Ellipse
 from ampelstream.model.times import jd_from_iso
 
-__all__ = ["KNOWN_KEYS", "EventRevision", "ExternalCoincidence", "Notice"]
+__all__ = [
+    "KINDS",
+    "KNOWN_KEYS",
+    "EventRevision",
+    "ExternalCoincidence",
+    "Notice",
+    "in_order",
+    "is_test_superevent",
+]
 
+T = TypeVar("T")
 
-_STAGES = {"EARLYWARNING": 0, "PRELIMINARY": 1, "INITIAL": 2, "UPDATE": 3, "RETRACTION": 4}
+KINDS = ("gw", "neutrino", "grb", "xray", "frb", "other")
+"""Kinds of events: gravitational wave, neutrino, gamma-ray burst, X-ray transient, fast radio
+burst, and what is none of them (a flare of a known source, say)."""
+
+_STAGES = {
+    "EARLYWARNING": 0,
+    "PRELIMINARY": 1,
+    "INITIAL": 2,
+    "SUBSEQUENT": 3,
+    "UPDATE": 4,
+    "RETRACTION": 5,
+}
 """In the order in which an event goes through them."""
 KNOWN_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -22,6 +45,22 @@ KNOWN_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Keys that notices are known to use in the fields of an event that may have any (LVK's user guide,
 https://emfollow.docs.ligo.org/userguide/content.html)."""
+
+
+def is_test_superevent(event_id: str, search: str | None = None) -> bool:
+    """Whether a superevent is a mock or a test one of LIGO, Virgo and KAGRA.
+
+    GraceDB names real ones S..., those of the mock data challenge MS..., of tests TS...; an alert
+    of the challenge also says so in its search, ``MDC``.
+
+    Parameters
+    ----------
+    event_id
+        The superevent, ``"MS181101ab"``.
+    search
+        As the alert has it.
+    """
+    return event_id.startswith(("MS", "TS")) or search == "MDC"
 
 
 class ExternalCoincidence(msgspec.Struct, frozen=True):
@@ -58,23 +97,54 @@ class EventRevision(msgspec.Struct, frozen=True):
     Attributes
     ----------
     event_id
-        The superevent (``"S240114aj"``).
+        The superevent (``"S240114aj"``); else mission and trigger (``"Fermi-726757170"``), by the
+        rule in docs/events.md.
     kind
-        ``"gw"``.
+        One of ``KINDS``.
     alert_type
-        EARLYWARNING, PRELIMINARY, INITIAL, UPDATE or RETRACTION.
+        EARLYWARNING, PRELIMINARY, INITIAL, SUBSEQUENT, UPDATE or RETRACTION.
     time_created
-        When the notice was made, ISO 8601, UTC.
+        When the notice was made, ISO 8601, UTC; empty where it does not say.
     t0_jd
-        Trigger time, Julian date [d, UTC]; None in a retraction.
+        Trigger time, Julian date [d, UTC]; None where the notice does not say, as in an LVK
+        retraction.
     far
         False alarm rate [Hz].
     classification, properties
-        Probabilities (BNS, NSBH, BBH, Terrestrial; HasNS, HasRemnant, ...).
+        Of a gravitational wave probabilities (BNS, NSBH, BBH, Terrestrial; HasNS, HasRemnant, ...).
+        Of other kinds the classes that the notice names, and all other numbers that it has, under
+        its own names and in its own units.
     skymap_digest
-        Digest of the sky map that the notice carries; empty without one.
+        Digest of the sky map that the notice carries, or of the circle or ellipse that one is made
+        of; empty without.
     content_digest
         Digest of what the whole notice says (of JSON whatever its spelling; else of its bytes).
+    test
+        Whether it is a test, an injection, or a mock event.
+    mission, instrument, messenger
+        Who saw it (``"Fermi"``, ``"GBM"``), and in what (``"EM"``, ``"GW"``, ``"Neutrino"``).
+    ids
+        All names that the notice has for the trigger, as they stand there.
+    ra, dec
+        Position [deg, ICRS or FK5 of J2000].
+    ra_dec_error
+        Radius of its error, or the semi-major axis, as the notice has it [deg].
+    containment
+        Probability within that error.
+    record_number
+        Rises with each notice of a trigger, where the mission counts them.
+    signalness
+        Probability of being astrophysical.
+    energy
+        Of a neutrino, the likely energy [TeV].
+    duration_class
+        Of a burst: SHORT or LONG, where the mission says.
+    follows
+        The event that it was looked for after (``"S230914ak"``).
+    skymap_url
+        Where its sky map lies, if the notice only names it.
+    notes
+        What was done with what the notice says, or not said, for people.
     """
 
     event_id: str
@@ -94,6 +164,35 @@ class EventRevision(msgspec.Struct, frozen=True):
     external: ExternalCoincidence | None = None
     url: str | None = None
     skymap_digest: str = ""
+    test: bool = False
+    mission: str | None = None
+    instrument: str | None = None
+    messenger: str | None = None
+    ids: tuple[str, ...] = ()
+    ra: float | None = None
+    dec: float | None = None
+    ra_dec_error: float | None = None
+    containment: float | None = None
+    record_number: int | None = None
+    signalness: float | None = None
+    energy: float | None = None
+    duration_class: str | None = None
+    follows: str | None = None
+    skymap_url: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def made_jd(self) -> float:
+        """When the notice was made [JD, UTC], as far as it says.
+
+        Without a time of its own it counts as made at the trigger, and a retraction as the last
+        word: whoever withdraws an event does so after all that was said of it.
+        """
+        if self.time_created:
+            return jd_from_iso(self.time_created)
+        if self.is_retraction:
+            return math.inf
+        return self.t0_jd if self.t0_jd is not None else -math.inf
 
     @property
     def key(self) -> tuple[float, int, bool, str]:
@@ -104,7 +203,7 @@ class EventRevision(msgspec.Struct, frozen=True):
         without; at last the content, so that ties are stable.
         """
         return (
-            jd_from_iso(self.time_created),
+            self.made_jd,
             _STAGES.get(self.alert_type, 0),
             self.external is not None,
             self.content_digest,
@@ -118,7 +217,8 @@ class EventRevision(msgspec.Struct, frozen=True):
         coincidence, and the first digits of the content's digest.
         """
         external = "-EXT" if self.external is not None else ""
-        return f"{self.time_created}-{self.alert_type}{external}-{self.content_digest[:8]}"
+        created = self.time_created or "undated"
+        return f"{created}-{self.alert_type}{external}-{self.content_digest[:8]}"
 
     @property
     def is_retraction(self) -> bool:
@@ -126,9 +226,39 @@ class EventRevision(msgspec.Struct, frozen=True):
         return self.alert_type == "RETRACTION"
 
     def facts(self) -> dict[str, Any]:
-        """Plain mapping of the fields, for event selection and display."""
+        """Plain mapping of the fields, for event selection and display.
+
+        What a notice has nothing of is null, a table without entries too: so that
+        ``classification == null`` is true of a sky map that somebody fetched by hand.
+        """
         plain: dict[str, Any] = msgspec.to_builtins(self)
+        for name in ("classification", "properties"):
+            plain[name] = plain[name] or None
         return plain
+
+
+def in_order(revisions: Iterable[T], revision: Callable[[T], EventRevision]) -> list[T]:
+    """Sort revisions of one event, for the latest to be last.
+
+    Where each of them has a record number that says which is later; otherwise their times do (see
+    ``EventRevision.key``). It depends on which revisions there are, never on their arrival.
+
+    Parameters
+    ----------
+    revisions
+        What to sort.
+    revision
+        Gives the revision of one of them.
+    """
+    listed = list(revisions)
+    numbers = [revision(one).record_number for one in listed]
+    counted = all(number is not None for number in numbers)
+
+    def key(one: T) -> tuple[int, tuple[float, int, bool, str]]:
+        said = revision(one)
+        return ((said.record_number or 0) if counted else 0, said.key)
+
+    return sorted(listed, key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +275,22 @@ class Notice:
         The FITS file of the map combined with an external coincidence; empty without one.
     remarks
         What was left out of it or is odd in it, for people.
+    ellipses
+        Where it may be, if there is no map: one ellipse, or several of equal probability.
     """
 
     revision: EventRevision
     skymap: bytes = b""
     combined_skymap: bytes = b""
     remarks: tuple[str, ...] = ()
+    ellipses: tuple[Ellipse, ...] = ()
+
+    def with_map(self, data: bytes) -> "Notice":
+        """Give the same with a map that it only names."""
+        named = msgspec.structs.replace(self.revision, skymap_digest=digest_bytes(data))
+        return replace(self, revision=named, skymap=data)
+
+    def with_note(self, text: str) -> "Notice":
+        """Give the same with one note more, which is a remark, too."""
+        noted = msgspec.structs.replace(self.revision, notes=(*self.revision.notes, text))
+        return replace(self, revision=noted, remarks=(*self.remarks, text))

@@ -4,7 +4,7 @@ In the page every event and channel has a ranked table, and a muted one of those
 count; the terminal gets the best of each channel over all events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich import box
 from rich.table import Table
@@ -21,6 +21,7 @@ from ampelstream.report.views import (
     Row,
     arrange,
     first_text,
+    is_test,
     latest_text,
     level_text,
     redshift_text,
@@ -190,13 +191,14 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
     table.add_column("object", no_wrap=True)
     for name in ("score", "RA", "Dec", "first", "latest", "level", "z"):
         table.add_column(name, justify="right", no_wrap=True)
+    tests = {view.event.event_id for view in views if is_test(view.event)}
     shown = total = 0
     for channel in channels:
         rows = _best(views, channel)
         total += len(rows)
         for row in rows[:limit]:
             first = [channel] if len(channels) > 1 else []
-            cells = [printable(part, _CELL) for part in [*first, *_terminal_cells(row)]]
+            cells = [printable(part, _CELL) for part in [*first, *_terminal_cells(row, tests)]]
             table.add_row(*map(Text, cells))
             shown += 1
         table.add_section()
@@ -224,10 +226,11 @@ def _best(views: list[EventView], channel: str) -> list[Row]:
     return [row for _, _, row in sorted(found, key=order)]
 
 
-def _terminal_cells(row: Row) -> list[str]:
+def _terminal_cells(row: Row, tests: Collection[str]) -> list[str]:
     candidate, facts = row.candidate, row.facts
+    mark = " (test)" if candidate.event_id in tests else ""
     return [
-        candidate.event_id or DASH,
+        (candidate.event_id or DASH) + mark,
         candidate.object_id,
         score_text(row),
         DASH if candidate.ra is None else f"{candidate.ra:.5f}",

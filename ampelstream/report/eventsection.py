@@ -12,7 +12,7 @@ from ampelstream.report.content import EventReport, RevisionReport
 from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.quantities import DASH, far_text, jd_text, number, utc_text
 from ampelstream.report.skydrawing import draw_sky
-from ampelstream.report.views import EventView, Listing, trigger_jd
+from ampelstream.report.views import EventView, Listing, is_test, trigger_jd
 
 __all__ = ["draw_event", "draw_overview"]
 
@@ -39,6 +39,7 @@ def draw_event(view: EventView, *, cards: int, rows: int, simulated: bool) -> Ma
         element(
             "h2",
             view.title,
+            element("span", "test", class_="tag bad") if is_test(event) else None,
             element("span", "retracted", class_="tag bad") if event.retracted else None,
         ),
         _header(view) if event.event_id else None,
@@ -69,6 +70,9 @@ def distance_text(event: EventReport) -> str:
     return f"{skymap.distmean:.0f}{spread} Mpc"
 
 
+_TEST_WORDS = "a test, an injection or a mock event: nobody saw it"
+
+
 def area_text(area_deg2: float | None) -> str:
     """Area of a region, without digits that mean nothing."""
     if area_deg2 is None:
@@ -82,7 +86,7 @@ def _header(view: EventView) -> Markup:
         return element("p", "Nothing is known of this event's notices.", class_="muted")
     # A retraction says nothing of the source: what was last announced of it is in the one before.
     said = next(
-        (one for one in reversed(event.revisions) if one.revision.t0_jd is not None),
+        (one for one in reversed(event.revisions) if not one.revision.is_retraction),
         event.revisions[-1],
     )
     facts = _facts(view, said)
@@ -93,7 +97,10 @@ def _header(view: EventView) -> Markup:
         "div",
         element("dl", join(items), class_="facts-grid"),
         _probabilities("Classification", said.revision.classification),
-        _probabilities("Properties, if astrophysical", said.revision.properties),
+        # of other kinds they are numbers of all sorts
+        _probabilities("Properties, if astrophysical", said.revision.properties)
+        if said.revision.kind == "gw"
+        else None,
         class_="event-head",
     )
 
@@ -105,13 +112,20 @@ def _facts(view: EventView, said: RevisionReport) -> dict[str, object]:
         f"{alerts} alerts of {objects} objects ({channel})"
         for channel, (alerts, objects) in sorted(event.revisions[-1].channels.items())
     )
-    facts: dict[str, object] = {
+    facts: dict[str, object] = {"Test": _TEST_WORDS} if revision.test else {}
+    facts |= {
         "Alert history": " → ".join(one.revision.alert_type for one in event.revisions),
         "Trigger time": f"{utc_text(trigger_jd(event))} (JD {jd_text(trigger_jd(event))})",
         "False alarm rate": far_text(revision.far),
-        "Search": f"{who or DASH} {_significance(revision)}",
-        "Instruments": ", ".join(revision.instruments) or DASH,
-        "Distance": distance_text(event),
+        **(
+            {
+                "Search": f"{who or DASH} {_significance(revision)}",
+                "Instruments": ", ".join(revision.instruments) or DASH,
+                "Distance": distance_text(event),
+            }
+            if revision.kind == "gw"
+            else _seen(revision)
+        ),
         "50 % area": area_text(said.area50_deg2),
         "90 % area": area_text(said.area90_deg2),
         "Inside region and window": counts or DASH,
@@ -133,6 +147,30 @@ def _facts(view: EventView, said: RevisionReport) -> dict[str, object]:
             rel="noopener noreferrer external",
         )
     return facts
+
+
+def _seen(revision: EventRevision) -> dict[str, object]:
+    """What is told of an event that is no gravitational wave, as far as the notice says."""
+    who = " ".join(part for part in (revision.mission, revision.instrument) if part)
+    place = None
+    if revision.ra is not None and revision.dec is not None:
+        place = f"{revision.ra:.5g}, {revision.dec:+.5g} deg"
+        if revision.ra_dec_error is not None:
+            place += (
+                f" ± {revision.ra_dec_error:.3g} deg ({100 * (revision.containment or 0):.0f} %)"
+            )
+    found = {
+        "Kind": revision.kind,
+        "Seen by": who or None,
+        "Names": ", ".join(revision.ids) or None,
+        "Position": place,
+        "Signalness": None if revision.signalness is None else f"{100 * revision.signalness:.0f} %",
+        "Energy": None if revision.energy is None else f"{revision.energy:.3g} TeV",
+        "Duration": revision.duration_class,
+        "Follow-up of": revision.follows,
+        "Notes": "; ".join(revision.notes) or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _significance(revision: EventRevision) -> str:
@@ -197,7 +235,7 @@ def _revision(one: RevisionReport) -> Sequence[Markup]:
     )
     words = (
         one.revision.alert_type,
-        one.revision.time_created,
+        one.revision.time_created or DASH,
         far_text(one.revision.far),
         area_text(one.area50_deg2),
         area_text(one.area90_deg2),
@@ -271,9 +309,11 @@ def draw_overview(views: Sequence[EventView]) -> Markup:
 
 def _cells(view: EventView) -> list[Markup]:
     event = view.event
-    said = [one for one in event.revisions if one.revision.t0_jd is not None]
+    said = [one for one in event.revisions if not one.revision.is_retraction]
     latest = said[-1] if said else None
     kind = event.revisions[-1].revision.alert_type if event.revisions else DASH
+    if is_test(event):
+        kind += " (test)"
     probable = DASH
     if latest is not None and latest.revision.classification:
         values = latest.revision.classification

@@ -28,6 +28,7 @@ __all__ = [
     "arrange",
     "facts_of",
     "first_text",
+    "is_test",
     "latest_text",
     "level_text",
     "position_text",
@@ -239,6 +240,11 @@ def arrange(report: ReplayReport) -> list[EventView]:
         )
         for index, (event, candidates) in enumerate(pairs, 1)
     ]
+
+
+def is_test(event: EventReport) -> bool:
+    """Whether the event is a test, an injection, or a mock one."""
+    return any(one.revision.test for one in event.revisions)
 
 
 def trigger_jd(event: EventReport) -> float | None:

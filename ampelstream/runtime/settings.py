@@ -20,6 +20,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, REACT
 
 __all__ = [
     "INGEST",
+    "MAP_HOSTS",
     "POOL_PROCESSES",
     "STEPS",
     "Engine",
@@ -37,6 +38,15 @@ DIRECTORIES = "Directories (--engine embedded)"
 KAFKA = "Kafka"
 CHANGE = "A changed topology"
 TIMING = "Timing (--engine faust)"
+MAP_HOSTS = (
+    "gcn.gsfc.nasa.gov",
+    "gcn.nasa.gov",
+    "gracedb.ligo.org",
+    "heasarc.gsfc.nasa.gov",
+    "opendata.km3net.de",
+    "roc.icecube.wisc.edu",
+)
+"""Where missions that GCN carries keep their sky maps."""
 POOL_PROCESSES = min(4, os.cpu_count() or 1)
 """For heavy units: more for whoever has many of them, and the machine for itself."""
 
@@ -154,6 +164,20 @@ class WorkerSettings(BaseModel):
         Field(ge=1, le=64, description="Processes of each worker in which heavy units compute."),
         Option(),
     ] = POOL_PROCESSES
+
+    fetch_maps: Annotated[
+        bool,
+        Field(
+            description="Fetch the sky maps that notices only name by address (healpix_url, "
+            "skymap_fits); otherwise the error circle of the notice stands for them."
+        ),
+        Option(),
+    ] = True
+    map_hosts: Annotated[
+        tuple[str, ...],
+        Field(description="Hosts from which sky maps are fetched, and no others, with commas."),
+        Option(commas=True, metavar="HOSTS"),
+    ] = MAP_HOSTS
 
     alerts: Annotated[
         _Followed, Field(description="Directory of alerts to follow; may be repeated.")

@@ -1,8 +1,9 @@
 """Simulated gravitational-wave notices in the layout of IGWN's GCN alerts.
 
 `simulate_notice` makes any notice that a test wants. `night_notices` gives the four of the demo's
-night: a merger found and refined, another one retracted. Names of events begin with MS, LVK's own
-mark of mock events. Nothing here was observed.
+night: a merger found and refined, another one retracted. Their names begin with SIM, which GraceDB
+gives to nothing; a name that begins with MS makes a mock event, as LIGO, Virgo and KAGRA send them.
+Nothing here was observed.
 """
 
 import base64
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ampelstream.errors import ConfigError
+from ampelstream.model.event import is_test_superevent
 from ampelstream.model.times import iso_from_jd
 from ampelstream.simulate.lvkskymap import Localisation, MapRequest, render
 from ampelstream.simulate.survey import T0_JD
@@ -54,7 +56,7 @@ def _event(request: MapRequest, far: float, classification: Mapping[str, float])
         "instruments": ["H1", "L1", "V1"],
         "group": "CBC",
         "pipeline": "simulation",
-        "search": "MDC",
+        "search": "MDC" if is_test_superevent(request.event_id) else "AllSky",
         "properties": {
             "HasNS": round(star, 3),
             "HasRemnant": classification.get("BNS", 0.0),
@@ -151,8 +153,8 @@ def simulate_notice(
 
 # The night of the demo: a merger found and refined, and another event retracted.
 
-MERGER_ID: Final = "MS170817a"
-FALSE_ALARM_ID: Final = "MS170818b"
+MERGER_ID: Final = "SIM170817a"
+FALSE_ALARM_ID: Final = "SIM170818b"
 
 # AT2017gfo lies well inside both, at neither's maximum; areas and shape are like those of GW170817
 # before and after Virgo's data were added (Abbott et al. 2017, ApJL 848, L12), roughly.

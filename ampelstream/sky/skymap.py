@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ampelstream.errors import SkyMapError, SourceError
 from ampelstream.model.digest import digest_bytes
+from ampelstream.model.localisation import Ellipse
 from ampelstream.sky.crossmatch import Crossmatch, Crossmatcher, Position, Ranking
+from ampelstream.sky.ellipses import tiles_of_ellipses
 from ampelstream.sky.fits import read_fits
 from ampelstream.sky.packing import pack, unpack
 from ampelstream.sky.tiles import Lookup, Tiles, merge
@@ -85,6 +87,31 @@ class SkyMap:
             t_obs_jd=read.t_obs_jd if t_obs_jd is None else t_obs_jd,
             remarks=read.remarks,
         )
+
+    @classmethod
+    def from_ellipses(
+        cls, ellipses: Sequence[Ellipse], *, name: str, digest: str, t_obs_jd: float | None = None
+    ) -> "SkyMap":
+        """Make a map of error circles or ellipses; see ``ellipses.py`` for the distribution.
+
+        Parameters
+        ----------
+        ellipses
+            At least one; where there are several, each has the same probability.
+        name
+            For messages and captions.
+        digest
+            Of the ellipses.
+        t_obs_jd
+            Time of the observation [JD, UTC].
+
+        Raises
+        ------
+        SkyMapError
+            One of them is no ellipse on the sky.
+        """
+        tiles = tiles_of_ellipses(ellipses, name)
+        return cls(tiles, name=name, digest=digest, header={"OBJECT": name}, t_obs_jd=t_obs_jd)
 
     @classmethod
     def from_file(cls, path: str | Path, *, t_obs_jd: float | None = None) -> "SkyMap":

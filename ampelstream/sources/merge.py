@@ -39,7 +39,12 @@ _TOGETHER = 32
 _TOGETHER_BYTES = 4 << 20
 _ROW_BYTES = 10_000
 """What a row of a table takes, about."""
-_CREATED = re.compile(rb'"time_created"\s*:\s*"([^"]{4,40})"')
+_CREATED = re.compile(
+    rb'"(?:time_created|alert_datetime)"\s*:\s*"([^"]{4,40})"|<Date>\s*([^<]{4,40}?)\s*</Date>'
+)
+"""When an IGWN alert, a notice of GCN's schema, or a VOEvent was made."""
+_TRIGGER = re.compile(rb'"trigger_time"\s*:\s*"([^"]{4,40})"')
+"""When what it is about happened; for a notice that does not say when it was made."""
 
 
 class Waiting(NamedTuple):
@@ -161,11 +166,11 @@ class SourceAround(Generic[S]):
 
 def created_time(value: bytes) -> float | None:
     """Time of creation [JD, UTC] of a notice; None where it does not say."""
-    found = _CREATED.search(value)
+    found = _CREATED.search(value) or _TRIGGER.search(value)
     if found is None:
         return None
     try:
-        return jd_from_iso(found[1].decode("ascii"))
+        return jd_from_iso(next(filter(None, found.groups())).decode("ascii"))
     except (ValueError, OverflowError):
         return None
 

@@ -108,7 +108,8 @@ def describe(topology: Topology) -> str:
         *(f"  {line}" for line in topology.spec.description.strip().splitlines()),
         (
             f"events: {', '.join(topology.events.kinds)}, where "
-            f"{topology.events.where.text or 'anything'}; sky map: {topology.events.skymap}"
+            f"{topology.events.where.text or 'anything'}; sky map: {topology.events.skymap}; "
+            f"tests and mock events: {'too' if topology.events.test_events else 'not'}"
         ),
     ]
     for channel in topology.channels:

@@ -107,11 +107,14 @@ class EventSelection:
     kinds: tuple[str, ...]
     where: Condition
     skymap: str
+    test_events: bool = False
 
     def accepts(self, revision: EventRevision) -> bool:
         """Whether the topology follows this revision of an event."""
-        return revision.kind in self.kinds and (
-            not self.where.text or self.where.holds(revision.facts())
+        return (
+            revision.kind in self.kinds
+            and (self.test_events or not revision.test)
+            and (not self.where.text or self.where.holds(revision.facts()))
         )
 
     def why_not(self, revision: EventRevision) -> str:
@@ -120,6 +123,8 @@ class EventSelection:
             return ""
         if revision.kind not in self.kinds:
             return f"kind is {revision.kind!r}, wanted one of {', '.join(self.kinds)}"
+        if revision.test and not self.test_events:
+            return "it is a test, an injection or a mock event, and events.test_events is false"
         return str(self.where.unmet(revision.facts()) or "not selected")
 
 
@@ -372,7 +377,9 @@ def build(
         file=digest([said, filters, rules, kept]),
         evaluates=evaluates,
         spec=spec,
-        events=EventSelection(spec.events.kinds, selected, spec.events.skymap),
+        events=EventSelection(
+            spec.events.kinds, selected, spec.events.skymap, spec.events.test_events
+        ),
         channels=channels,
         reactions=reactions,
         retention=spec.retention,

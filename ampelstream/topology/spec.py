@@ -69,17 +69,21 @@ class EventsSpec(_Strict):
     Attributes
     ----------
     kinds
-        Kinds of events.
+        Kinds of events: gravitational waves, neutrinos, gamma-ray bursts, X-ray transients, fast
+        radio bursts, and others.
     where
-        A condition on fields of the event's revision; empty: all of these kinds.
+        A condition on fields of the event's revision (see events.md); empty: all of these kinds.
     skymap
         Which map counts where a notice has two: the one combined with an external coincidence, or
         the event's own.
+    test_events
+        Whether tests, injections and mock events (MS...) are followed, too.
     """
 
-    kinds: tuple[Literal["gw"], ...] = ("gw",)
+    kinds: tuple[Literal["gw", "neutrino", "grb", "xray", "frb", "other"], ...] = ("gw",)
     where: str = ""
     skymap: Literal["combined", "own"] = "combined"
+    test_events: bool = False
 
 
 class AlertsSpec(_Strict):

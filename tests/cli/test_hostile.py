@@ -79,8 +79,8 @@ def inputs(
     (alerts / f"bad{CLEAR}\nerror: forged.ndjson").write_text("\n".join(bad))
     for path in sorted(night.notices.iterdir()):
         text = path.read_text()
-        (notices / path.name).write_text(text.replace("MS170817a", "MS[red]<script>alert(2)"))
-        hostile = text.replace("MS170817a", json.dumps(f"MS{CLEAR}\n\u202e")[1:-1])
+        (notices / path.name).write_text(text.replace("SIM170817a", "SIM[red]<script>alert(2)"))
+        hostile = text.replace("SIM170817a", json.dumps(f"SIM{CLEAR}\n\u202e")[1:-1])
         (notices / f"hostile-{path.name}").write_text(hostile)
     return ["--alerts", alerts, "--notices", notices]
 
@@ -125,7 +125,7 @@ def test_the_table_on_a_terminal(inputs: list[object], tmp_path: Path) -> None:
     # what Rich itself says to a terminal: colours and styles, and the terminal's own line ends
     shown = re.sub(r"\x1b\[[0-9;]*m", "", b"".join(said).decode().replace("\r\n", "\n"))
     assert "[red]ZTF[/red][/nothing]" in shown
-    assert "MS[red]<script>alert(2)" in shown
+    assert "SIM[red]<script>alert(2)" in shown
     assert "ZTF" + "x" * 100 not in shown  # cut
     harmless(shown.encode())
 

@@ -64,6 +64,12 @@ events = st.builds(
     instruments=st.lists(text, max_size=2).map(tuple),
     classification=st.dictionaries(text, number, max_size=3),
     external=maybe(st.builds(ExternalCoincidence, observatory=maybe(text))),
+    test=st.booleans(),
+    mission=maybe(text),
+    ids=st.lists(text, max_size=2).map(tuple),
+    ra=maybe(number),
+    record_number=maybe(longs),
+    notes=st.lists(text, max_size=2).map(tuple),
 )
 messages: dict[str, st.SearchStrategy[Any]] = {
     "detection": st.builds(
@@ -193,6 +199,20 @@ def test_ticks_of_an_earlier_version_are_read_and_name_no_source() -> None:
     with pytest.raises(DecodeError, match="tick"):
         own.decode_tick(former[:-1])
     assert own.is_tick(own.encode_tick(Tick(1.0, "a", 0, 2.0)))
+
+
+def test_events_of_an_earlier_version_are_read_and_are_no_tests() -> None:
+    [path] = earlier_schemas("event")
+    schema = json.loads(path.read_text())
+    canonical = fastavro.schema.to_parsing_canonical_form(schema)
+    named = int(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"), 16)
+    out = io.BytesIO()
+    out.write(b"\xc3\x01" + named.to_bytes(8, "little"))
+    said = {"event_id": "S1", "alert_type": "UPDATE", "time_created": "", "content_digest": "1"}
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), said | {"t0_jd": 2460000.5})
+    found = own.decode_event(out.getvalue())
+    assert found == EventRevision("S1", "UPDATE", "", "1", t0_jd=2460000.5)
+    assert (found.test, found.ids, found.ra) == (False, (), None)
 
 
 def fields_of(schema: Any) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ def make_notice() -> Callable[..., bytes]:
             "ra": 40.0,
             "dec": 0.0,
         }
-        facts |= {"event_id": "MS230225a", "width_deg": 5.0, "order": 5} | more
+        facts |= {"event_id": "SIM230225a", "width_deg": 5.0, "order": 5} | more
         return simulate_notice(alert_type=kind, time_created=created, **facts)
 
     return make

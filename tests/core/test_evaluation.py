@@ -208,7 +208,7 @@ def test_side_by_side_gives_the_same_bytes_as_one_after_the_other(
     partition = make_partition(topology)
     notices = [
         partition.announcement(make_notice(event_id=name), offset=n)
-        for n, name in enumerate(("MS1", "MS2"))
+        for n, name in enumerate(("SIM1", "SIM2"))
     ]
     said: list[Any] = [make_detection(**facts, offset=n) for n, facts in enumerate(told)]
     for one in (*notices, Tick(T0 + 31, "alerts", 0, T0 + 2000)):

@@ -23,7 +23,7 @@ from ampelstream.state.store import Transaction
 from ampelstream.topology import BoundUnit, Topology
 from ampelstream.units.context.skymapprobability import SkyMapProbability
 
-EVENT = "MS230225a"
+EVENT = "SIM230225a"
 
 
 class Hand:

@@ -176,7 +176,7 @@ def test_a_failure_does_not_stand_before_the_result_of_the_same_input(
 ) -> None:
     """The candidate of another event has the result; an alert lets both have it."""
     partition, _ = made
-    names = ["MS230225a", "MS230225b"]
+    names = ["SIM230225a", "SIM230225b"]
     for lost, name in zip((None, LOST), names, strict=True):
         machine.error = LOST
         partition.take(make_notice(event_id=name))

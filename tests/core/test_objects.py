@@ -118,7 +118,7 @@ def test_one_channel_that_cannot_be_evaluated_keeps_no_other_back(
     [candidate] = [one for one in outputs if isinstance(one, Candidate)]
     [letter] = [one for one in outputs if isinstance(one, DeadLetter)]
     assert candidate.channel == "b"
-    assert letter.reason.startswith("object ZTF01 against event MS230225a: channel a: not today")
+    assert letter.reason.startswith("object ZTF01 against event SIM230225a: channel a: not today")
     assert (letter.stream, letter.step) == ("detections", "match")
     assert letter.where == Coordinates("alerts", 0, 9)
 

@@ -125,7 +125,7 @@ def test_a_part_that_never_came_is_a_dead_letter_and_nothing_else(
     [letter] = partition.take(make_detection(), *parts[:1], *parts[2:])
     assert isinstance(letter, DeadLetter)
     assert letter.where == Coordinates("notices", 0, 7)
-    assert letter.reason.startswith("of the sky map of event MS230225a the parts [1] of")
+    assert letter.reason.startswith("of the sky map of event SIM230225a the parts [1] of")
     assert partition.objects.candidates() == []
     # sent again, it is whole
     assert [type(one) for one in partition.take(*parts)] == [Candidate]
@@ -156,7 +156,7 @@ def test_parts_of_an_earlier_packing_that_are_too_many_are_removed(
     partition.commit()
     assert len(maps(partition)) == len(parts)
     partition.reopen()
-    assert partition.objects.skymap("MS230225a").to_bytes() == packed
+    assert partition.objects.skymap("SIM230225a").to_bytes() == packed
 
 
 def test_the_parts_are_forgotten_with_their_event(

@@ -26,7 +26,7 @@ def test_it_reaches_where_a_region_of_a_revision_does(
 ) -> None:
     partition = make_partition(make_topology(TWO))
     partition.take(make_notice(), make_notice("2023-02-25T01:00:00Z", "UPDATE", ra=60.0))
-    event = partition.objects.events.get("MS230225a")
+    event = partition.objects.events.get("SIM230225a")
     assert len(event.localisations) == 2
     rng = np.random.default_rng(5)
     found = set()
@@ -52,7 +52,7 @@ def test_a_candidate_is_looked_at_where_its_event_reaches_it_no_longer(
     assert active.status is CandidateStatus.ACTIVE
     # the alert's record with smaller coordinates says that it was elsewhere
     moved = make_detection(ra=220.0, offset=-1)
-    event = partition.objects.events.get("MS230225a")
+    event = partition.objects.events.get("SIM230225a")
     assert not event.reaches([pixel29(moved.ra, moved.dec)])
     [gone] = partition.take(moved)
     assert gone.status is CandidateStatus.REJECTED

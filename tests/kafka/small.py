@@ -14,7 +14,7 @@ from .workers import Running, ampelstream
 
 __all__ = ["EVENT", "IN_REGION", "Small"]
 
-EVENT = "MS230225a"
+EVENT = "SIM230225a"
 IN_REGION = 6
 """So many of the ten objects lie in its region; the others are no candidates."""
 _TOPOLOGY = """

@@ -76,7 +76,7 @@ def send(small: Small, value: bytes) -> None:
     asyncio.run(_send(small, value, None, 1))
 
 
-def notice(skymap: bytes, event_id: str = "MS230101x") -> bytes:
+def notice(skymap: bytes, event_id: str = "SIM230101x") -> bytes:
     """A notice with that sky map."""
     said = json.loads(
         simulate_notice(

@@ -33,7 +33,7 @@ channels:
     units: [{{unit: SkyMapProbability}}]
 """
 WAVE = simulate_notice(
-    event_id="MS260301a",
+    event_id="SIM260301a",
     alert_type="INITIAL",
     time_created="2026-03-01T00:05:00Z",
     t0_jd=float(Time(MJD, format="mjd", scale="tai").utc.jd) - 2.0,

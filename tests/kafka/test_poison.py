@@ -88,7 +88,7 @@ def check_what_was_told(worker: Running, letter: DeadLetter, how: str) -> None:
     told = [one["fields"] | one for one in incidents(worker, "died_in_hand")]
     assert [one["deaths"] for one in told] == list(range(1, DEATHS + 1))
     if how == "sweep":
-        assert {one["event_id"] for one in told} == {"MS230225a"}
+        assert {one["event_id"] for one in told} == {"SIM230225a"}
     else:
         place = {(one["source"], one["partition"], one["offset"]) for one in told}
         assert place == {(letter.where.source, letter.where.partition, letter.where.offset)}

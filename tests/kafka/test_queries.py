@@ -80,8 +80,8 @@ def check_candidates(rows: list[dict[str, Any]], one: str, other: str) -> None:
         local += [row["object_id"] for row in body["candidates"]]
     assert sorted(parts) == [0, 1]
     assert sorted(local) == wanted
-    status, body = answer(f"{one}/events/MS990101z/candidates")
-    assert (status, body) == (404, {"error": "no event MS990101z is in the state"})
+    status, body = answer(f"{one}/events/SIM990101z/candidates")
+    assert (status, body) == (404, {"error": "no event SIM990101z is in the state"})
 
 
 def test_metrics(pair: tuple[Small, list[Running]]) -> None:

@@ -25,7 +25,7 @@ class Named:
 
 @pytest.fixture
 def reaction() -> Reaction:
-    return Reaction("0123", "bright", "kilonova", "MS1", "ZTF17aaa", "kilonova", "new", {})
+    return Reaction("0123", "bright", "kilonova", "SIM1", "ZTF17aaa", "kilonova", "new", {})
 
 
 def test_each_sink_is_asked_until_it_took_it(

@@ -26,7 +26,7 @@ def reaction(identity: str = "0123456789abcdef", **payload: object) -> Reaction:
         id=identity,
         rule="bright",
         topology="kilonova",
-        event_id="MS1",
+        event_id="SIM1",
         object_id="ZTF17aaa",
         channel="kilonova",
         klass="new",
@@ -106,7 +106,7 @@ def test_console_says_what_where_and_why() -> None:
         reaction(ra=197.45, dec=-23.38, rank=14.0, latest={"mag": 17.41, "band": "g"})
     )
     line = stream.getvalue()
-    for word in ("ZTF17aaa", "MS1", "197.45000", "-23.38000", "14", "17.41 mag (g)"):
+    for word in ("ZTF17aaa", "SIM1", "197.45000", "-23.38000", "14", "17.41 mag (g)"):
         assert word in line
 
 

@@ -1,11 +1,14 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 from rich.console import Console
 
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.report.candidatetable import candidate_table
 from ampelstream.report.content import EventReport, ReplayReport
+from ampelstream.report.html import render
 
 Make = Callable[..., Candidate]
 MakeEvent = Callable[..., EventReport]
@@ -44,6 +47,22 @@ def test_best_first_over_all_events(
     assert "197.45000" in listed[0]
     assert "19.10 r" in listed[0]
     assert all(len(line.rstrip()) <= 80 for line in listed)
+
+
+def test_events_that_are_tests_are_marked(
+    make_event: MakeEvent, make_report: MakeReport, make_candidate: Make
+) -> None:
+    event = make_event("MS1")
+    mock = msgspec.structs.replace(event.revisions[0].revision, test=True)
+    event = replace(event, revisions=[replace(event.revisions[0], revision=mock)])
+    report = make_report([event, make_event("S2")], [
+        make_candidate("a", event_id="MS1"), make_candidate("b", event_id="S2"),
+    ])  # fmt: skip
+    marked = [line for line in shown(report) if "(test)" in line]
+    assert [line.split()[:3] for line in marked] == [["MS1", "(test)", "a"]]
+    page = render(report)
+    assert '<span class="tag bad">test</span>' in page
+    assert page.count("(test)") == 1
 
 
 def test_limit_channels_and_markup(

@@ -103,7 +103,7 @@ def test_heavy_unit_runs_in_another_process(heavy: Any, pool: UnitPool) -> None:
 def test_all_that_a_unit_is_given_can_be_sent(heavy: Any, pool: UnitPool) -> None:
     """A sky map above all, which a unit that depends on the event is given."""
     raw = simulate_notice(
-        event_id="MS230225a",
+        event_id="SIM230225a",
         alert_type="PRELIMINARY",
         time_created="2023-02-25T00:05:00Z",
         t0_jd=2460000.0,

@@ -14,7 +14,7 @@ from ampelstream.sky.skymap import SkyMap
 
 def test_a_notice_says_what_was_asked_for() -> None:
     value = simulate_notice(
-        event_id="MS230225a",
+        event_id="SIM230225a",
         alert_type="INITIAL",
         time_created="2023-02-25T00:05:00Z",
         t0_jd=2460000.25,
@@ -26,7 +26,7 @@ def test_a_notice_says_what_was_asked_for() -> None:
         distance_sigma_mpc=10.0,
     )
     notice = igwn.decode(value)
-    assert notice.revision.event_id == "MS230225a"
+    assert notice.revision.event_id == "SIM230225a"
     assert notice.revision.alert_type == "INITIAL"
     assert notice.revision.time_created.startswith("2023-02-25T00:05:00")
     assert notice.revision.t0_jd == pytest.approx(2460000.25, abs=1e-8)
@@ -41,7 +41,7 @@ def test_a_notice_says_what_was_asked_for() -> None:
 
 def test_a_retraction_has_no_event() -> None:
     value = simulate_notice(
-        event_id="MS230225a",
+        event_id="SIM230225a",
         alert_type="RETRACTION",
         time_created="2023-02-25T03:00:00Z",
         t0_jd=None,
@@ -57,7 +57,7 @@ def test_a_retraction_has_no_event() -> None:
 def test_only_a_retraction_may_lack_a_time() -> None:
     with pytest.raises(ConfigError, match="t0_jd"):
         simulate_notice(
-            event_id="MS1",
+            event_id="SIM1",
             alert_type="UPDATE",
             time_created="2023-02-25T03:00:00Z",
             t0_jd=None,
@@ -83,5 +83,5 @@ def test_the_story_of_the_night() -> None:
 def test_nobody_can_take_the_events_for_real() -> None:
     for value in night_notices().values():
         said = json.loads(value)
-        assert said["superevent_id"].startswith("MS")
+        assert said["superevent_id"].startswith("SIM")
         assert "simulated" in said["urls"]["gracedb"]

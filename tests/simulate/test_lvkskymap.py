@@ -24,7 +24,7 @@ from ampelstream.sky.skymap import SkyMap
 
 
 def request(where: Localisation, order: int = 8) -> MapRequest:
-    return MapRequest("MS1", 2457983.0285231, "2017-08-17T12:47:04Z", where, order, 40.0, 6.0)
+    return MapRequest("SIM1", 2457983.0285231, "2017-08-17T12:47:04Z", where, order, 40.0, 6.0)
 
 
 @pytest.mark.parametrize("order", [0, 2, 5, 8])

@@ -45,7 +45,7 @@ def row(number: int) -> dict[str, Any]:
 
 def notice(created: str) -> bytes:
     return simulate_notice(
-        event_id="MS1",
+        event_id="SIM1",
         alert_type="PRELIMINARY",
         time_created=created,
         t0_jd=JD,

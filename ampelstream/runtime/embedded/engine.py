@@ -24,6 +24,7 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
+from ampelstream.model.localisation import MapAt, no_map
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Record
 from ampelstream.model.times import jd_from_unix
@@ -116,6 +117,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         journals: Journals | None = None,
         at_once: int = 1,
+        map_at: MapAt = no_map,
     ) -> None:
         self.topology = topology
         self.tables = Transaction(backend)
@@ -129,7 +131,11 @@ class Engine:
         ingest_tally, objects_tally, react_tally = self._tallies[1:]
         ingest, objects, react = (journals.open(step) if journals else None for step in STEPS)
         self.ingest = Ingest(
-            topology, ingest_tally, now, ticks=forget, tables=self.tables, in_hand=ingest
+            *(topology, ingest_tally, now),
+            ticks=forget,
+            tables=self.tables,
+            in_hand=ingest,
+            map_at=map_at,
         )
         self.objects = Objects(
             topology,

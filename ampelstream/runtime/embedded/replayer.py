@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ampelstream.errors import AllFailedError, ConfigError, StateError
 from ampelstream.model.digest import digest
+from ampelstream.model.localisation import MapAt, no_map
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.times import jd_from_unix
 from ampelstream.report.content import ReplayReport
@@ -94,6 +95,8 @@ class Replay:
         Of the inputs, to tell the result from another's; by default their names.
     overwrite
         Whether the result of another replay may be replaced.
+    map_at
+        Gives the sky map at the address that a notice names.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Replay:
         pool_processes: int = POOL_PROCESSES,
         paths: Sequence[str] = (),
         overwrite: bool = False,
+        map_at: MapAt = no_map,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -121,6 +125,7 @@ class Replay:
         self._mark = ResultMark.of(topology, paths or [source.name for source in sources])
         self._overwrite = overwrite
         self._times = UnitTimes()
+        self._map_at = map_at
 
     def _open(self, make: Callable[[Backend], Engine]) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
@@ -171,6 +176,7 @@ class Replay:
         if said:
             _LOG.warning("%s", said)
         how = ["forget"] if self._forget else []
+        how += ["maps"] if self._map_at is not no_map else []
         inputs = digest([*(source.name for source in self._sources), *how])
         journals = Journals(self._out / STATE_DIRECTORY / "in-hand")
         pool = with_pool(self._topology, self._pool_processes, self._times.add)
@@ -183,6 +189,7 @@ class Replay:
                 forget=self._forget,
                 journals=journals,
                 at_once=at_once,
+                map_at=self._map_at,
             )
             try:
                 return self._run(watch, *self._open(make))

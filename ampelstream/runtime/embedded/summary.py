@@ -41,6 +41,8 @@ def _row(event: EventCensus, one: RevisionCensus) -> dict[str, Any]:
     revision = one.revision
     return {
         "event": event.event_id,
+        "kind": revision.kind,
+        "test": revision.test,
         "revision": revision.revision_id,
         "notice": one.member.rsplit("/", 1)[-1] or str(one.where),
         "alert_type": revision.alert_type,

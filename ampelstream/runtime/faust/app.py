@@ -31,6 +31,7 @@ from ampelstream.core.ownership import Word
 from ampelstream.core.react import STRANDED, React
 from ampelstream.core.state import commit_order
 from ampelstream.errors import StorageError
+from ampelstream.model.localisation import no_map
 from ampelstream.model.streams import Output
 from ampelstream.reactions.dispatch import Dispatcher
 from ampelstream.reactions.sinks import open_sinks
@@ -44,6 +45,7 @@ from ampelstream.runtime.kafka.plan import KEEP_REMOVALS_DAYS
 from ampelstream.runtime.kafka.records import encode, record_of, source_record
 from ampelstream.runtime.kafka.schemas import WireSchemas
 from ampelstream.runtime.kafka.topologylog import BackfillPlan
+from ampelstream.runtime.mapfetch import MapFetcher, MapsAhead
 from ampelstream.runtime.portion import Portion
 from ampelstream.runtime.safefaust.appsettings import safe_settings
 from ampelstream.runtime.safefaust.batches import Batch, Stateful, batches
@@ -168,6 +170,9 @@ def ingest_app(
     app = shared.app(source.name, source.group, source.connection)
     topic = app.topic(*source.topics, pattern=source.pattern)
     journal = shared.journal(source.name)
+    settings = shared.context.settings
+    fetches = settings.fetch_maps and source.stream == "notices"
+    maps = MapsAhead(shared.topology, MapFetcher(settings.map_hosts)) if fetches else None
 
     def processor() -> Ingest:
         again, known = until is not None, source.registry
@@ -177,6 +182,7 @@ def ingest_app(
             shared.topology,
             tally,
             time.time,
+            map_at=no_map if maps is None else maps.at,
             schemas=known,
             parks=known is not None and not again,
             backfill=again,
@@ -196,6 +202,8 @@ def ingest_app(
         return shared.encode(outputs), records.index(wanted[portion.handled])
 
     steps = [] if pace is None else [pace]
+    if maps is not None:
+        steps.append(maps.prepare)
     if source.registry is not None:
         steps.append(WireSchemas(source.registry).prepare)
 

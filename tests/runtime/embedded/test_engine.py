@@ -38,7 +38,7 @@ retention: {objects: 20, events: 10}
 
 
 def notice(
-    name: str = "MS230225a",
+    name: str = "SIM230225a",
     kind: str = "PRELIMINARY",
     created: str = "2023-02-25T00:05:00Z",
     t0: float | None = T0,
@@ -103,7 +103,7 @@ def test_state_survives_and_goes_on(
     before = first.candidates()
     again = Engine(topology, first.backend)
     assert again.accounting.counts() == first.engine.accounting.counts()
-    assert [event.event_id for event in again.objects.events] == ["MS230225a"]
+    assert [event.event_id for event in again.objects.events] == ["SIM230225a"]
     first.engine = again
     assert first.candidates() == before
     assert again.progress.offsets() == {("notices", 0): 1, ("alerts", 0): 2}
@@ -131,7 +131,7 @@ def test_a_kill_within_a_batch_with_a_notice_loses_and_counts_nothing_twice(
         SourceRecord(Coordinates("n", 0, 0), "notices", notice()),
         SourceRecord(Coordinates("a", 0, 0), "alerts", rows[0]),
         SourceRecord(Coordinates("a", 0, 1), "alerts", rows[1]),
-        SourceRecord(Coordinates("n", 0, 1), "notices", notice("MS230226b")),
+        SourceRecord(Coordinates("n", 0, 1), "notices", notice("SIM230226b")),
     ]
     topology = make_topology(SIMPLE)
     ends = []
@@ -169,7 +169,7 @@ def test_retention_forgets_by_event_time_and_keeps_the_candidates(
     assert len(objects.events) == 0
     assert driver.candidates() == before
     past = objects.censuses()
-    assert [(one.event_id, one.revisions[0].alerts) for one in past] == [("MS230225a", 1)]
+    assert [(one.event_id, one.revisions[0].alerts) for one in past] == [("SIM230225a", 1)]
 
 
 def test_a_replay_forgets_nothing_unless_it_is_asked_to(

@@ -34,7 +34,7 @@ def driver(make_topology: Callable[[str], Any], make_driver: Callable[..., Any])
 
 def notice(created: str = "2023-02-25T00:05:00Z") -> bytes:
     return simulate_notice(
-        event_id="MS230225a",
+        event_id="SIM230225a",
         alert_type="PRELIMINARY",
         time_created=created,
         t0_jd=T0,
@@ -131,7 +131,7 @@ def test_an_object_that_fails_in_a_sweep_keeps_no_other_back(
         "match",
         Coordinates("notices", 0, 4),
     )
-    assert letter.reason.startswith("object ZTF02 against event MS230225a: what a day")
+    assert letter.reason.startswith("object ZTF02 against event SIM230225a: what a day")
     assert {key[1] for key in driver.candidates()} == {"ZTF01", "ZTF03"}
     assert driver.engine.objects.pending == 0
     assert driver.count("dead_letters") == 1

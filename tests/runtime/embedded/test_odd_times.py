@@ -55,7 +55,7 @@ def stream(make_row: Callable[..., Any]) -> list[tuple[str, Any]]:
     for number in range(180):
         jd, at = T0 + number / 3, number % 20
         if number in {10, 150}:
-            told.append(("notices", notice(f"MS{number}", jd)))
+            told.append(("notices", notice(f"SIM{number}", jd)))
         told.append(("alerts", make_row(f"ZTF{at:02d}", number + 1, jd, 36.0 + at, 1.0)))
     return told
 
@@ -70,8 +70,8 @@ class Straight:
         self.candidates = driver.candidates()
         self.accepted = driver.count("accepted")
         self.watermark = driver.engine.objects.watermark
-        assert {key[0] for key in self.candidates} == {"MS10", "MS150"}
-        assert [event.event_id for event in driver.engine.objects.events] == ["MS150"]
+        assert {key[0] for key in self.candidates} == {"SIM10", "SIM150"}
+        assert [event.event_id for event in driver.engine.objects.events] == ["SIM150"]
 
 
 @pytest.fixture
@@ -126,10 +126,10 @@ def test_a_wrong_time_that_no_channel_accepts_ends_no_matching(
 ) -> None:
     """Not even as one that lies in the past, and a year behind which others follow."""
     driver = make_driver(make_topology(PUBLIC), forget=True)
-    driver.feed("notices", notice("MS1", T0))
+    driver.feed("notices", notice("SIM1", T0))
     driver.pass_time(T0 + 1)
     for number in range(FEWEST // 2):
         row = make_row("ZTF50", number, T0 + 300.0, 40.0, 1.0)
         driver.feed("alerts", row | {"candidate": row["candidate"] | {"programid": 3}})
     driver.feed("alerts", make_row("ZTF01", 999, T0 + 1.5, 40.0, 1.0))
-    assert ("MS1", "ZTF01", "public") in driver.candidates()
+    assert ("SIM1", "ZTF01", "public") in driver.candidates()

@@ -49,11 +49,11 @@ channels:
 def notices() -> list[bytes]:
     """Two events: one moves and is retracted, one moves and stays."""
     kinds = [
-        ("MS230225a", "PRELIMINARY", "2023-02-25T00:05:00Z", T0, 40.0, 0.0, 6.0),
-        ("MS230225a", "UPDATE", "2023-02-25T02:00:00Z", T0 + 1e-5, 44.0, 2.0, 4.0),
-        ("MS230225a", "RETRACTION", "2023-02-25T03:00:00Z", None, 0.0, 0.0, 1.0),
-        ("MS230226b", "PRELIMINARY", "2023-02-26T00:05:00Z", T0 + 1.0, 41.0, 1.0, 5.0),
-        ("MS230226b", "INITIAL", "2023-02-26T01:05:00Z", T0 + 1.0, 50.0, 0.0, 4.0),
+        ("SIM230225a", "PRELIMINARY", "2023-02-25T00:05:00Z", T0, 40.0, 0.0, 6.0),
+        ("SIM230225a", "UPDATE", "2023-02-25T02:00:00Z", T0 + 1e-5, 44.0, 2.0, 4.0),
+        ("SIM230225a", "RETRACTION", "2023-02-25T03:00:00Z", None, 0.0, 0.0, 1.0),
+        ("SIM230226b", "PRELIMINARY", "2023-02-26T00:05:00Z", T0 + 1.0, 41.0, 1.0, 5.0),
+        ("SIM230226b", "INITIAL", "2023-02-26T01:05:00Z", T0 + 1.0, 50.0, 0.0, 4.0),
     ]
     return [
         simulate_notice(

@@ -89,7 +89,7 @@ def records(make_row: Callable[..., Any]) -> list[SourceRecord]:
             yield make_row(f"ZTF{n:02d}", first + n, jd, 40.0 + 0.01 * n, 0.0)
 
     def notice(created: str, width: float) -> bytes:
-        facts: dict[str, Any] = {"event_id": "MS230225a", "alert_type": "UPDATE", "t0_jd": T0}
+        facts: dict[str, Any] = {"event_id": "SIM230225a", "alert_type": "UPDATE", "t0_jd": T0}
         where: dict[str, Any] = {"ra": 40.0, "dec": 0.0, "width_deg": width, "order": 5}
         return simulate_notice(time_created=created, **facts, **where)
 

@@ -66,6 +66,7 @@ def brokers() -> Brokers:
 def shared(small: Topology, names: TopicNames, brokers: Brokers, tmp_path: Path) -> Shared:
     settings = SimpleNamespace(state=tmp_path, park=60.0, refresh=30.0, times=GroupTimes())
     settings.instance_id = None
+    settings.fetch_maps, settings.map_hosts = True, ("localhost",)
     where = Connection(bootstrap="nowhere:9092")
     context = WorkerContext(cast("Any", settings), 0, where, default_sources(names), 2, "small")
     accounting = Accounting()
