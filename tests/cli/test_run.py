@@ -174,7 +174,7 @@ class Broken(ObjectUnit):
             (),
             "no catalogue X in",
         ),
-        ("{unit: 'mine:Broken'}", (), "mine.py:4: OSError: no weights here"),
+        ("{unit: 'mine:Broken'}", (), "mine.py:5: OSError: no weights here"),
         ("{unit: 'worse:Unit'}", (), "worse.py:1: ZeroDivisionError: division by zero"),
         ("{unit: SkyMapProbability}", ("--state", "file"), "file/mine cannot hold the state"),
         ("{unit: SkyMapProbability}", ("--alerts", "nowhere"), "there is no nowhere to read"),
