@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.tai import jds_from_mjd_tai
 from ampelstream.sources.formats import read_file, suffix_of
 from ampelstream.sources.merge import created_time, event_time
 from ampelstream.sources.window import Piece
@@ -22,7 +24,8 @@ from ampelstream.sources.window import Piece
 __all__ = ["first_time"]
 
 _LOOKED_AT = 3
-_COLUMN = "candidate.jd"
+_ZTF, _RUBIN = "candidate.jd", "diaSource.midpointMjdTai"
+"""Columns that say when a row was observed [JD, UTC; MJD, TAI]."""
 _NOTICE_BYTES = 1 << 16
 
 
@@ -66,9 +69,10 @@ def _in_table(path: Path) -> Iterator[float]:
         with pq.ParquetFile(path) as file:
             if not file.num_row_groups:
                 return
-            table = file.read_row_group(0, columns=[_COLUMN])
-        for column in table.flatten().columns:
-            found = column.to_pylist()
-            yield from (jd for jd in found if isinstance(jd, float) and math.isfinite(jd))
+            table = file.read_row_group(0, columns=[_ZTF, _RUBIN]).flatten()
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            found = np.array([one for one in column.to_pylist() if isinstance(one, float)])
+            jds = jds_from_mjd_tai(found) if name == _RUBIN else found
+            yield from (jd for jd in jds.tolist() if math.isfinite(jd))
     except (OSError, ValueError, pa.ArrowException):
         return
