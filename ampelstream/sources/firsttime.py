@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ampelstream.codecs.alerts import Schemas
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
@@ -29,7 +30,7 @@ _ZTF, _RUBIN = "candidate.jd", "diaSource.midpointMjdTai"
 _NOTICE_BYTES = 1 << 16
 
 
-def first_time(path: Path, stream: Stream) -> float:
+def first_time(path: Path, stream: Stream, schemas: Schemas | None = None) -> float:
     """Time of a file's first records [JD, UTC].
 
     Of alerts the second earliest of three (of a table, of its first row group), so that one record
@@ -38,7 +39,7 @@ def first_time(path: Path, stream: Stream) -> float:
     if stream == "notices":
         return _created(path)
     rows = suffix_of(path.name, stream) == ".parquet"
-    times = sorted(_in_table(path) if rows else _in_packets(path))
+    times = sorted(_in_table(path) if rows else _in_packets(path, schemas))
     return times[min(1, (len(times) - 1) // 2)] if times else math.inf
 
 
@@ -52,12 +53,13 @@ def _created(path: Path) -> float:
     return math.inf if found is None else found
 
 
-def _in_packets(path: Path) -> Iterator[float]:
+def _in_packets(path: Path, schemas: Schemas | None) -> Iterator[float]:
     where = Coordinates(path.name, 0, 0)
     try:
         for piece in islice(read_file(path, "alerts"), _LOOKED_AT):
             if isinstance(piece, Piece):
-                jd = event_time(SourceRecord(where, "alerts", piece.value, fault=piece.fault))
+                record = SourceRecord(where, "alerts", piece.value, fault=piece.fault)
+                jd = event_time(record, schemas)
                 if jd is not None:
                     yield jd
     except SourceError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from ampelstream.codecs.alerts import Schemas
 from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
@@ -93,6 +94,8 @@ class Engine:
         Where it is written what is in hand; None for nowhere.
     at_once
         How many objects are evaluated at the same time, where units are heavy.
+    schemas
+        Of packets that only name theirs.
 
     Raises
     ------
@@ -116,8 +119,10 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         journals: Journals | None = None,
         at_once: int = 1,
+        schemas: Schemas | None = None,
     ) -> None:
         self.topology = topology
+        self.schemas = schemas
         self.tables = Transaction(backend)
         self.progress = Progress(self.tables)
         given = word
@@ -129,7 +134,11 @@ class Engine:
         ingest_tally, objects_tally, react_tally = self._tallies[1:]
         ingest, objects, react = (journals.open(step) if journals else None for step in STEPS)
         self.ingest = Ingest(
-            topology, ingest_tally, now, ticks=forget, tables=self.tables, in_hand=ingest
+            *(topology, ingest_tally, now),
+            schemas=schemas,
+            ticks=forget,
+            tables=self.tables,
+            in_hand=ingest,
         )
         self.objects = Objects(
             topology,
@@ -160,6 +169,7 @@ class Engine:
             incident(_LOG, logging.WARNING, "stranded", STRANDED % number, messages=number)
         self._refilter = Ingest(
             *(topology, again, now),
+            schemas=schemas,
             backfill=True,
             given_up=self.progress.is_letter,
             in_hand=ingest,

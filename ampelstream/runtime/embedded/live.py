@@ -174,7 +174,7 @@ def follow(
     while not stop.is_set():
         count = 0
         beat(left)
-        records = iter(merge(followed, offsets))
+        records = iter(merge(followed, offsets, engine.schemas))
         while batch := next_batch(records):
             engine.process(batch, stop.is_set)
             for record in batch:
