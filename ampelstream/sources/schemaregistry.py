@@ -44,7 +44,9 @@ def parsed_schema(text: str) -> Mapping[str, Any] | None:
         schema = fastavro.parse_schema(json.loads(text))
     except GARBAGE:
         return None
-    return schema if isinstance(schema, Mapping) else None
+    if isinstance(schema, Mapping) and schema.get("type") == "record":
+        return schema
+    return None
 
 
 class _SchemaCache:

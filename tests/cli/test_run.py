@@ -58,6 +58,10 @@ def test_every_setting_is_an_option_once(runner: CliRunner) -> None:
             ("--engine", "faust", "--broker", "b:1", "--alerts", "a"),
             "the faust engine reads topics: --alerts, --notices and --once are for the embedded",
         ),
+        (
+            ("--engine", "faust", "--broker", "b:1", "--schemas", "s"),
+            "--schemas is for the embedded engine: give `registry` in the file of --sources",
+        ),
         (("--alerts", "a", "--poll", "0"), "Invalid value for '--poll': "),
         (("--alerts", "a", "--workers", "2"), "the embedded engine is one process with all steps"),
         (("--alerts", "a", "--steps", "ingest"), "--workers and --steps are for --engine faust"),
