@@ -1,6 +1,7 @@
 """Packets of the wire through `replay`, `run` and `units run`, with and without their schemas."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ampelstream.cli.main import app
-from tests.kafka.rubin import SCHEMA, packet, registry
+from ampelstream.simulate import simulate_notice
+from tests.kafka.rubin import MJD, SCHEMA, packet, registry
+from tests.snippets import ROOT, commands
 
 TOPOLOGY = """
 name: wire
@@ -103,3 +106,26 @@ def test_what_the_registry_does_not_have_is_a_dead_letter() -> None:
     assert result.returncode == 3
     assert "2 dead letters" in result.stderr
     assert server.asked == [NUMBER]
+
+
+def test_what_the_page_says(run: Callable[..., Result]) -> None:
+    """The commands of docs/rubin.md, as a reader types them; the packets are of one night."""
+    Path("notices").mkdir()
+    notice = simulate_notice(
+        event_id="MS260310a",
+        alert_type="PRELIMINARY",
+        time_created="2026-03-10T05:30:00Z",
+        t0_jd=2400000.5 + MJD - 0.1,
+        ra=150.0,
+        dec=-2.0,
+        width_deg=3.0,
+    )
+    Path("notices/MS260310a.json").write_bytes(notice)
+    Path("night/3.json").touch()  # what is no alert does no harm
+    lines = commands(ROOT / "docs" / "rubin.md")
+    assert len(lines) == 4
+    for line in lines:
+        result = run(*shlex.split(line)[1:])
+        assert result.exit_code == 0, f"{line}\n{result.stderr}"
+    counts = json.loads(Path("result/summary.json").read_text())["channels"]["kilonova"]
+    assert counts["rejected"] == {"snr": 2}  # the made-up schema has no such field
