@@ -14,14 +14,8 @@ from ampelstream.sources.schemaregistry import SchemaRegistry
 from ampelstream.sources.writerschemas import RegistrySchemas, SchemaFiles, open_schemas
 from tests.kafka.rubin import SCHEMA, Registry, packet, registry
 
-pytestmark = pytest.mark.usefixtures("retries")
+pytestmark = pytest.mark.usefixtures("retries", "direct")
 KNOWN, OTHER = 4200, 4201
-
-
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
