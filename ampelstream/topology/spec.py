@@ -1,6 +1,5 @@
 """What a topology file may say, as pydantic models: an unknown key is an error."""
 
-import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +14,6 @@ from pydantic import (
 )
 
 __all__ = [
-    "SURVEYS",
     "AlertsSpec",
     "ChannelSpec",
     "EventsSpec",
@@ -84,10 +82,6 @@ class EventsSpec(_Strict):
     skymap: Literal["combined", "own"] = "combined"
 
 
-SURVEYS = {"ztf": "ZTF", "lsst": "Rubin"}
-"""Surveys whose alerts can be read, and what people call them."""
-
-
 class AlertsSpec(_Strict):
     """Which alerts a channel looks at.
 
@@ -105,17 +99,6 @@ class AlertsSpec(_Strict):
     survey: str = "ztf"
     where: str = ""
     fields: Annotated[dict[str, Literal["number", "truth", "text"]], Field(exclude=True)] = {}
-
-    @field_validator("survey")
-    @classmethod
-    def _is_known(cls, survey: str) -> str:
-        if survey in SURVEYS:
-            return survey
-        words = {word.lower(): name for name, word in SURVEYS.items()} | {s: s for s in SURVEYS}
-        close = difflib.get_close_matches(survey.lower(), words, 1)
-        known = ", ".join(f"{name} ({word})" for name, word in SURVEYS.items())
-        meant = f" (did you mean {words[close[0]]}?)" if close else ""
-        raise ValueError(f"there is no survey {survey!r}{meant}; known are {known}")
 
 
 class LightCurveSpec(_Strict):

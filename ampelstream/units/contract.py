@@ -192,9 +192,6 @@ class Unit(BaseModel):
 class AlertFilter(Unit):
     """Accepts or rejects one alert for one channel, before anything is stored."""
 
-    survey: ClassVar[str] = ""
-    """Whose alerts it can judge (``ztf``, ``lsst``); empty for those of all."""
-
     def evaluate(self, alert: Alert) -> Verdict:
         """Accept, or reject with the first rule that failed."""
         raise NotImplementedError

@@ -59,18 +59,6 @@ MISTAKES = [
     ),
     ("unit: SkyMapProbability", "unit: DigestRedshifts", ["units.0", "needs catalogs", "above"]),
     (
-        "window: [0, 5]",
-        "alerts: {survey: rubin}",
-        ["mine.yml:6", "channels.one.alerts.survey", "no survey 'rubin'", "did you mean lsst"],
-    ),
-    ("window: [0, 5]", "alerts: {survey: ZTF}", ["did you mean ztf", "known are ztf", "lsst"]),
-    ("window: [0, 5]", "alerts: {survey: atlas}", ["no survey 'atlas'; known are"]),
-    (
-        "window: [0, 5]",
-        "filters: [{unit: RubinFilter}]",
-        ["channels.one.filters.0 (RubinFilter)", "judges alerts of lsst", "those of ztf"],
-    ),
-    (
         "- unit: SkyMapProbability",
         LATE,
         ["needs catalogs", "move CatalogMatch above DigestRedshifts"],

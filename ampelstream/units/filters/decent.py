@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -312,8 +312,6 @@ class DecentFilter(DecentCuts, AlertFilter):
     null, as in tables that have no nulls, and an ``isdiffpos`` that says neither yes nor no is
     ``missing``; AMPEL lets both pass.,
     """
-
-    survey: ClassVar[str] = "ztf"
 
     _gaia: "Catalog | None" = PrivateAttr(default=None)
 

@@ -7,7 +7,7 @@ alert schemas (lsst/alert_packet, 7.1 to 11.0); a schema that lacks a flag never
 
 import difflib
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -223,8 +223,6 @@ class RubinFilter(RubinCuts, AlertFilter):
     many faint real sources have (``shape_flag``, ``pixelFlags_interpolated``). 5 is the detection
     threshold of the difference images, 14 deg that of ZTF's gravitational-wave follow-up.
     """
-
-    survey: ClassVar[str] = "lsst"
 
     def evaluate(self, alert: Alert) -> Verdict:
         """Accept, or reject with the first rule that failed."""
