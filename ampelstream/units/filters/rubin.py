@@ -146,7 +146,8 @@ class RubinCuts(BaseModel):
     def _are_flags(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if name not in FLAGS:
-                close = difflib.get_close_matches(name, FLAGS, 1, cutoff=0.4)
+                begun = [flag for flag in FLAGS if flag.startswith(name)]
+                close = begun or difflib.get_close_matches(name, FLAGS, 1, cutoff=0.4)
                 meant = f"; did you mean {close[0]}?" if close else ""
                 raise ValueError(f"{name!r} is no flag of a DIA source{meant}")
         return tuple(sorted(set(names), key=FLAGS.index))

@@ -153,9 +153,15 @@ def test_what_it_saw_is_said() -> None:
     assert (verdict.seen, verdict.allowed) == ({"reliability": 0.25}, {"min_reliability": 0.5})
 
 
-def test_a_misspelt_flag_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"'pixelFlags_satured' is no flag.*pixelFlags_saturated"):
-        configure("RubinFilter", {"flags": ["pixelFlags_satured"]})
+@pytest.mark.parametrize("name", ["pixelFlags_satured", "pixelFlags_sat"])
+def test_a_misspelt_flag_is_named(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"'{name}' is no flag.*did you mean pixelFlags_saturated"
+    ):
+        configure("RubinFilter", {"flags": [name]})
+
+
+def test_the_order_of_flags_says_nothing() -> None:
     assert RubinFilter(flags=("isDipole", "pixelFlags_bad")) == RubinFilter(
         flags=("pixelFlags_bad", "isDipole", "isDipole")
     )
