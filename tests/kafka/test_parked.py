@@ -235,7 +235,8 @@ def test_in_one_process_alerts_stay_in_their_topic_until_the_registry_answers(
     produce(setup.connection, setup.names.alerts, [packet(number, KNOWN) for number in SOON])
 
     def run_once(url: str) -> "subprocess.CompletedProcess[str]":
-        words = ["--sources", setup.sources(url), "--state", setup.directory / "one", "--once"]
+        words: list[str | Path] = ["--sources", setup.sources(url), "--once"]
+        words += ["--state", setup.directory / "one"]
         return ampelstream("run", *setup.broker, *words, check=False)
 
     with registry() as known:
