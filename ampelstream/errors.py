@@ -67,8 +67,9 @@ class UnknownSchema(DecodeError):  # noqa: N818  (named for what is unknown)
 
     def __init__(self, schema_id: int) -> None:
         super().__init__(
-            f"schema {schema_id} is not known: without it the record cannot be read. "
-            "Give the schema registry that its producer uses"
+            f"schema {schema_id} is not known: without it the record cannot be read. Give "
+            f"--schemas, a directory with a file {schema_id}.avsc or the URL of its producer's "
+            "schema registry (on Kafka: `registry` in the file of sources)"
         )
         self.schema_id = schema_id
 

@@ -57,6 +57,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on this machine is asked without a proxy."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
 def retries() -> Iterator[list[RetryDetails]]:
     """What was tried again: as often as the code asks for, but without the waits."""
     seen: list[RetryDetails] = []

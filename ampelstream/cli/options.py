@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BrokerOption",
     "OptionalBroker",
+    "SchemasOption",
     "TopologyArgument",
     "connect",
     "create_command",
@@ -126,6 +127,7 @@ def takes(model: type[M]) -> Callable[[Callable[[M], None]], Callable[..., None]
 _FIELDS = WorkerSettings.model_fields
 BrokerOption = Annotated[str, _shown("broker", _FIELDS["broker"], panel=False)]
 OptionalBroker = Annotated[str | None, _shown("broker", _FIELDS["broker"], panel=False)]
+SchemasOption = Annotated[str | None, _shown("schemas", _FIELDS["schemas"], panel=False)]
 TopologyArgument = Annotated[str, _shown("topology", _FIELDS["topology"])]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ampelstream.cli.options import SchemasOption
 from ampelstream.cli.summarylines import number_lines
 from ampelstream.model.display import LINE, printable
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ampelstream.runtime.embedded.replayer import ReplayResult
     from ampelstream.runtime.unittimes import UnitTimes
     from ampelstream.sources import Source
+    from ampelstream.sources.writerschemas import GivenSchemas
     from ampelstream.topology import Topology
 
 __all__ = ["Piped", "finish", "replay", "run_replay", "skipped_lines"]
@@ -46,6 +48,7 @@ def replay(
         list[Path] | None, typer.Option(help="File or directory of notices; may be repeated.")
     ] = None,
     catalogs: Annotated[Path | None, typer.Option(help="Directory of the catalogues.")] = None,
+    schemas: SchemasOption = None,
     speed: Annotated[
         float | None,
         typer.Option(min=0.0, help="Pace by event time: 1 is real time, 60 a minute a second."),
@@ -75,10 +78,11 @@ def replay(
 
     Example: ampelstream replay skymap-only --alerts night/ --notices lvk/ --out result
     """
-    from ampelstream.cli.workflow import open_inputs, open_topology
+    from ampelstream.cli.workflow import given_schemas, open_inputs, open_topology
 
     spec, built = open_topology(topology, catalogs)
-    sources = open_inputs(alerts, notices or [])
+    given = given_schemas(schemas, out)
+    sources = open_inputs(alerts, notices or [], given)
     result = run_replay(
         *(built, sources, out, spec.description),
         speed=speed,
@@ -87,6 +91,7 @@ def replay(
         paths=[*alerts, *(notices or [])],
         overwrite=overwrite,
         fetch_maps=fetch_maps,
+        schemas=given,
     )
     finish(result.report, out, limit, times=result.times)
 
@@ -103,6 +108,7 @@ def run_replay(
     paths: Sequence[Path] = (),
     overwrite: bool = False,
     fetch_maps: bool = False,
+    schemas: "GivenSchemas | None" = None,
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
@@ -115,7 +121,7 @@ def run_replay(
     def shown(
         records: Iterator["SourceRecord"], done: int, total: int | None
     ) -> Iterable["SourceRecord"]:
-        return watch(paced(records, speed) if speed else records, done, total)
+        return watch(paced(records, speed, schemas=schemas) if speed else records, done, total)
 
     work = Replay(
         built,
@@ -128,6 +134,7 @@ def run_replay(
         paths=[str(path.resolve()) for path in paths],
         overwrite=overwrite,
         map_at=MapFetcher().fetch if fetch_maps else no_map,
+        schemas=schemas,
     )
     collect_seldom()
     result = work.run(shown)

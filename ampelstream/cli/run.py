@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
+    from ampelstream.sources.writerschemas import GivenSchemas
 
 __all__ = ["run"]
 
@@ -103,8 +104,9 @@ def _follow(settings: WorkerSettings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as open_things:
-        inputs = _inputs(settings, topology.name, open_things)
-        reopen = partial(_inputs, settings, topology.name, open_things)
+        schemas = _schemas(settings)
+        open_inputs = partial(_inputs, settings, topology.name, open_things, schemas)
+        inputs = open_inputs()
         files = StateFiles(settings.state, topology.name)
         database = embedded_database(settings.state, topology.name)
         make_directory(files.directory)
@@ -122,6 +124,7 @@ def _follow(settings: WorkerSettings) -> int:
             journals=open_things.enter_context(Journals(files.in_hand)),
             at_once=settings.pool_processes if has_heavy(topology) else 1,
             map_at=MapFetcher(settings.map_hosts).fetch if settings.fetch_maps else no_map,
+            schemas=schemas,
         )
         collect_seldom()
         _say_what_changed(settings, embedded)
@@ -142,7 +145,7 @@ def _follow(settings: WorkerSettings) -> int:
             poll_seconds=settings.poll,
             once=settings.once,
             beat=beat,
-            reopen=reopen,
+            reopen=open_inputs,
         )
     _say_what_was_done(settings, embedded, inputs, before)
     if unsent:
@@ -241,8 +244,28 @@ def _say(settings: WorkerSettings, status: "RunStatus") -> None:
             _tell(settings, "work", status_line(status))
 
 
+def _schemas(settings: WorkerSettings) -> "GivenSchemas | None":
+    """Writer schemas that were given; where topics are followed, also by the file of sources."""
+    from ampelstream.cli.workflow import given_schemas
+    from ampelstream.runtime.kafka.schemas import open_registry
+    from ampelstream.runtime.kafka.sources import load_sources
+    from ampelstream.sources.writerschemas import RegistrySchemas
+
+    of_topics = settings.sources if not settings.alerts else None
+    registry = load_sources(of_topics).registry if of_topics else None
+    if settings.schemas is None and registry is not None:
+        return RegistrySchemas(open_registry(registry, settings.state, settings.park))
+    if registry is not None:
+        text = f"schemas are those of --schemas: the registry of {of_topics} is not used"
+        _tell(settings, "not_used", text)
+    return given_schemas(settings.schemas, settings.state)
+
+
 def _inputs(
-    settings: WorkerSettings, topology: str, open_things: "ExitStack"
+    settings: WorkerSettings,
+    topology: str,
+    open_things: "ExitStack",
+    schemas: "GivenSchemas | None",
 ) -> "Sequence[Source]":
     """Open directories where any are named, topics otherwise."""
     from ampelstream.cli.workflow import open_inputs
@@ -254,7 +277,7 @@ def _inputs(
         if settings.sources:
             text = "following directories: --sources is not used beside --alerts"
             _tell(settings, "not_used", text)
-        return open_inputs(settings.alerts, settings.notices)
+        return open_inputs(settings.alerts, settings.notices, schemas)
     from ampelstream.runtime.kafka.names import TopicNames
     from ampelstream.runtime.kafka.sources import default_sources, load_connection, load_sources
     from ampelstream.runtime.kafka.topicsource import open_topics
@@ -263,17 +286,10 @@ def _inputs(
     connection = load_connection(settings.broker or "")
     chosen = settings.sources
     sources = load_sources(chosen) if chosen else default_sources(TopicNames(topology))
-    if sources.registry is not None:
-        _tell(
-            settings,
-            "not_used",
-            "the embedded engine asks no schema registry: packets that only name their schema "
-            "become dead letters; use --engine faust for them",
-        )
     topics = open_topics(connection, sources)
     for one in topics:
         open_things.callback(one.close)
-    return topics
+    return topics if schemas is None else [schemas.around(one) for one in topics]
 
 
 def _set_up_logs(settings: WorkerSettings, index: str | None) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ampelstream.cli.options import SchemasOption
 from ampelstream.errors import ConfigError, SourceError
 from ampelstream.model.display import LINE, printable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from ampelstream.codecs.alerts import Schemas
     from ampelstream.core.boundary import Failure
     from ampelstream.model.fieldtypes import FieldType
     from ampelstream.model.record import SourceRecord
@@ -79,6 +82,7 @@ def run(
     catalogs: Annotated[
         Path | None, typer.Option("--catalogs", help="Directory of the catalogues.")
     ] = None,
+    schemas: SchemasOption = None,
 ) -> None:
     """Run a unit by itself and print one JSON object a record.
 
@@ -87,8 +91,12 @@ def run(
 
     Example: ampelstream units run DecentFilter --config cuts.yml alerts/ > verdicts.ndjson
     """
-    if _run_unit(name, _read_config(config), inputs, catalogs):
-        raise typer.Exit(3)
+    from ampelstream.cli.workflow import given_schemas
+
+    with tempfile.TemporaryDirectory() as kept:
+        given = given_schemas(schemas, Path(kept))
+        if _run_unit(name, _read_config(config), inputs, catalogs, given):
+            raise typer.Exit(3)
 
 
 def _kind(unit: "type[Unit]") -> str:
@@ -247,6 +255,7 @@ def _run_unit(
     config: Mapping[str, Any],
     inputs: Sequence[Path],
     catalogs: Path | None,
+    schemas: "Schemas | None",
 ) -> int:
     """Run a unit over files.
 
@@ -260,6 +269,8 @@ def _run_unit(
         Alerts, or cases.
     catalogs
         Directory of the catalogues; None for the default one.
+    schemas
+        Of alerts that only name theirs.
 
     Returns
     -------
@@ -284,7 +295,7 @@ def _run_unit(
     ready = configure(name, config)
     store = CatalogStore(catalogs if catalogs is not None else CatalogStore.default_root())
     ready.open(Resources(catalogs=store))
-    return _run_filter(ready, inputs) if isinstance(ready, AlertFilter) else 0
+    return _run_filter(ready, inputs, schemas) if isinstance(ready, AlertFilter) else 0
 
 
 def _cannot_run(name: str, unit: "type[Unit]") -> str:
@@ -306,7 +317,7 @@ def _complain(where: str, failure: "Failure") -> None:
     sys.stderr.write(text + "\n")
 
 
-def _run_filter(unit: "AlertFilter", inputs: Sequence[Path]) -> int:
+def _run_filter(unit: "AlertFilter", inputs: Sequence[Path], schemas: "Schemas | None") -> int:
     from ampelstream.core.boundary import Failure, attempt
 
     missing = [str(path) for path in inputs if not path.exists()]
@@ -315,7 +326,7 @@ def _run_filter(unit: "AlertFilter", inputs: Sequence[Path]) -> int:
     failed = 0
     for path in inputs:
         for origin, record in _records(path):
-            outcome = attempt(_verdict, unit, record)
+            outcome = attempt(_verdict, unit, record, schemas)
             if isinstance(outcome, Failure):
                 failed += 1
                 _complain(f"{_where(origin)}, record {origin['record']}", outcome)
@@ -330,13 +341,15 @@ def _where(origin: Mapping[str, Any]) -> str:
     return f"{origin['file']}, {origin['member']}" if "member" in origin else str(origin["file"])
 
 
-def _verdict(unit: "AlertFilter", record: "SourceRecord") -> dict[str, Any]:
+def _verdict(
+    unit: "AlertFilter", record: "SourceRecord", schemas: "Schemas | None"
+) -> dict[str, Any]:
     from ampelstream.codecs.alerts import decode
     from ampelstream.core.boundary import asked
 
     if record.fault:
         raise SourceError(record.fault)
-    alert = decode(record.value)
+    alert = decode(record.value, schemas)
     verdict = asked(unit.evaluate(alert))
     return {
         "objectId": alert.object_id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ampelstream.core.boundary import Failure, attempt
 from ampelstream.errors import ConfigError, InputError
@@ -10,7 +11,10 @@ from ampelstream.sources import Source, open_source
 from ampelstream.topology import Places, Topology, TopologySpec, build, load_placed
 from ampelstream.units import Resources
 
-__all__ = ["open_inputs", "open_topology"]
+if TYPE_CHECKING:
+    from ampelstream.sources.writerschemas import GivenSchemas
+
+__all__ = ["given_schemas", "open_inputs", "open_topology"]
 
 
 def open_topology(
@@ -55,8 +59,41 @@ def _build(
         return error
 
 
-def open_inputs(alerts: Sequence[Path], notices: Sequence[Path]) -> list[Source]:
+def given_schemas(where: str | None, directory: Path) -> "GivenSchemas | None":
+    """Open what ``--schemas`` names; None where it was not given.
+
+    Parameters
+    ----------
+    where
+        A directory, or the URL of a registry.
+    directory
+        Of the run: what a registry gives is kept in it.
+
+    Raises
+    ------
+    ConfigError
+        It is neither.
+    """
+    from ampelstream.cli.options import quiet_libraries
+    from ampelstream.sources.writerschemas import open_schemas
+
+    if where is None:
+        return None
+    quiet_libraries()
+    return open_schemas(where, directory / "schemas")
+
+
+def open_inputs(
+    alerts: Sequence[Path], notices: Sequence[Path], schemas: "GivenSchemas | None" = None
+) -> list[Source]:
     """Open the inputs, notices first: at equal times an event is known before its alerts.
+
+    Parameters
+    ----------
+    alerts, notices
+        Files, directories and archives.
+    schemas
+        Of alerts that only name theirs.
 
     Raises
     ------
@@ -73,7 +110,8 @@ def open_inputs(alerts: Sequence[Path], notices: Sequence[Path]) -> list[Source]
                 "it: give each input once, and rename one of two that differ"
             )
         named[name] = path
+    of_alerts = [open_source(path, "alerts", schemas) for path in alerts]
     return [
         *(open_source(path, "notices") for path in notices),
-        *(open_source(path, "alerts") for path in alerts),
+        *(of_alerts if schemas is None else map(schemas.around, of_alerts)),
     ]

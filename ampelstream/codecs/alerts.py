@@ -252,16 +252,18 @@ def batches(
     return made
 
 
-def observed(values: Sequence[bytes | Mapping[str, Any]]) -> list[float | None]:
+def observed(
+    values: Sequence[bytes | Mapping[str, Any]], schemas: Schemas | None = None
+) -> list[float | None]:
     """Julian dates [d, UTC] of alerts; None for what is none. They are not decoded further."""
     found: list[float | None] = [None] * len(values)
     seen: set[int] = set()
-    for batch, numbers in batches(values, Asked()):
+    for batch, numbers in batches(values, Asked(), schemas):
         seen.update(numbers)
         for row, (number, jd) in enumerate(zip(numbers, batch.jd.tolist(), strict=True)):
             found[number] = None if row in batch.faults else jd
     for number, value in enumerate(values):
         if number not in seen:
             with suppress(DecodeError):
-                found[number] = decode(value).jd
+                found[number] = decode(value, schemas).jd
     return found

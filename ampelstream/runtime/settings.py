@@ -185,6 +185,14 @@ class WorkerSettings(BaseModel):
     notices: Annotated[
         _Followed, Field(description="Directory of notices to follow; may be repeated.")
     ] = ()
+    schemas: Annotated[
+        str | None,
+        Field(
+            description="Schemas of alerts that only name theirs (Rubin's, on the wire): a "
+            "directory of files such as 900.avsc, or the URL of a schema registry."
+        ),
+        Option(panel=DIRECTORIES, metavar="DIR|URL"),
+    ] = None
     poll: Annotated[
         float,
         Field(ge=0.05, description="Time between looks into the directories."),
@@ -364,6 +372,8 @@ def _unfit_faust(settings: WorkerSettings) -> Iterator[str]:
             "the faust engine reads topics: --alerts, --notices and --once are for the embedded "
             "one; see `ampelstream topics load` to bring files in"
         )
+    if settings.schemas:
+        yield "--schemas is for the embedded engine: give `registry` in the file of --sources"
 
 
 _UNFIT = {Engine.EMBEDDED: _unfit_embedded, Engine.FAUST: _unfit_faust}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ampelstream.codecs.alerts import Schemas
 from ampelstream.errors import InputError, SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
@@ -44,10 +45,13 @@ class FileSource:
         The file or directory.
     stream
         What it holds.
+    schemas
+        Of packets that only name theirs: files of such are then read in order of time, too.
     """
 
-    def __init__(self, path: Path, stream: Stream) -> None:
+    def __init__(self, path: Path, stream: Stream, schemas: Schemas | None = None) -> None:
         self._path = path
+        self._schemas = schemas
         self._stream: Stream = stream
         self._root = path.resolve().name
         self._is_directory = path.is_dir()
@@ -110,7 +114,7 @@ class FileSource:
             name, path = one
             if (name, 0) in after:
                 return -math.inf, name
-            return first_time(path, self._stream), name
+            return first_time(path, self._stream, self._schemas), name
 
         return sorted(files.items(), key=begins)
 
@@ -202,7 +206,7 @@ def _parquet_rows(path: Path) -> int:
         return 0
 
 
-def open_source(path: Path, stream: Stream) -> Source:
+def open_source(path: Path, stream: Stream, schemas: Schemas | None = None) -> Source:
     """Open a file or directory as a source.
 
     Parameters
@@ -211,6 +215,8 @@ def open_source(path: Path, stream: Stream) -> Source:
         Where it is.
     stream
         ``alerts`` or ``notices``.
+    schemas
+        Of packets that only name theirs, to read files in order of time.
 
     Raises
     ------
@@ -224,4 +230,4 @@ def open_source(path: Path, stream: Stream) -> Source:
             f"{path} is not a file of {stream} that can be read; known are "
             f"{', '.join(known_suffixes(stream))}"
         )
-    return FileSource(path, stream)
+    return FileSource(path, stream, schemas)

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ampelstream.codecs.alerts import Schemas
 from ampelstream.errors import SourceError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
+from ampelstream.model.tai import jds_from_mjd_tai
 from ampelstream.sources.formats import read_file, suffix_of
 from ampelstream.sources.merge import created_time, event_time
 from ampelstream.sources.window import Piece
@@ -22,11 +25,12 @@ from ampelstream.sources.window import Piece
 __all__ = ["first_time"]
 
 _LOOKED_AT = 3
-_COLUMN = "candidate.jd"
+_ZTF, _RUBIN = "candidate.jd", "diaSource.midpointMjdTai"
+"""Columns that say when a row was observed [JD, UTC; MJD, TAI]."""
 _NOTICE_BYTES = 1 << 16
 
 
-def first_time(path: Path, stream: Stream) -> float:
+def first_time(path: Path, stream: Stream, schemas: Schemas | None = None) -> float:
     """Time of a file's first records [JD, UTC].
 
     Of alerts the second earliest of three (of a table, of its first row group), so that one record
@@ -35,7 +39,7 @@ def first_time(path: Path, stream: Stream) -> float:
     if stream == "notices":
         return _created(path)
     rows = suffix_of(path.name, stream) == ".parquet"
-    times = sorted(_in_table(path) if rows else _in_packets(path))
+    times = sorted(_in_table(path) if rows else _in_packets(path, schemas))
     return times[min(1, (len(times) - 1) // 2)] if times else math.inf
 
 
@@ -49,12 +53,13 @@ def _created(path: Path) -> float:
     return math.inf if found is None else found
 
 
-def _in_packets(path: Path) -> Iterator[float]:
+def _in_packets(path: Path, schemas: Schemas | None) -> Iterator[float]:
     where = Coordinates(path.name, 0, 0)
     try:
         for piece in islice(read_file(path, "alerts"), _LOOKED_AT):
             if isinstance(piece, Piece):
-                jd = event_time(SourceRecord(where, "alerts", piece.value, fault=piece.fault))
+                record = SourceRecord(where, "alerts", piece.value, fault=piece.fault)
+                jd = event_time(record, schemas)
                 if jd is not None:
                     yield jd
     except SourceError:
@@ -66,9 +71,10 @@ def _in_table(path: Path) -> Iterator[float]:
         with pq.ParquetFile(path) as file:
             if not file.num_row_groups:
                 return
-            table = file.read_row_group(0, columns=[_COLUMN])
-        for column in table.flatten().columns:
-            found = column.to_pylist()
-            yield from (jd for jd in found if isinstance(jd, float) and math.isfinite(jd))
+            table = file.read_row_group(0, columns=[_ZTF, _RUBIN]).flatten()
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            found = np.array([one for one in column.to_pylist() if isinstance(one, float)])
+            jds = jds_from_mjd_tai(found) if name == _RUBIN else found
+            yield from (jd for jd in jds.tolist() if math.isfinite(jd))
     except (OSError, ValueError, pa.ArrowException):
         return

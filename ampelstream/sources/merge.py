@@ -9,7 +9,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
-from ampelstream.codecs.alerts import observed
+from ampelstream.codecs.alerts import Schemas, observed
 from ampelstream.errors import AmpelstreamError
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.model.times import jd_from_iso
@@ -175,12 +175,18 @@ def created_time(value: bytes) -> float | None:
         return None
 
 
-def event_times(records: Sequence[SourceRecord]) -> list[float | None]:
-    """Event times of records [JD, UTC]: of an alert its detection's, of a notice its creation's."""
+def event_times(
+    records: Sequence[SourceRecord], schemas: Schemas | None = None
+) -> list[float | None]:
+    """Event times of records [JD, UTC]: of an alert its detection's, of a notice its creation's.
+
+    An alert that only names its schema has one where that is among ``schemas``.
+    """
     times: list[float | None] = [None] * len(records)
     alerts = [n for n, one in enumerate(records) if one.stream == "alerts" and not one.fault]
     # what is wrong with an alert will be found, and said, by whoever handles it
-    for number, time in zip(alerts, observed([records[n].value for n in alerts]), strict=True):
+    found = observed([records[n].value for n in alerts], schemas)
+    for number, time in zip(alerts, found, strict=True):
         times[number] = time
     for number, record in enumerate(records):
         if record.stream == "notices" and not record.fault and isinstance(record.value, bytes):
@@ -188,12 +194,14 @@ def event_times(records: Sequence[SourceRecord]) -> list[float | None]:
     return times
 
 
-def event_time(record: SourceRecord) -> float | None:
+def event_time(record: SourceRecord, schemas: Schemas | None = None) -> float | None:
     """Event time of one record [JD, UTC]; None where it has none."""
-    return event_times([record])[0]
+    return event_times([record], schemas)[0]
 
 
-def _with_times(records: Iterable[SourceRecord]) -> Iterator[tuple[float | None, SourceRecord]]:
+def _with_times(
+    records: Iterable[SourceRecord], schemas: Schemas | None
+) -> Iterator[tuple[float | None, SourceRecord]]:
     """Records with their event times, which are found for some of them together."""
     some: list[SourceRecord] = []
     size = 0
@@ -203,14 +211,16 @@ def _with_times(records: Iterable[SourceRecord]) -> Iterator[tuple[float | None,
             size += len(record.value) if isinstance(record.value, bytes) else _ROW_BYTES
             if len(some) >= _TOGETHER or size >= _TOGETHER_BYTES:
                 held, some, size = some, [], 0
-                yield from zip(event_times(held), held, strict=True)
+                yield from zip(event_times(held, schemas), held, strict=True)
     except AmpelstreamError:  # the source has failed; what it gave before is not lost
-        yield from zip(event_times(some), some, strict=True)
+        yield from zip(event_times(some, schemas), some, strict=True)
         raise
-    yield from zip(event_times(some), some, strict=True)
+    yield from zip(event_times(some, schemas), some, strict=True)
 
 
-def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord]]:
+def timed(
+    records: Iterable[SourceRecord], schemas: Schemas | None = None
+) -> Iterator[tuple[float, SourceRecord]]:
     """Give the records of one source with the times [JD] at which they are due.
 
     That is their own time, but no later than the second earliest of the `_AHEAD` records behind:
@@ -220,7 +230,7 @@ def timed(records: Iterable[SourceRecord]) -> Iterator[tuple[float, SourceRecord
     """
     ahead: deque[tuple[float | None, SourceRecord]] = deque()
     due = -math.inf
-    for one in _with_times(records):
+    for one in _with_times(records, schemas):
         ahead.append(one)
         if len(ahead) > _AHEAD:
             due, first = _due(ahead, due)
@@ -241,7 +251,9 @@ def _due(
     return (min(time, behind[1]) if len(behind) > 1 else time), record
 
 
-def merge(sources: Iterable[Source], after: After) -> Iterator[SourceRecord]:
+def merge(
+    sources: Iterable[Source], after: After, schemas: Schemas | None = None
+) -> Iterator[SourceRecord]:
     """Merge sources by the event time of their next records (see `timed`).
 
     Within a source the order stays. The same sources give the same order, always; at equal times
@@ -253,11 +265,13 @@ def merge(sources: Iterable[Source], after: After) -> Iterator[SourceRecord]:
         What to merge.
     after
         Offsets that have been handled.
+    schemas
+        Of packets that only name theirs: without, these have no time.
     """
     inputs = list(sources)
     if len(inputs) == 1:  # nothing to compare with: spare the look at the time
         yield from inputs[0].read(after)
         return
-    streams = [timed(source.read(after)) for source in inputs]
+    streams = [timed(source.read(after), schemas) for source in inputs]
     for _, record in heapq.merge(*streams, key=itemgetter(0)):  # which is stable
         yield record

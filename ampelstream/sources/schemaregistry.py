@@ -24,7 +24,7 @@ import stamina
 from ampelstream.codecs.avro.packets import GARBAGE
 from ampelstream.errors import ConfigError
 
-__all__ = ["SchemaRegistry"]
+__all__ = ["SchemaRegistry", "parsed_schema"]
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 10.0
@@ -38,13 +38,15 @@ _LONGEST_PAUSE_SECONDS = 600.0
 """For so long at most a registry is not asked again for a schema that it did not have."""
 
 
-def _parsed_schema(text: str) -> Mapping[str, Any] | None:
+def parsed_schema(text: str) -> Mapping[str, Any] | None:
     """Schema of a record, parsed; None where the text is none."""
     try:
         schema = fastavro.parse_schema(json.loads(text))
     except GARBAGE:
         return None
-    return schema if isinstance(schema, Mapping) else None
+    if isinstance(schema, Mapping) and schema.get("type") == "record":
+        return schema
+    return None
 
 
 class _SchemaCache:
@@ -80,7 +82,7 @@ class _SchemaCache:
         except (OSError, UnicodeDecodeError) as error:
             _LOG.warning("%s cannot be read and is fetched again: %s", path, error)
             return None
-        schema = _parsed_schema(text)
+        schema = parsed_schema(text)
         if schema is None:
             _LOG.warning("%s is corrupt and is fetched again", path)
         return schema
@@ -106,12 +108,13 @@ class _SchemaCache:
 class _Miss:
     """A schema that could not be had: when to ask again, and after how long that is [s].
 
-    ``refused`` where the registry said that it does not have it.
+    ``refused`` where the registry said that it does not have it; ``fault`` is what it said.
     """
 
     ask_at: float = -math.inf
     pause: float = 0.0
     refused: bool = False
+    fault: str = ""
 
 
 class _Passing(Exception):  # noqa: N818  (never leaves this module)
@@ -205,6 +208,19 @@ class SchemaRegistry:
                 self._miss(schema_id, _Miss())  # the disk need not be asked for each record
         return schema
 
+    @property
+    def url(self) -> str:
+        """Of the registry."""
+        return self._url
+
+    def is_due(self, schema_id: int) -> bool:
+        """Whether `fetch` would ask for a schema now: not where it could not be had lately."""
+        return self._clock() >= max(self._misses.get(schema_id, _Miss()).ask_at, self._down_until)
+
+    def fault(self, schema_id: int) -> str:
+        """What prevented a schema from being had when it was asked for last; else nothing."""
+        return self._misses.get(schema_id, _Miss()).fault
+
     def refused(self, schema_id: int) -> bool:
         """Whether the registry, when it was asked last, said that it does not have the schema."""
         miss = self._misses.get(schema_id)
@@ -241,7 +257,7 @@ class SchemaRegistry:
                 "schema %d cannot be had from %s: %s; asked again in %.0f s",
                 *(schema_id, self._url, fault, pause),
             )
-            self._miss(schema_id, _Miss(self._clock() + pause, pause, refused))
+            self._miss(schema_id, _Miss(self._clock() + pause, pause, refused, fault))
             return False
 
     def _from_disk(self, schema_id: int) -> Mapping[str, Any] | None:
@@ -287,7 +303,7 @@ class SchemaRegistry:
         except _MAY_PASS as error:
             self._down_until = self._clock() + self._retry_seconds
             return f"{type(error).__name__.lstrip('_')}: {error} ({made} attempts)"
-        schema = _parsed_schema(text)
+        schema = parsed_schema(text)
         if schema is None:
             raise _Lacking("what it gives is no Avro schema of a record")
         self._keep(schema_id, schema)

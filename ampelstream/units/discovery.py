@@ -32,6 +32,7 @@ _OWN: Mapping[str, str] = MappingProxyType(
         "KilonovaScore": f"{_UNITS}.scores.kilonova",
         "PredetectionFilter": f"{_UNITS}.filters.predetection",
         "RiseDecline": f"{_UNITS}.features.risedecline",
+        "RubinFilter": f"{_UNITS}.filters.rubin",
         "SkyMapProbability": f"{_UNITS}.context.skymapprobability",
         "WatchlistFilter": f"{_UNITS}.filters.watchlist",
     }

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ampelstream.cli.main import app
-from ampelstream.cli.run import _work
+from ampelstream.cli.run import _schemas, _work
 from ampelstream.runtime.settings import WorkerSettings
 
 RUN = ("run", "kilonova", "--state", "s")
@@ -58,6 +58,10 @@ def test_every_setting_is_an_option_once(runner: CliRunner) -> None:
             ("--engine", "faust", "--broker", "b:1", "--alerts", "a"),
             "the faust engine reads topics: --alerts, --notices and --once are for the embedded",
         ),
+        (
+            ("--engine", "faust", "--broker", "b:1", "--schemas", "s"),
+            "--schemas is for the embedded engine: give `registry` in the file of --sources",
+        ),
         (("--alerts", "a", "--poll", "0"), "Invalid value for '--poll': "),
         (("--alerts", "a", "--workers", "2"), "the embedded engine is one process with all steps"),
         (("--alerts", "a", "--steps", "ingest"), "--workers and --steps are for --engine faust"),
@@ -72,6 +76,24 @@ def test_wrong_usage(runner: CliRunner, words: tuple[str, ...], message: str) ->
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_topics_in_one_process_take_the_registry_of_their_sources(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = tmp_path / "sources.yml"
+    text = "registry: {url: 'https://schemas.example.org/x'}\nalerts: [{topics: [rubin]}]\n"
+    sources.write_text(text)
+    said = {"topology": "x", "state": tmp_path, "broker": "b:1", "sources": sources}
+    found = _schemas(WorkerSettings.model_validate(said))
+    assert found is not None
+    assert found.name == "https://schemas.example.org/x"
+    other = _schemas(WorkerSettings.model_validate(said | {"schemas": "http://other.org"}))
+    assert other is not None
+    assert other.name == "http://other.org"
+    assert "the registry of" in capsys.readouterr().err
+    # beside directories the file of sources is not used
+    assert _schemas(WorkerSettings.model_validate(said | {"alerts": (tmp_path,)})) is None
 
 
 def live(topology: str, state: Path, *words: str) -> "subprocess.Popen[str]":

@@ -52,7 +52,7 @@ SCHEMA: dict[str, Any] = {
 _PARSED = fastavro.parse_schema(SCHEMA)
 
 
-def packet(number: int, schema_id: int) -> bytes:
+def packet(number: int, schema_id: int, mjd: float = MJD) -> bytes:
     """Alert of an object of its own, in Confluent's wire format."""
     source = {
         "diaSourceId": number,
@@ -60,7 +60,7 @@ def packet(number: int, schema_id: int) -> bytes:
         "detector": 148,
         "diaObjectId": 7000 + number,
         "ssObjectId": 0,
-        "midpointMjdTai": MJD,
+        "midpointMjdTai": mjd,
         "ra": 150.0 + number / 1000,
         "dec": -2.0,
         "x": 10.0,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -54,13 +55,13 @@ class Setup:
         self.directory = directory
         topology = directory / "topology.yml"
         topology.write_text(TOPOLOGY.format(name=name))
-        self.run: list[str | Path] = [topology, "--broker", address]
-        ampelstream("topics", "create", *self.run, "--partitions", "2", "--yes")
-        self.run += ["--engine", "faust", "--state", directory / "state"]
+        self.broker: list[str | Path] = [topology, "--broker", address]
+        ampelstream("topics", "create", *self.broker, "--partitions", "2", "--yes")
+        self.run = [*self.broker, "--engine", "faust", "--state", directory / "state"]
         self.run += ["--park", "1", "--log", "json"]
 
-    def worker(self, registry_url: str | None, *options: str) -> Running:
-        """Start it (again) with a file of sources, as people write one."""
+    def sources(self, registry_url: str | None) -> Path:
+        """A file of sources, as people write one."""
         sources: dict[str, object] = {
             "alerts": [{"topics": self.names.alerts}],
             "notices": [{"topics": self.names.notices}],
@@ -69,6 +70,11 @@ class Setup:
             sources |= {"registry": {"url": registry_url}}
         path = self.directory / "sources.yml"
         path.write_text(json.dumps(sources))  # JSON is YAML
+        return path
+
+    def worker(self, registry_url: str | None, *options: str) -> Running:
+        """Start it (again)."""
+        path = self.sources(registry_url)
         return Running([*self.run, "--sources", path, *options], self.directory / "worker.log")
 
     def records(self, topic: str) -> int:
@@ -221,3 +227,26 @@ def test_real_packets(setup: Setup, data_dir: Path, version: int, file: str) -> 
             worker.process.wait()
     assert setup.alerts() == Counter([int(Path(file).stem)])
     assert not dead(setup.address, setup.names)
+
+
+def test_in_one_process_alerts_stay_in_their_topic_until_the_registry_answers(
+    setup: Setup,
+) -> None:
+    produce(setup.connection, setup.names.alerts, [packet(number, KNOWN) for number in SOON])
+
+    def run_once(url: str) -> "subprocess.CompletedProcess[str]":
+        words: list[str | Path] = ["--sources", setup.sources(url), "--once"]
+        words += ["--state", setup.directory / "one"]
+        return ampelstream("run", *setup.broker, *words, check=False)
+
+    with registry() as known:
+        url = known.url
+    away = run_once(url)
+    assert away.returncode == 1
+    assert f"the schema registry {url} does not give schema {KNOWN}" in away.stderr
+    with registry() as known:
+        known.schemas[KNOWN] = SCHEMA
+        done = run_once(known.url)
+        assert known.asked == [KNOWN]
+    assert (done.returncode, "20 accepted" in done.stderr) == (0, True)
+    assert "0 dead letters" in done.stderr

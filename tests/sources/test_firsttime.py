@@ -113,9 +113,9 @@ def test_what_was_begun_is_gone_on_with_first(
     # and is not opened once more to see when it begins
     asked: list[str] = []
 
-    def counted(path: Path, stream: Any) -> float:
+    def counted(path: Path, stream: Any, schemas: Any) -> float:
         asked.append(path.name)
-        return first_time(path, stream)
+        return first_time(path, stream, schemas)
 
     monkeypatch.setattr("ampelstream.sources.files.first_time", counted)
     (tmp_path / "c.ndjson").write_text(lines(JD + 4))

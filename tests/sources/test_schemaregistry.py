@@ -18,7 +18,7 @@ from ampelstream.errors import ConfigError
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
 SCHEMA = {"type": "record", "name": "made.alert", "fields": [{"name": "n", "type": "long"}]}
-pytestmark = pytest.mark.usefixtures("retries")
+pytestmark = pytest.mark.usefixtures("retries", "direct")
 
 
 class Registry:
@@ -66,12 +66,6 @@ def run(story: Story) -> None:
             await story(registry, str(server.make_url("/api/")))
 
     asyncio.run(serve())
-
-
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def client(url: str, folder: Path, clock: Clock | None = None, **more: Any) -> SchemaRegistry:

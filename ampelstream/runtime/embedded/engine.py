@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from ampelstream.codecs.alerts import Schemas
 from ampelstream.core.accounting import Accounting, CountKey
 from ampelstream.core.ingest import Ingest
 from ampelstream.core.objects import Objects
@@ -94,6 +95,8 @@ class Engine:
         Where it is written what is in hand; None for nowhere.
     at_once
         How many objects are evaluated at the same time, where units are heavy.
+    schemas
+        Of packets that only name theirs.
 
     Raises
     ------
@@ -118,8 +121,10 @@ class Engine:
         journals: Journals | None = None,
         at_once: int = 1,
         map_at: MapAt = no_map,
+        schemas: Schemas | None = None,
     ) -> None:
         self.topology = topology
+        self.schemas = schemas
         self.tables = Transaction(backend)
         self.progress = Progress(self.tables)
         given = word
@@ -132,6 +137,7 @@ class Engine:
         ingest, objects, react = (journals.open(step) if journals else None for step in STEPS)
         self.ingest = Ingest(
             *(topology, ingest_tally, now),
+            schemas=schemas,
             ticks=forget,
             tables=self.tables,
             in_hand=ingest,
@@ -166,6 +172,7 @@ class Engine:
             incident(_LOG, logging.WARNING, "stranded", STRANDED % number, messages=number)
         self._refilter = Ingest(
             *(topology, again, now),
+            schemas=schemas,
             backfill=True,
             given_up=self.progress.is_letter,
             in_hand=ingest,

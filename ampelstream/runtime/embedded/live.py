@@ -41,7 +41,7 @@ def _silent(left: Left, *, pass_done: bool = False) -> None:
 
 
 class _Away:
-    """Clusters of which no broker answers: that is said once of each, and once when it is over."""
+    """Clusters and schema registries that do not answer: said once of each, and when it is over."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
@@ -52,7 +52,7 @@ class _Away:
         waiting = self._inputs.setdefault(error.cluster, set())
         if not waiting:
             self._since[error.cluster] = time.monotonic()
-            text = f"waiting for the brokers: {error}"
+            text = f"waiting: {error}"
             incident(_LOG, logging.WARNING, "broker_away", text, cluster=error.cluster)
         waiting.add(name)
 
@@ -64,11 +64,12 @@ class _Away:
                 if not waiting:
                     seconds = round(time.monotonic() - self._since[cluster])
                     facts = {"cluster": cluster, "seconds": seconds}
-                    incident(_LOG, logging.INFO, "broker_back", "the brokers answer", **facts)
+                    text = f"{cluster or 'the cluster'} answers again"
+                    incident(_LOG, logging.INFO, "broker_back", text, **facts)
 
 
 class _Patient(SourceAround[Source]):
-    """A source whose brokers may be away: it gives nothing then, and is tried again.
+    """A source whose brokers or registry may be away: it gives nothing then, and is tried again.
 
     So the others go on.
     """
@@ -174,7 +175,7 @@ def follow(
     while not stop.is_set():
         count = 0
         beat(left)
-        records = iter(merge(followed, offsets))
+        records = iter(merge(followed, offsets, engine.schemas))
         while batch := next_batch(records):
             engine.process(batch, stop.is_set)
             for record in batch:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ampelstream.codecs.alerts import Schemas
 from ampelstream.errors import AllFailedError, ConfigError, StateError
 from ampelstream.model.digest import digest
 from ampelstream.model.localisation import MapAt, no_map
@@ -33,6 +35,9 @@ from ampelstream.sources import Source, merge, timed
 from ampelstream.state.rocks import RocksBackend
 from ampelstream.state.store import Backend
 from ampelstream.topology import Topology
+
+if TYPE_CHECKING:
+    from ampelstream.sources.writerschemas import GivenSchemas
 
 __all__ = ["STATE_DIRECTORY", "Replay", "ReplayResult", "paced"]
 
@@ -97,6 +102,8 @@ class Replay:
         Whether the result of another replay may be replaced.
     map_at
         Gives the sky map at the address that a notice names.
+    schemas
+        Of packets that only name theirs.
     """
 
     def __init__(
@@ -113,6 +120,7 @@ class Replay:
         paths: Sequence[str] = (),
         overwrite: bool = False,
         map_at: MapAt = no_map,
+        schemas: "GivenSchemas | None" = None,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -126,6 +134,7 @@ class Replay:
         self._overwrite = overwrite
         self._times = UnitTimes()
         self._map_at = map_at
+        self._schemas = schemas
 
     def _open(self, make: Callable[[Backend], Engine]) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
@@ -177,6 +186,7 @@ class Replay:
             _LOG.warning("%s", said)
         how = ["forget"] if self._forget else []
         how += ["maps"] if self._map_at is not no_map else []
+        how += [] if self._schemas is None else [f"schemas {self._schemas.name}"]
         inputs = digest([*(source.name for source in self._sources), *how])
         journals = Journals(self._out / STATE_DIRECTORY / "in-hand")
         pool = with_pool(self._topology, self._pool_processes, self._times.add)
@@ -190,6 +200,7 @@ class Replay:
                 journals=journals,
                 at_once=at_once,
                 map_at=self._map_at,
+                schemas=self._schemas,
             )
             try:
                 return self._run(watch, *self._open(make))
@@ -208,7 +219,7 @@ class Replay:
         try:
             engine.catch_up()
             done = engine.accounting.total("received")
-            records = merge(self._sources, engine.progress.offsets())
+            records = merge(self._sources, engine.progress.offsets(), self._schemas)
             sizes = [source.estimate() for source in self._sources]
             total = None if None in sizes else sum(size for size in sizes if size is not None)
             shown = iter(watch(records, done, total))
@@ -256,6 +267,7 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.time,
+    schemas: Schemas | None = None,
 ) -> Iterator[SourceRecord]:
     """Hold each record back until its time has come.
 
@@ -271,10 +283,12 @@ def paced(
         Ours [s].
     now
         Unix time [s].
+    schemas
+        Of packets that only name theirs: without, these have no time.
     """
     began = clock()
     first: float | None = None
-    for jd, record in timed(records):
+    for jd, record in timed(records, schemas):
         if -math.inf < jd <= jd_from_unix(now()):
             first = jd if first is None else first
             wait = (jd - first) * _DAY_SECONDS / speed - (clock() - began)

@@ -129,7 +129,7 @@ class Rereading:
         # what comes from now on is judged as it comes; where topics got their ids only now, it also
         # says which they are
         self._handled = progress.offsets()
-        for record in merge(self._sources, again):
+        for record in merge(self._sources, again, self._engine.schemas):
             position = record.read_at
             place = position.source, position.partition
             if place in self._faults:

@@ -10,7 +10,7 @@ from ampelstream.runtime.context import WorkerContext
 from ampelstream.runtime.kafka.connection import Connection
 from ampelstream.runtime.kafka.names import PARKED_STEP, TopicNames, backfill_group
 from ampelstream.runtime.kafka.plan import all_names
-from ampelstream.runtime.kafka.schemas import PatientRegistry
+from ampelstream.runtime.kafka.schemas import PatientRegistry, open_registry
 from ampelstream.runtime.kafka.sources import InputSpec, SourcesSpec, expression
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
@@ -69,15 +69,7 @@ def _registry(context: WorkerContext) -> SchemaRegistry | None:
     spec = context.sources.registry
     if spec is None:
         return None
-    user = None if spec.username is None else spec.username.read(f"username for {spec.url}")
-    password = None if spec.password is None else spec.password.read(f"password for {spec.url}")
-    return SchemaRegistry(
-        spec.url,
-        context.settings.state / "schemas",
-        user=user,
-        password=password,
-        retry_seconds=context.settings.park,
-    )
+    return open_registry(spec, context.settings.state, context.settings.park)
 
 
 def _by_cluster(inputs: Iterable[InputSpec]) -> dict[str | None, list[InputSpec]]:

@@ -3,18 +3,42 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from aiokafka.structs import ConsumerRecord
 
 from ampelstream.codecs.alerts import schema_id_of
+from ampelstream.runtime.kafka.sources import RegistrySpec
 from ampelstream.runtime.service.log import incident
 from ampelstream.sources.schemaregistry import SchemaRegistry
 
-__all__ = ["PatientRegistry", "Registry", "WireSchemas"]
+__all__ = ["PatientRegistry", "Registry", "WireSchemas", "open_registry"]
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
+
+
+def open_registry(spec: RegistrySpec, state: Path, retry_seconds: float) -> SchemaRegistry:
+    """Make the client of a registry.
+
+    Parameters
+    ----------
+    spec
+        What the file of sources says of it.
+    state
+        Directory of the state: workers of one machine share the schemas that are kept there.
+    retry_seconds
+        After how long it is asked again for what it did not give [s].
+    """
+    user = None if spec.username is None else spec.username.read(f"username for {spec.url}")
+    password = None if spec.password is None else spec.password.read(f"password for {spec.url}")
+    return SchemaRegistry(
+        *(spec.url, state / "schemas"),
+        user=user,
+        password=password,
+        retry_seconds=retry_seconds,
+    )
 
 
 class Registry(Protocol):

@@ -19,7 +19,12 @@ from ampelstream.errors import UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.flags import NO
 from ampelstream.units import AlertBatch, AlertFilter, Asked, Resources, Verdict, Verdicts
-from ampelstream.units.galactic import galactic_latitude
+from ampelstream.units.historyrules import (
+    DETECTIONS,
+    GALACTIC_PLANE,
+    TIMESPAN,
+    asks_for_history,
+)
 from ampelstream.units.rules import Fields, Rule, evaluate, judge
 
 if TYPE_CHECKING:
@@ -155,11 +160,6 @@ _UNDECIDED = 0.5
 """Star-galaxy score of a source that may be either."""
 
 
-def _asks_for_history(cuts: DecentCuts, _fields: object = None) -> bool:
-    """Whether a history can fail; else it need not be decoded."""
-    return not (cuts.min_ndet <= 1 and cuts.min_tspan <= 0 and cuts.max_tspan == math.inf)
-
-
 def _missing(_cuts: DecentCuts, fields: Fields) -> Any:
     unsigned = np.isnan(fields.flag("isdiffpos"))  # absent, null, or says neither yes nor no
     return reduce(or_, (fields.null(name) for name in _NUMBERS), unsigned)
@@ -186,18 +186,8 @@ def _confusion(cuts: DecentCuts, fields: Fields) -> Any:
 
 _PS1 = ("distpsnr1", "distpsnr2", "distpsnr3", "sgscore1", "sgscore2", "sgscore3")
 _RULES: tuple[Rule[DecentCuts], ...] = (
-    Rule(
-        *("nDet", ("detections",), ("min_ndet",)),
-        lambda cuts, fields: fields.detections() < cuts.min_ndet,
-        applies=_asks_for_history,
-    ),
-    Rule(
-        *("tSpan", ("timespan",), ("min_tspan", "max_tspan")),
-        lambda cuts, fields: (
-            (fields.timespan() < cuts.min_tspan) | (fields.timespan() > cuts.max_tspan)
-        ),
-        applies=_asks_for_history,
-    ),
+    DETECTIONS,
+    TIMESPAN,
     Rule("missing", _REQUIRED, (), _missing),
     Rule(
         *("isdiffpos", ("isdiffpos",), ()),
@@ -233,11 +223,7 @@ _RULES: tuple[Rule[DecentCuts], ...] = (
         *("ssdistnr", ("ssdistnr",), ("min_sso_dist",)),
         lambda cuts, fields: (fields("ssdistnr") >= 0) & (fields("ssdistnr") < cuts.min_sso_dist),
     ),
-    Rule(
-        *("galPlane", ("ra", "dec"), ("min_gal_lat",)),
-        lambda cuts, fields: abs(galactic_latitude(fields("ra"), fields("dec"))) < cuts.min_gal_lat,
-        applies=lambda cuts, _: cuts.min_gal_lat > 0,
-    ),
+    GALACTIC_PLANE,
     Rule(
         *("distpsnr1", ("distpsnr1", "sgscore1"), ("ps1_sgveto_rad", "ps1_sgveto_th")),
         lambda cuts, fields: (
@@ -363,7 +349,7 @@ class DecentFilter(DecentCuts, AlertFilter):
 
     def asks(self) -> Asked:
         """Fields of the rules."""
-        return Asked(frozenset({*_REQUIRED, *_OPTIONAL}), epochs=_asks_for_history(self))
+        return Asked(frozenset({*_REQUIRED, *_OPTIONAL}), epochs=asks_for_history(self))
 
     def judge(self, batch: AlertBatch) -> Verdicts:
         """The same for many alerts.

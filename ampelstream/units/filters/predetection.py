@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from ampelstream.errors import UnitError
+from ampelstream.model.lightcurve import Datapoint
 from ampelstream.units import ACCEPT, MatchFilter, MatchInputs, Verdict
 
 __all__ = ["PredetectionFilter"]
@@ -14,7 +15,8 @@ class PredetectionFilter(MatchFilter):
     """Reject an object that was detected before the trigger (``predetection``).
 
     All detections of the light curve count, those fainter than the reference image included;
-    upper limits do not. A detection at the very time of the trigger is not before it.
+    upper limits do not, nor does what is no source by its real-bogus score, where ``min_rb`` says
+    so. A detection at the very time of the trigger is not before it.
     """
 
     tolerance_days: float = Field(
@@ -22,6 +24,13 @@ class PredetectionFilter(MatchFilter):
         ge=0,
         allow_inf_nan=False,
         description="Detections up to this long before the trigger are let pass [d].",
+    )
+    min_rb: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Detections with a real-bogus score (ZTF: rb, Rubin: reliability) below this "
+        "do not count; those without one do.",
     )
 
     def evaluate(self, inputs: MatchInputs) -> Verdict:
@@ -35,7 +44,9 @@ class PredetectionFilter(MatchFilter):
         t0 = inputs.event.t0_jd
         if t0 is None:
             raise UnitError(f"event {inputs.event.event_id} has no trigger time to compare with")
-        # light curves are sorted by time
-        detections = inputs.lightcurve.detections
-        early = bool(detections) and detections[0].jd < t0 - self.tolerance_days
+        latest = t0 - self.tolerance_days
+        early = any(p.jd < latest and self._counts(p) for p in inputs.lightcurve.detections)
         return _REJECT if early else ACCEPT
+
+    def _counts(self, point: Datapoint) -> bool:
+        return point.rb is None or point.rb >= self.min_rb

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,14 @@ from ampelstream.errors import UnreachableError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded import live
+from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.live import follow
 from ampelstream.sources import Waiting
 from ampelstream.sources.merge import After, Removed
+from ampelstream.sources.schemaregistry import SchemaRegistry
+from ampelstream.sources.writerschemas import RegistrySchemas
+from ampelstream.state.memory import MemoryBackend
+from tests.kafka.rubin import SCHEMA, packet, registry
 
 TOPOLOGY = "{name: simple, version: 1, channels: {all: {window: [0, 10]}}}"
 
@@ -93,6 +99,44 @@ def test_it_waits_for_a_cluster_while_the_others_go_on(
         "broker_away",
         "broker_back",
     ]
+
+
+@pytest.mark.usefixtures("retries", "direct")
+def test_alerts_wait_for_a_registry_while_other_inputs_go_on(
+    make_topology: Callable[[str], Any],
+    rows: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(live, "_RETRY_SECONDS", 0.0)
+    caplog.set_level(logging.INFO)
+    stop, seen = threading.Event(), []
+    with registry() as server:
+        answer = server.get
+        monkeypatch.setattr(server, "get", lambda _path: (503, {}))
+        client = SchemaRegistry(server.url, tmp_path, retry_seconds=0.0, attempts=1)
+        schemas = RegistrySchemas(client)
+        engine = Engine(make_topology(TOPOLOGY), MemoryBackend(), schemas=schemas)
+        wire = schemas.around(Topic("rubin", [packet(1, 7), packet(2, 7)]))
+
+        def beat(left: live.Left, *, pass_done: bool = False) -> None:
+            if not pass_done:
+                return
+            assert left()
+            seen.append(engine.accounting.total("received", "alerts"))
+            if len(seen) == 3:
+                server.schemas[7] = SCHEMA
+                monkeypatch.setattr(server, "get", answer)
+            if seen[-1] == 3 or len(seen) > 50:
+                stop.set()
+
+        follow(engine, [wire, Topic("ztf", rows)], stop, poll_seconds=0.01, beat=beat)
+    assert seen[:3] == [1, 1, 1]
+    assert seen[-1] == 3
+    assert engine.accounting.total("dead_letters") == 0
+    assert events(caplog).count("broker_away") == events(caplog).count("broker_back") == 1
+    assert f"waiting: the schema registry {server.url} does not give schema 7" in caplog.text
 
 
 def test_it_is_not_tried_again_at_once(

@@ -1,25 +1,29 @@
 """What is read again is bounded as what is new is."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ampelstream.codecs.lsst import FixedSchemas
 from ampelstream.errors import UnreachableError
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.record import SourceRecord, Stream
 from ampelstream.runtime.embedded import engine as engine_module
 from ampelstream.runtime.embedded import rereading as rereading_module
+from ampelstream.runtime.embedded.engine import Engine
 from ampelstream.runtime.embedded.rereading import Rereading
 from ampelstream.sources.merge import After, Removed
+from ampelstream.state.memory import MemoryBackend
+from tests.kafka.rubin import SCHEMA, packet
 
 
 def test_a_step_holds_no_more_bytes_than_a_batch_of_what_is_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def merged(_sources: Any, _after: Mapping[Any, int]) -> Iterator[SourceRecord]:
+    def merged(_sources: Any, _after: Mapping[Any, int], _schemas: Any) -> Iterator[SourceRecord]:
         for offset in range(6):
             yield SourceRecord(Coordinates("night", 0, offset), "alerts", bytes(50))
 
@@ -27,6 +31,7 @@ def test_a_step_holds_no_more_bytes_than_a_batch_of_what_is_new(
     progress = SimpleNamespace(offsets=lambda *, again=False: {} if again else {("night", 0): 4})
     engine: Any = SimpleNamespace(
         progress=progress,
+        schemas=None,
         refilter=lambda batch: steps.append(len(batch)),
         refiltered=lambda: steps.append(0),
     )
@@ -45,7 +50,7 @@ def test_what_was_broken_off_is_read_on_and_does_not_count_as_done(
     done: list[list[int]] = []
     away = iter([True, False])
 
-    def merged(_sources: Any, after: Mapping[Any, int]) -> Iterator[SourceRecord]:
+    def merged(_sources: Any, after: Mapping[Any, int], _schemas: Any) -> Iterator[SourceRecord]:
         for offset in range(after.get(("night", 0), -1) + 1, 4):
             if offset == 3 and next(away):
                 raise UnreachableError("no broker answers")
@@ -56,6 +61,7 @@ def test_what_was_broken_off_is_read_on_and_does_not_count_as_done(
 
     engine: Any = SimpleNamespace(
         progress=SimpleNamespace(offsets=offsets),
+        schemas=None,
         refilter=lambda batch: read.extend(one.where.offset for one in batch),
         refiltered=lambda: done.append(list(read)),
     )
@@ -118,6 +124,7 @@ def story(topic: Any, handled: int, clock: Any = lambda: 0.0) -> tuple[Rereading
     )
     engine: Any = SimpleNamespace(
         progress=progress,
+        schemas=None,
         refilter=refilter,
         refiltered=lambda: told.append("done"),
         objects=SimpleNamespace(keep=lambda since, _held: told.append(since)),
@@ -170,3 +177,20 @@ def test_however_long_a_pass_took_the_next_comes_soon() -> None:
         pass
     assert told[-1] == "done"
     assert [one for one in told if isinstance(one, int)] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_packets_of_the_wire_are_judged_anew_with_their_schemas(
+    make_topology: Callable[[str], Any],
+) -> None:
+    text = "{name: w, version: 1, channels: {all: {alerts: {survey: lsst}}}}"
+    schemas = FixedSchemas({7: SCHEMA})
+    engine = Engine(make_topology(text), MemoryBackend(), schemas=schemas)
+    records = [
+        SourceRecord(Coordinates("alerts", 0, number), "alerts", packet(number + 1, 7))
+        for number in range(3)
+    ]
+    engine.process(records)
+    engine.commit()
+    engine.refilter(records)
+    assert engine.accounting.total("refiltered") == 3
+    assert engine.unjudged == engine.accounting.total("dead_letters") == 0

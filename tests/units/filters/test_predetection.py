@@ -45,3 +45,13 @@ def test_tolerance() -> None:
 def test_no_trigger_time() -> None:
     with pytest.raises(UnitError, match="no trigger time"):
         judge(point(2460326.0), t0=None)
+
+
+def test_what_is_no_source_may_be_let_pass() -> None:
+    good = Datapoint(id=1, jd=2460326.0, fid=1, mag=19.0, rb=0.9)
+    for rb, expected in ((0.49, True), (0.5, False), (None, False)):
+        early = Datapoint(id=2, jd=2460300.0, fid=1, mag=19.0, rb=rb)
+        event = EventRevision("S1", "PRELIMINARY", "2024-01-15T00:00:00Z", "d", t0_jd=2460325.5)
+        inputs = MatchInputs(LightCurve("7", [early, good]), event)
+        assert PredetectionFilter(min_rb=0.5).evaluate(inputs).accept is expected
+        assert not PredetectionFilter().evaluate(inputs).accept
