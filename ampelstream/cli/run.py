@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _follow(settings: WorkerSettings) -> int:
         _say_what_changed(settings, embedded)
         count = embedded.accounting.total
         before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
-        following = f"following {len(inputs)} inputs; Ctrl-C stops"
+        following = f"following {counted(len(inputs), 'input')}; Ctrl-C stops"
         _tell(settings, "started", following, inputs=len(inputs))
         reporter = Reporter(
             *(embedded, files, partial(_say, settings)),
@@ -143,14 +143,15 @@ def _follow(settings: WorkerSettings) -> int:
         )
     _say_what_was_done(settings, embedded, inputs, before)
     if unsent:
-        text = f"{unsent} reactions are still to be sent; the next start tries again"
+        still = counted(unsent, "reaction is", "reactions are")
+        text = f"{still} still to be sent; the next start tries again"
         _tell(settings, "unsent", text, reactions=unsent)
     if unsent or (settings.once and embedded.backfill_waits):
         return 1
     fresh = count("dead_letters") - before["dead_letters"]
     if fresh:
         where = printable(files.dead_letters, LINE)
-        text = f"{fresh} dead letters are of this run; they are in {where}"
+        text = f"{counted(fresh, 'dead letter is', 'dead letters are')} of this run, in {where}"
         _tell(settings, "dead_letters", text, records=fresh, file=where)
     return 3 if fresh else 0
 
@@ -189,7 +190,7 @@ def _say_what_was_done(
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
         f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
-        f"{counts.sent} reactions sent; {count('dead_letters')} dead letters",
+        f"{counted(counts.sent, 'reaction')} sent; {counted(count('dead_letters'), 'dead letter')}",
         **msgspec.to_builtins(counts),
     )
     _say_of_backfill(settings, embedded, before)
@@ -205,7 +206,8 @@ def _say_of_backfill(
         embedded.accounting.total(name) - before[name] for name in ("refiltered", "unjudged")
     )
     if again:
-        line = f"backfill: {again} earlier alerts were read again in this run"
+        alerts = counted(again, "earlier alert was", "earlier alerts were")
+        line = f"backfill: {alerts} read again in this run"
         if unjudged:
             line = f"{line}, {unjudged} of them could not be judged anew"
         _tell(settings, "refiltered", line, alerts=again, unjudged=unjudged)

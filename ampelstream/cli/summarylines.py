@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 
 __all__ = ["number_lines"]
 
 _SHOWN_EVENTS = 10
+_FUTURE_ONE, _FUTURE = "alert says that it is", "alerts say that they are"
 
 
 def number_lines(
@@ -41,11 +42,12 @@ def _inputs(summary: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"alerts: {alerts['records_in']} in, {alerts['decoded']} decoded, "
         f"{alerts['accepted']} accepted, {rejected} rejected, "
-        f"{alerts['duplicates']} duplicates, {alerts['dead_letters']} dead letters"
+        f"{counted(alerts['duplicates'], 'duplicate')}, "
+        f"{counted(alerts['dead_letters'], 'dead letter')}"
     )
     yield (
         f"notices: {notices['records_in']} in, {notices['accepted']} new, "
-        f"{notices['duplicates']} known, {notices['dead_letters']} dead letters"
+        f"{notices['duplicates']} known, {counted(notices['dead_letters'], 'dead letter')}"
     )
     if summary["records_in"]:
         for name in summary["silent_inputs"]:
@@ -53,10 +55,8 @@ def _inputs(summary: Mapping[str, Any]) -> Iterator[str]:
     for remark in notices["remarks"]:
         yield f"warning: {printable(remark)}"
     if alerts["watermark_refused"]:
-        yield (
-            f"{alerts['watermark_refused']} alerts say that they are younger than this machine's "
-            "clock; event time does not follow them"
-        )
+        young = counted(alerts["watermark_refused"], _FUTURE_ONE, _FUTURE)
+        yield f"{young} younger than this machine's clock; event time does not follow"
     odd = alerts["odd_magnitudes"]
     if odd.get("none"):
         yield f"{odd['none']} accepted alerts have no magnitude of their own (NaN, or in the noise)"
@@ -93,7 +93,7 @@ def _channels(channels: Mapping[str, Any]) -> Iterator[str]:
     for name, counts in channels.items():
         found = counts["candidates"]
         text = (
-            f"channel {printable(name)}: {found['active']} candidates, "
+            f"channel {printable(name)}: {counted(found['active'], 'candidate')}, "
             f"{found['outside']} left outside, {found['retracted']} retracted"
         )
         why = counts["why_none"]

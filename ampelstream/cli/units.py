@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ampelstream.errors import ConfigError, SourceError
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -119,24 +119,29 @@ def row(name: str) -> dict[str, Any]:
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
     """Print the list as a table for people."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from ampelstream.cli.tables import print_table
+
     table = Table()
-    for heading in ("unit", "kind", "provides", "needs", "uses", "what it does"):
-        table.add_column(heading)
+    # the last ones are left out where there is no room
+    table.add_column("unit", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("what it does", min_width=30)
+    for heading in ("provides", "needs", "uses"):
+        table.add_column(heading, overflow="fold")
     for one in rows:
         cells = (
             one["name"],
             one["kind"] or "broken",
+            one.get("doc") or one.get("error") or "",
             one.get("provides") or "",
             ", ".join(one.get("needs", ())),
             ", ".join(one.get("uses", ())),
-            one.get("doc") or one.get("error") or "",
         )
         table.add_row(*(Text(printable(cell, LINE)) for cell in cells))
-    Console().print(table)
+    print_table(table, keep=3)
 
 
 def _resolve(name: str) -> "type[Unit]":
@@ -322,7 +327,7 @@ def _run_filter(unit: "AlertFilter", inputs: Sequence[Path]) -> int:
             else:
                 _write({**origin, **outcome})
     if failed:
-        sys.stderr.write(f"{failed} records could not be handled\n")
+        sys.stderr.write(f"{counted(failed, 'record')} could not be handled\n")
     return failed
 
 
@@ -387,7 +392,7 @@ def _run_cases(name: str, config: Mapping[str, Any], inputs: Sequence[Path]) -> 
             else:
                 _write(outcome)
     if failed:
-        sys.stderr.write(f"{failed} cases could not be handled\n")
+        sys.stderr.write(f"{counted(failed, 'case')} could not be handled\n")
     return failed
 
 

@@ -22,6 +22,7 @@ from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.resultmark import ResultMark, check_result
+from ampelstream.runtime.embedded.stampfinder import stamps_from
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, silent_inputs, skipped_rows
 from ampelstream.runtime.service.allocator import give_back
 from ampelstream.runtime.service.journal import Journals
@@ -94,6 +95,8 @@ class Replay:
         Of the inputs, to tell the result from another's; by default their names.
     overwrite
         Whether the result of another replay may be replaced.
+    cutouts
+        Whether the report has the images of its candidates' alerts, which are read once more.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Replay:
         pool_processes: int = POOL_PROCESSES,
         paths: Sequence[str] = (),
         overwrite: bool = False,
+        cutouts: bool = True,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -121,6 +125,7 @@ class Replay:
         self._mark = ResultMark.of(topology, paths or [source.name for source in sources])
         self._overwrite = overwrite
         self._times = UnitTimes()
+        self._cutouts = cutouts
 
     def _open(self, make: Callable[[Backend], Engine]) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
@@ -235,7 +240,8 @@ class Replay:
         outputs.write_lines(out / "dead-letters.ndjson", map(outputs.letter_row, letters))
         outputs.write_lines(out / "reactions.ndjson", reaction_rows(engine))
         outputs.write_json(out / "summary.json", report.summary)
-        outputs.write_text(out / "report.html", render(report))
+        stamps = stamps_from(self._sources) if self._cutouts else None
+        outputs.write_text(out / "report.html", render(report, stamps=stamps))
         self._mark.write(out)
 
 
