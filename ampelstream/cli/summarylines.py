@@ -59,11 +59,13 @@ def _inputs(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"{young} younger than this machine's clock; event time does not follow"
     odd = alerts["odd_magnitudes"]
     if odd.get("none"):
-        yield f"{odd['none']} accepted alerts have no magnitude of their own (NaN, or in the noise)"
+        none = counted(odd["none"], "accepted alert has", "accepted alerts have")
+        yield f"{none} no magnitude of their own (NaN, or in the noise)"
     if odd.get("impossible"):
+        impossible = counted(odd["impossible"], "accepted alert has", "accepted alerts have")
         yield (
-            f"{odd['impossible']} accepted alerts have a magnitude that nothing in the sky has "
-            "(such as 1e38 or -999): see what their survey writes there"
+            f"{impossible} a magnitude that nothing in the sky has (such as 1e38 or -999): see "
+            "what their survey writes there"
         )
 
 
@@ -77,11 +79,14 @@ def _events(summary: Mapping[str, Any]) -> Iterator[str]:
         )
         yield f"event {printable(name)}: inside region and window: {inside}"
     if len(last) > _SHOWN_EVENTS:
-        yield f"... and {len(last) - _SHOWN_EVENTS} events more, in summary.json"
+        yield f"... and {counted(len(last) - _SHOWN_EVENTS, 'event')} more, in summary.json"
 
 
 def _inside(counts: Mapping[str, Any]) -> str:
-    text = f"{counts['alerts_inside']} alerts of {counts['objects_inside']} objects"
+    text = (
+        f"{counted(counts['alerts_inside'], 'alert')} of "
+        f"{counted(counts['objects_inside'], 'object')}"
+    )
     rejected = [
         f"{number} rejected by {printable(reason, LINE)}"
         for reason, number in counts["rejected_at_match"].items()
@@ -105,8 +110,8 @@ def _units(units: list[Mapping[str, Any]], time_of: Callable[[str], str]) -> Ite
         if not one["runs"] and not one["cached"]:
             continue
         what = "filter" if one["kind"] == "filter" else "unit"
-        cached = f", {one['cached']} results from the cache" if one["cached"] else ""
-        text = f"{what} {one['channel']}/{one['unit']}: {one['runs']} runs{cached}"
+        cached = f", {counted(one['cached'], 'result')} from the cache" if one["cached"] else ""
+        text = f"{what} {one['channel']}/{one['unit']}: {counted(one['runs'], 'run')}{cached}"
         if one["failed"]:
             how = "ALL failed" if one["always_fails"] else f"{one['failed']} failed"
             text += f", {how}, most often of {one['reason']}"

@@ -268,8 +268,8 @@ def _dead_letters(count: int) -> Markup | None:
     if not count:
         return None
     words = (
-        f"{counted(count, 'record')} could not be handled. dead-letters.ndjson names each, with the "
-        "reason"
+        f"{counted(count, 'record')} could not be handled. dead-letters.ndjson names each, with "
+        "the reason"
     )
     return element("p", words, class_="notice")
 

@@ -39,4 +39,5 @@ def test_what_is_fainter_than_the_reference_is_neither_first_nor_latest(
     assert facts.latest == seen[1]
     assert (facts.detections, facts.negative) == (2, 2)
     alone = facts_of(make_candidate(lightcurve=tuple(negative)), None)
-    assert alone.first_days is alone.latest is None
+    assert alone.first_days is None
+    assert alone.latest is None

@@ -399,7 +399,8 @@ def _failing(status: RunStatus) -> Iterator[str]:
     for text in status.failing[:_SHOWN_REASONS]:
         yield f"unit {printable(text)}"
     if len(status.failing) > _SHOWN_REASONS:
-        yield f"{len(status.failing) - _SHOWN_REASONS} other units have failed, too"
+        more = len(status.failing) - _SHOWN_REASONS
+        yield f"{counted(more, 'other unit has', 'other units have')} failed, too"
 
 
 def _event_time(status: RunStatus) -> str:
