@@ -42,16 +42,21 @@ def make_night(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Night]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what was not tested for want of a Kafka broker: a skip is easily overlooked."""
+    """Say loudly what was not tested for want of a broker or browser: a skip is overlooked."""
+    _say_skipped(terminalreporter, "tests/kafka/", "ON KAFKA")
+    _say_skipped(terminalreporter, "tests/report/test_browser.py", "IN A BROWSER")
+
+
+def _say_skipped(terminalreporter: pytest.TerminalReporter, where: str, what: str) -> None:
     reasons = Counter(
         str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
         for report in terminalreporter.stats.get("skipped", [])
-        if report.nodeid.startswith("tests/kafka/")
+        if report.nodeid.startswith(where)
     )
     if not reasons:
         return
     count = reasons.total()
-    terminalreporter.section(f"{count} TESTS ON KAFKA DID NOT RUN", sep="!", red=True, bold=True)
+    terminalreporter.section(f"{count} TESTS {what} DID NOT RUN", sep="!", red=True, bold=True)
     for reason, times in reasons.most_common():
         terminalreporter.line(f"{times} x {reason.removeprefix('Skipped: ')}", red=True)
 

@@ -1,5 +1,7 @@
 """The house rules that a linter does not know."""
 
+import ast
+import itertools
 import re
 import subprocess
 from collections import defaultdict
@@ -99,3 +101,40 @@ def test_no_path_of_one_machine() -> None:
             if ELSEWHERE.search(line) and "WORKDIR /home/ampelstream" not in line
         )
     assert found == []
+
+
+# A count in a text for people, with a noun behind it in the plural whatever the count is.
+PLURAL = re.compile(
+    r"\s(?:(?!(?:of|in|into|from|and|all|the|holds)\b)\w+ )?"
+    r"(?:alerts|candidates|cases|datapoints|detections|duplicates|events|files|inputs|letters|limits"
+    r"|notices|objects|packets|reactions|records|revisions|rows|topics|units)\b(?!\.\w)"
+)
+SHOWN = ("cli", "report", "runtime/embedded", "runtime/kafka/topologystatus.py")
+ALWAYS_MANY = ("events known",)
+"""Said of some among several."""
+
+
+def counts_in(tree: ast.AST) -> list[str]:
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for value, behind in itertools.pairwise(node.values):
+            if isinstance(value, ast.FormattedValue) and isinstance(behind, ast.Constant):
+                named = PLURAL.match(str(behind.value))
+                if named and not any(words in str(behind.value) for words in ALWAYS_MANY):
+                    found.append(f"line {node.lineno}: {{...}}{str(behind.value)[:40]}")
+    return found
+
+
+def test_one_is_never_counted_in_the_plural() -> None:
+    """Not "1 alerts": `ampelstream.model.display.counted` says it in the right number."""
+    assert counts_in(ast.parse('f"{number} alerts of {objects} new objects"')) != []
+    assert counts_in(ast.parse('f"{path} and all files"')) == []
+    wrong = {
+        path.relative_to(ROOT).as_posix(): found
+        for path in sources("ampelstream")
+        if path.relative_to(ROOT / "ampelstream").as_posix().startswith(SHOWN)
+        and (found := counts_in(ast.parse(path.read_text())))
+    }
+    assert wrong == {}, "use counted() of ampelstream.model.display"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
+from ampelstream.model.display import counted
 
 __all__ = ["app"]
 
@@ -77,4 +78,4 @@ def export(
             write_lines(out, rows)
         except OSError as error:
             raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error
-    typer.echo(f"{len(found)} candidates", err=True)
+    typer.echo(counted(len(found), "candidate"), err=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ampelstream.model.display import LINE, printable
+from ampelstream.cli.arguments import TakesNegative
+from ampelstream.model.display import LINE, counted, printable
+from ampelstream.model.skyposition import WAYS, parse_position
 
 if TYPE_CHECKING:
     from ampelstream.sky.catalogs import CatalogStore
@@ -62,7 +64,7 @@ def add(
         replace=replace,
     )
     if built.invalid:
-        _say(f"left out {built.invalid} rows of {table} without a valid position")
+        _say(f"left out {counted(built.invalid, 'row')} of {table} without a valid position")
     if source.left_out and columns is None:
         _say(f"left out columns that are not single values: {', '.join(source.left_out)}")
     _say(f"positions from {built.info.ra}, {built.info.dec} [deg]")
@@ -93,10 +95,10 @@ def show(name: _Name, root: _Root = None) -> None:
         _show([facts])
 
 
-@app.command()
+@app.command(cls=TakesNegative)
 def cone(
     name: _Name,
-    position: Annotated[str, typer.Argument(help="RA,DEC in degrees, e.g. 197.45,-23.38")],
+    position: Annotated[str, typer.Argument(help="RA,DEC in degrees, or like 13:09:48,-23:22:53.")],
     radius: Annotated[float, typer.Argument(min=0.0, help="Radius [arcsec].")],
     columns: Annotated[
         str | None, typer.Option(help="Columns to show, with commas between; else all.")
@@ -119,11 +121,11 @@ def cone(
 
 def _position(text: str) -> tuple[float, float]:
     try:
-        ra, dec = (float(part) for part in text.split(","))
+        ra, dec, rest = parse_position(text)
     except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no position; give RA,DEC in degrees, e.g. 197.45,-23.38"
-        ) from error
+        raise typer.BadParameter(f"{text!r} is no position: {error}") from None
+    if rest:
+        raise typer.BadParameter(f"{text!r} is no position: more than RA,DEC, like {WAYS}")
     return ra, dec
 
 
@@ -166,12 +168,18 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows:
             typer.echo(msgspec.json.encode(row).decode())
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*rows[0])
+    from ampelstream.cli.tables import exact, print_table
+
+    table = Table()
+    for name, first in rows[0].items():
+        number = isinstance(first, int | float)
+        table.add_column(
+            name, overflow="fold", no_wrap=number, justify="right" if number else "left"
+        )
     for row in rows:
-        cells = (f"{one:.6g}" if isinstance(one, float) else _flat(one) for one in row.values())
+        cells = (exact(one) if isinstance(one, float) else _flat(one) for one in row.values())
         table.add_row(*(Text(printable(cell, LINE)) for cell in cells))
-    Console().print(table)
+    print_table(table, keep=min(2, len(table.columns)))

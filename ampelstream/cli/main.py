@@ -29,6 +29,7 @@ from ampelstream.cli import (
     topology,
     units,
 )
+from ampelstream.cli.helptext import keep_brackets
 from ampelstream.errors import AmpelstreamError
 from ampelstream.model.display import LINE, printable, printable_lines
 
@@ -51,6 +52,10 @@ def _reader_has_gone() -> int:
 
 class _Commands(TyperGroup):
     """All commands; Typer would end one with 1 where the reader of its output has gone."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        keep_brackets(self)  # Typer builds groups from below: this is the last, and holds all
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command and see its output off."""

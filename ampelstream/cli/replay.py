@@ -11,7 +11,7 @@ import typer
 
 from ampelstream.cli.options import SchemasOption
 from ampelstream.cli.summarylines import number_lines
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 
 if TYPE_CHECKING:
     from ampelstream.model.record import SourceRecord
@@ -29,6 +29,10 @@ _SHOWN_LETTERS = 5
 _SHOWN_SKIPPED = 5
 _WIDE = 1000
 """Columns of what is no terminal: more than a table ever has, so that no cell is cut."""
+_LETTER = "dead letter, of what could not be handled, is"
+_LETTERS = "dead letters, of what could not be handled, are"
+_NAMING = 3
+"""Columns of the table that are always there: they say which candidate it is."""
 
 
 class Piped(Enum):
@@ -73,6 +77,10 @@ def replay(
             help="Fetch the sky maps that notices only name by address, as a live run does.",
         ),
     ] = False,
+    cutouts: Annotated[
+        bool,
+        typer.Option(help="Images in the report: the alerts of its cards are read once more."),
+    ] = True,
 ) -> None:
     """Run archived alerts and notices through a topology and write a report.
 
@@ -92,6 +100,7 @@ def replay(
         overwrite=overwrite,
         fetch_maps=fetch_maps,
         schemas=given,
+        cutouts=cutouts,
     )
     finish(result.report, out, limit, times=result.times)
 
@@ -109,6 +118,7 @@ def run_replay(
     overwrite: bool = False,
     fetch_maps: bool = False,
     schemas: "GivenSchemas | None" = None,
+    cutouts: bool = True,
 ) -> "ReplayResult":
     """Replay with a progress bar, paced if asked."""
     from ampelstream.cli.progress import watch
@@ -135,6 +145,7 @@ def run_replay(
         overwrite=overwrite,
         map_at=MapFetcher().fetch if fetch_maps else no_map,
         schemas=schemas,
+        cutouts=cutouts,
     )
     collect_seldom()
     result = work.run(shown)
@@ -204,19 +215,26 @@ def _write_table(report: "ReplayReport", limit: int) -> None:
     """The ranked candidates; where no terminal sets a width, as wide as they are."""
     from rich.console import Console
 
+    from ampelstream.cli.tables import print_table
     from ampelstream.report.candidatetable import candidate_table
 
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     with console.capture() as text:  # Rich would end the process where the reader has gone
-        console.print(candidate_table(report, limit))
+        print_table(candidate_table(report, limit), keep=_NAMING, console=console)
     sys.stdout.write(text.get())
+
+
+def _not_read(count: int) -> str:
+    return counted(
+        count, "file or archive member was not read:", "files or archive members were not read:"
+    )
 
 
 def skipped_lines(skipped: Mapping[str, Any]) -> list[str]:
     """How many files were not read, and the first of them, for people."""
     if not skipped["count"]:
         return []
-    lines = [f"{skipped['count']} files or archive members were not read:"]
+    lines = [_not_read(skipped["count"])]
     lines.extend(
         f"  {printable(one['name'], LINE)}: {printable(one['reason'], LINE)}"
         for one in skipped["first"][:_SHOWN_SKIPPED]
@@ -232,7 +250,7 @@ def _obituary(letters: int, out: Path) -> str:
 
     path = out / "dead-letters.ndjson"
     where = printable(path, LINE)
-    lines = [f"{letters} dead letters, of what could not be handled, are in {where}:"]
+    lines = [f"{counted(letters, _LETTER, _LETTERS)} in {where}:"]
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if number == _SHOWN_LETTERS:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ampelstream.cli.options import create_command, quiet_libraries, takes
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 from ampelstream.runtime.settings import Engine, LogForm, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import ExitStack
 
+    from ampelstream.model.localisation import MapAt
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.runstatus import RunStatus
     from ampelstream.sources import Source
@@ -78,19 +79,25 @@ def _ended(work: Callable[[], int]) -> int:
         return say_why(_LOG, error)
 
 
+def _map_at(settings: WorkerSettings) -> "MapAt":
+    """What gives the sky map at an address."""
+    from ampelstream.model.localisation import no_map
+    from ampelstream.runtime.mapfetch import MapFetcher
+
+    return MapFetcher(settings.map_hosts).fetch if settings.fetch_maps else no_map
+
+
 def _follow(settings: WorkerSettings) -> int:
     """Run embedded: one process that follows directories or topics; gives its exit code."""
     from contextlib import ExitStack
 
     from ampelstream.cli.workflow import open_topology
-    from ampelstream.model.localisation import no_map
     from ampelstream.reactions.dispatch import Dispatcher
     from ampelstream.reactions.sinks import open_sinks
     from ampelstream.runtime.embedded.engine import Engine as Embedded
     from ampelstream.runtime.embedded.live import follow
     from ampelstream.runtime.embedded.reporter import Reporter
     from ampelstream.runtime.embedded.statefiles import StateFiles
-    from ampelstream.runtime.mapfetch import MapFetcher
     from ampelstream.runtime.service.allocator import collect_seldom, keep_memory
     from ampelstream.runtime.service.directorylock import make_directory
     from ampelstream.runtime.service.journal import Journals
@@ -123,14 +130,14 @@ def _follow(settings: WorkerSettings) -> int:
             # behind the database, which no second process opens
             journals=open_things.enter_context(Journals(files.in_hand)),
             at_once=settings.pool_processes if has_heavy(topology) else 1,
-            map_at=MapFetcher(settings.map_hosts).fetch if settings.fetch_maps else no_map,
+            map_at=_map_at(settings),
             schemas=schemas,
         )
         collect_seldom()
         _say_what_changed(settings, embedded)
         count = embedded.accounting.total
         before = {name: count(name) for name in ("dead_letters", "refiltered", "unjudged")}
-        following = f"following {len(inputs)} inputs; Ctrl-C stops"
+        following = f"following {counted(len(inputs), 'input')}; Ctrl-C stops"
         _tell(settings, "started", following, inputs=len(inputs))
         reporter = Reporter(
             *(embedded, files, partial(_say, settings)),
@@ -149,14 +156,15 @@ def _follow(settings: WorkerSettings) -> int:
         )
     _say_what_was_done(settings, embedded, inputs, before)
     if unsent:
-        text = f"{unsent} reactions are still to be sent; the next start tries again"
+        still = counted(unsent, "reaction is", "reactions are")
+        text = f"{still} still to be sent; the next start tries again"
         _tell(settings, "unsent", text, reactions=unsent)
     if unsent or (settings.once and embedded.backfill_waits):
         return 1
     fresh = count("dead_letters") - before["dead_letters"]
     if fresh:
         where = printable(files.dead_letters, LINE)
-        text = f"{fresh} dead letters are of this run; they are in {where}"
+        text = f"{counted(fresh, 'dead letter is', 'dead letters are')} of this run, in {where}"
         _tell(settings, "dead_letters", text, records=fresh, file=where)
     return 3 if fresh else 0
 
@@ -195,7 +203,7 @@ def _say_what_was_done(
         f"alerts: {count('received', 'alerts')} in, {count('accepted')} accepted, "
         f"{count('rejected_by_all')} rejected, {count('known', 'alerts')} known; "
         f"notices: {count('received', 'notices')} in, {count('revised')} new; "
-        f"{counts.sent} reactions sent; {count('dead_letters')} dead letters",
+        f"{counted(counts.sent, 'reaction')} sent; {counted(count('dead_letters'), 'dead letter')}",
         **msgspec.to_builtins(counts),
     )
     _say_of_backfill(settings, embedded, before)
@@ -211,7 +219,8 @@ def _say_of_backfill(
         embedded.accounting.total(name) - before[name] for name in ("refiltered", "unjudged")
     )
     if again:
-        line = f"backfill: {again} earlier alerts were read again in this run"
+        alerts = counted(again, "earlier alert was", "earlier alerts were")
+        line = f"backfill: {alerts} read again in this run"
         if unjudged:
             line = f"{line}, {unjudged} of them could not be judged anew"
         _tell(settings, "refiltered", line, alerts=again, unjudged=unjudged)

@@ -10,6 +10,7 @@ import typer
 
 from ampelstream.errors import ConfigError, SkyMapError, SourceError
 from ampelstream.model.display import printable
+from ampelstream.model.skyposition import declination, parse_position, right_ascension
 
 if TYPE_CHECKING:
     from ampelstream.sky.crossmatch import Position
@@ -34,7 +35,8 @@ def show(
     at: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RA,DEC[,DISTANCE_MPC]", help="A position in degrees, and a distance in Mpc."
+            metavar="RA,DEC[,DISTANCE_MPC]",
+            help="A position, in degrees or like 13:09:48,-23:22:53, and a distance [Mpc].",
         ),
     ] = None,
     points: Annotated[
@@ -46,7 +48,7 @@ def show(
     ] = False,
 ) -> None:
     """Show areas and distance of a sky map, and what it says of positions."""
-    positions = [parse_position(text) for text in at or []]
+    positions = [read_position(text) for text in at or []]
     if points is not None:
         positions += read_positions(points)
     skymap = _open(source)
@@ -133,11 +135,15 @@ def _print(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from ampelstream.cli.tables import print_table
+
     console = Console()
     distance = "-"
     if facts["distmean_mpc"] is not None:
         distance = f"{facts['distmean_mpc']:.1f} +- {facts['diststd_mpc'] or 0:.1f} Mpc"
     summary = Table(title=Text(f"Sky map {printable(facts['name'])}"), show_header=False)
+    for _ in range(2):
+        summary.add_column(overflow="fold")
     summary.add_row("observed (UTC)", facts["t_obs"] or "-")
     summary.add_row("50 % area", f"{facts['area50_deg2']:,.1f} deg2")
     summary.add_row("90 % area", f"{facts['area90_deg2']:,.1f} deg2")
@@ -147,8 +153,8 @@ def _print(facts: Mapping[str, Any]) -> None:
         return
     table = Table(title="Positions")
     columns = {
-        "ra_deg": ("RA (deg)", ".5f"),
-        "dec_deg": ("Dec (deg)", ".5f"),
+        "ra_deg": ("RA (deg)", "position"),
+        "dec_deg": ("Dec (deg)", "position"),
         "searched_prob": ("credible level", ".4f"),
         "probdensity_per_sr": ("density (1/sr)", ".4g"),
         "distance_mpc": ("distance (Mpc)", ".1f"),
@@ -156,18 +162,24 @@ def _print(facts: Mapping[str, Any]) -> None:
         "probdensity_vol": ("density (1/Mpc3)", ".4g"),
     }
     for title, _ in columns.values():
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for point in facts["points"]:
-        table.add_row(
-            *(
-                "-" if point[key] is None else format(point[key], form)
-                for key, (_, form) in columns.items()
-            )
-        )
-    console.print(table)
+        table.add_row(*(_cell(point[key], form) for key, (_, form) in columns.items()))
+    print_table(table, keep=_COORDINATE_COLUMNS, console=console)
 
 
-_WITHOUT_DISTANCE, _WITH_DISTANCE = 2, 3
+_COORDINATE_COLUMNS = 2
+
+
+def _cell(value: float | None, form: str) -> str:
+    """A number in a form; a coordinate with all digits that are known, and five at least."""
+    from ampelstream.cli.tables import exact
+
+    if value is None:
+        return "-"
+    return max(f"{value:.5f}", exact(value), key=len) if form == "position" else format(value, form)
+
+
 _POLE = 90.0
 
 
@@ -180,8 +192,8 @@ def _fault(ra: float, dec: float, distance: float | None) -> str:
     return ""
 
 
-def parse_position(text: str) -> "Position":
-    """Parse ``RA,DEC`` or ``RA,DEC,DISTANCE_MPC``.
+def read_position(text: str) -> "Position":
+    """Read ``RA,DEC`` or ``RA,DEC,DISTANCE_MPC``, decimal or sexagesimal.
 
     Raises
     ------
@@ -189,15 +201,12 @@ def parse_position(text: str) -> "Position":
         It is neither, or not a position.
     """
     try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in {_WITHOUT_DISTANCE, _WITH_DISTANCE}:
-        raise typer.BadParameter(
-            f"{text!r} is not RA,DEC or RA,DEC,DISTANCE_MPC (degrees and Mpc, no spaces)"
-        )
-    ra, dec = numbers[:2]
-    distance = numbers[2] if len(numbers) == _WITH_DISTANCE else None
+        ra, dec, rest = parse_position(text)
+        distance, *more = (*(float(part) for part in rest), None)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; a distance in Mpc may follow") from None
+    if more[1:]:
+        raise typer.BadParameter(f"{text!r} has more than RA,DEC,DISTANCE_MPC")
     fault = _fault(ra, dec, distance)
     if fault:
         raise typer.BadParameter(fault)
@@ -207,8 +216,9 @@ def parse_position(text: str) -> "Position":
 def read_positions(path: Path) -> list["Position"]:
     """Read positions from a file of JSON lines.
 
-    A line has ``ra_deg`` and ``dec_deg`` (or ``ra`` and ``dec``) and may have ``distance_mpc``;
-    whatever else it has is left alone. Empty lines are skipped.
+    A line has ``ra_deg`` and ``dec_deg`` (or ``ra`` and ``dec``, which may be text like
+    ``"13:09:48"``) and may have ``distance_mpc``; whatever else it has is left alone. Empty lines
+    are skipped.
 
     Raises
     ------
@@ -243,11 +253,19 @@ def _position(line: str, where: str) -> "Position":
     return ra, dec, distance
 
 
+_COORDINATES = {"ra": right_ascension, "dec": declination}
+
+
 def _number(row: dict[str, Any], key: str, where: str) -> float | None:
     """Number of that key, or of the key with its unit; None without one."""
     value = row.get(f"{key}_deg", row.get(key))
     if value is None:
         return None
+    if isinstance(value, str) and key in _COORDINATES:
+        try:
+            return _COORDINATES[key](value)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{where}: {key} is {value!r}, not a number")
     return float(value)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 
 __all__ = ["number_lines"]
 
 _SHOWN_EVENTS = 10
+_FUTURE_ONE, _FUTURE = "alert says that it is", "alerts say that they are"
 
 
 def number_lines(
@@ -41,11 +42,12 @@ def _inputs(summary: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"alerts: {alerts['records_in']} in, {alerts['decoded']} decoded, "
         f"{alerts['accepted']} accepted, {rejected} rejected, "
-        f"{alerts['duplicates']} duplicates, {alerts['dead_letters']} dead letters"
+        f"{counted(alerts['duplicates'], 'duplicate')}, "
+        f"{counted(alerts['dead_letters'], 'dead letter')}"
     )
     yield (
         f"notices: {notices['records_in']} in, {notices['accepted']} new, "
-        f"{notices['duplicates']} known, {notices['dead_letters']} dead letters"
+        f"{notices['duplicates']} known, {counted(notices['dead_letters'], 'dead letter')}"
     )
     if summary["records_in"]:
         for name in summary["silent_inputs"]:
@@ -53,17 +55,17 @@ def _inputs(summary: Mapping[str, Any]) -> Iterator[str]:
     for remark in notices["remarks"]:
         yield f"warning: {printable(remark)}"
     if alerts["watermark_refused"]:
-        yield (
-            f"{alerts['watermark_refused']} alerts say that they are younger than this machine's "
-            "clock; event time does not follow them"
-        )
+        young = counted(alerts["watermark_refused"], _FUTURE_ONE, _FUTURE)
+        yield f"{young} younger than this machine's clock; event time does not follow"
     odd = alerts["odd_magnitudes"]
     if odd.get("none"):
-        yield f"{odd['none']} accepted alerts have no magnitude of their own (NaN, or in the noise)"
+        none = counted(odd["none"], "accepted alert has", "accepted alerts have")
+        yield f"{none} no magnitude of their own (NaN, or in the noise)"
     if odd.get("impossible"):
+        impossible = counted(odd["impossible"], "accepted alert has", "accepted alerts have")
         yield (
-            f"{odd['impossible']} accepted alerts have a magnitude that nothing in the sky has "
-            "(such as 1e38 or -999): see what their survey writes there"
+            f"{impossible} a magnitude that nothing in the sky has (such as 1e38 or -999): see "
+            "what their survey writes there"
         )
 
 
@@ -77,11 +79,14 @@ def _events(summary: Mapping[str, Any]) -> Iterator[str]:
         )
         yield f"event {printable(name)}: inside region and window: {inside}"
     if len(last) > _SHOWN_EVENTS:
-        yield f"... and {len(last) - _SHOWN_EVENTS} events more, in summary.json"
+        yield f"... and {counted(len(last) - _SHOWN_EVENTS, 'event')} more, in summary.json"
 
 
 def _inside(counts: Mapping[str, Any]) -> str:
-    text = f"{counts['alerts_inside']} alerts of {counts['objects_inside']} objects"
+    text = (
+        f"{counted(counts['alerts_inside'], 'alert')} of "
+        f"{counted(counts['objects_inside'], 'object')}"
+    )
     rejected = [
         f"{number} rejected by {printable(reason, LINE)}"
         for reason, number in counts["rejected_at_match"].items()
@@ -93,7 +98,7 @@ def _channels(channels: Mapping[str, Any]) -> Iterator[str]:
     for name, counts in channels.items():
         found = counts["candidates"]
         text = (
-            f"channel {printable(name)}: {found['active']} candidates, "
+            f"channel {printable(name)}: {counted(found['active'], 'candidate')}, "
             f"{found['outside']} left outside, {found['retracted']} retracted"
         )
         why = counts["why_none"]
@@ -105,8 +110,8 @@ def _units(units: list[Mapping[str, Any]], time_of: Callable[[str], str]) -> Ite
         if not one["runs"] and not one["cached"]:
             continue
         what = "filter" if one["kind"] == "filter" else "unit"
-        cached = f", {one['cached']} results from the cache" if one["cached"] else ""
-        text = f"{what} {one['channel']}/{one['unit']}: {one['runs']} runs{cached}"
+        cached = f", {counted(one['cached'], 'result')} from the cache" if one["cached"] else ""
+        text = f"{what} {one['channel']}/{one['unit']}: {counted(one['runs'], 'run')}{cached}"
         if one["failed"]:
             how = "ALL failed" if one["always_fails"] else f"{one['failed']} failed"
             text += f", {how}, most often of {one['reason']}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ampelstream.cli.options import BrokerOption, TopologyArgument, connect, create_command
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 
 if TYPE_CHECKING:
     from ampelstream.runtime.kafka.plan import PlannedTopic
@@ -116,7 +116,7 @@ def create(
         typer.echo("nothing to do: the topics are as the topology wants them", err=True)
     elif yes:
         asyncio.run(apply(connection, plan))
-        typer.echo(f"created {new} topics, altered {altered}", err=True)
+        typer.echo(f"created {counted(new, 'topic')}, altered {altered}", err=True)
     else:
         typer.echo(f"to create: {new}, to alter: {altered}; --yes does it", err=True)
 
@@ -157,8 +157,9 @@ def load(
     records = watch(merge(sources, {}), 0, total)
     done = asyncio.run(produce(connection, names, records, create=create_command(topology, broker)))
     typer.echo(
-        f"loaded {done.counts['alerts']} alerts into {names.alerts}, {done.counts['notices']} "
-        f"notices into {names.notices}: {done.volume / 1e6:.1f} MB",
+        f"loaded {counted(done.counts['alerts'], 'alert')} into {names.alerts}, "
+        f"{counted(done.counts['notices'], 'notice')} into {names.notices}: "
+        f"{done.volume / 1e6:.1f} MB",
         err=True,
     )
     for line in done.refused[:_SHOWN_REFUSED]:

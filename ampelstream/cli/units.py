@@ -13,7 +13,7 @@ import typer
 
 from ampelstream.cli.options import SchemasOption
 from ampelstream.errors import ConfigError, SourceError
-from ampelstream.model.display import LINE, printable
+from ampelstream.model.display import LINE, counted, printable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -127,24 +127,29 @@ def row(name: str) -> dict[str, Any]:
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
     """Print the list as a table for people."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from ampelstream.cli.tables import print_table
+
     table = Table()
-    for heading in ("unit", "kind", "provides", "needs", "uses", "what it does"):
-        table.add_column(heading)
+    # the last ones are left out where there is no room
+    table.add_column("unit", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("what it does", min_width=30)
+    for heading in ("provides", "needs", "uses"):
+        table.add_column(heading, overflow="fold")
     for one in rows:
         cells = (
             one["name"],
             one["kind"] or "broken",
+            one.get("doc") or one.get("error") or "",
             one.get("provides") or "",
             ", ".join(one.get("needs", ())),
             ", ".join(one.get("uses", ())),
-            one.get("doc") or one.get("error") or "",
         )
         table.add_row(*(Text(printable(cell, LINE)) for cell in cells))
-    Console().print(table)
+    print_table(table, keep=3)
 
 
 def _resolve(name: str) -> "type[Unit]":
@@ -333,7 +338,7 @@ def _run_filter(unit: "AlertFilter", inputs: Sequence[Path], schemas: "Schemas |
             else:
                 _write({**origin, **outcome})
     if failed:
-        sys.stderr.write(f"{failed} records could not be handled\n")
+        sys.stderr.write(f"{counted(failed, 'record')} could not be handled\n")
     return failed
 
 
@@ -400,7 +405,7 @@ def _run_cases(name: str, config: Mapping[str, Any], inputs: Sequence[Path]) -> 
             else:
                 _write(outcome)
     if failed:
-        sys.stderr.write(f"{failed} cases could not be handled\n")
+        sys.stderr.write(f"{counted(failed, 'case')} could not be handled\n")
     return failed
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ampelstream.core.accounting import Accounting
 from ampelstream.core.census import EventCensus
 from ampelstream.core.events import Event
+from ampelstream.model.display import counted
 from ampelstream.topology import Channel, Topology
 
 __all__ = ["why_no_candidate", "why_none_selected", "why_not_selected"]
@@ -120,5 +121,5 @@ def _why_none_fits(channel: Channel, accepted: int, selected: Iterable[EventCens
     for one in counts:
         rejected.update(one.rejected)
     if rejected:
-        return f"{inside} objects inside, {_most(rejected, 'rejected by')}"
-    return f"{inside} objects inside, and none became a candidate: see the dead letters"
+        return f"{counted(inside, 'object')} inside, {_most(rejected, 'rejected by')}"
+    return f"{counted(inside, 'object')} inside, and none became a candidate: see the dead letters"

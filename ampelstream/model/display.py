@@ -8,7 +8,7 @@ identifier, or fill the screen. Everything that is shown to people goes through 
 
 import unicodedata
 
-__all__ = ["LINE", "printable", "printable_lines", "shortened"]
+__all__ = ["LINE", "counted", "printable", "printable_lines", "shortened"]
 
 LINE = 2000
 """Most characters of a whole line that we put together, such as a log message."""
@@ -30,6 +30,11 @@ def _escape(character: str) -> str:
     if code < 0x100:  # noqa: PLR2004  (the range of two hexadecimal digits)
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004  (four digits)
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts: ``1 alert``, ``2 alerts``; with a verb, both are given."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def printable(text: object, limit: int = 200) -> str:

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ampelstream.model.display import printable
+from ampelstream.model.display import counted, printable
 from ampelstream.report.content import ReplayReport
 from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.quantities import DASH, number, sexagesimal
@@ -20,6 +20,7 @@ from ampelstream.report.views import (
     Listing,
     Row,
     arrange,
+    first_day,
     first_text,
     is_test,
     latest_text,
@@ -67,13 +68,15 @@ def ranked_table(listing: Listing, *, cards: int, rows: int) -> Markup:
     score = listing.score_path or "rank"
     heads = [("#", "number", "Rank"), ("Score", "number", f"{score}; {_direction(listing)}")]
     heads[1:1] = _COLUMNS[:1]
-    heads.extend(_COLUMNS[1:])
+    heads.extend(_COLUMNS[1:-1])  # the status of all of them is active
     shown = listing.active[:rows]
     body = [_ranked_row(row, linked=row.rank <= cards) for row in shown]
     rest = len(listing.active) - len(shown)
     words = f"Ranked by {score}, {_direction(listing)}. The name of a column sorts by it."
     if rest:
-        words += f" {rest} more candidates of this event and channel are in candidates.ndjson."
+        of = "of this event and channel"
+        more = counted(rest, f"more candidate {of} is", f"more candidates {of} are")
+        words += f" {more} in candidates.ndjson."
     return Markup(_table(heads, body, "ranked") + element("p", words, class_="muted hint"))
 
 
@@ -92,7 +95,7 @@ def others_table(listing: Listing, *, rows: int) -> Markup | None:
         "others",
     )
     rest = len(listing.others) - len(shown)
-    words = f"{rest} more of them are in candidates.ndjson."
+    words = f"{counted(rest, 'more of them is', 'more of them are')} in candidates.ndjson."
     return element(
         "details",
         element("summary", f"No longer candidates: {len(listing.others)} (outside or retracted)"),
@@ -116,16 +119,24 @@ def _table(heads: Sequence[tuple[str, str, str]], body: list[Markup], class_: st
         "table",
         element("thead", element("tr", join(head))),
         element("tbody", join(body)),
-        class_=f"sortable {class_}",
+        class_=f"sortable {class_} stacking",
     )
-    return element("div", table, class_="scroll", tabindex=0)
+    class_ = "scroll long" if len(body) > _LONG else "scroll"
+    return element("div", table, class_=class_, tabindex=0)
+
+
+_FIXED = "\N{NO-BREAK SPACE}"
+_LONG = 40
+"""Rows from which on a table scrolls by itself, so that the cards are not far below."""
 
 
 def _ranked_row(row: Row, *, linked: bool) -> Markup:
     cells = _cells(row, linked=linked)
-    rank = element("td", row.label, class_="num", data_s=row.rank)
-    score = element("td", score_text(row), class_="num strong", data_s=_sort(row.score))
-    return element("tr", rank, cells[0], score, *cells[1:])
+    rank = element("td", row.label, class_="num rank", data_s=row.rank)
+    score = element(
+        "td", score_text(row), class_="num strong", data_s=_sort(row.score), data_label="Score"
+    )
+    return element("tr", rank, cells[0], score, *cells[1:-1])
 
 
 def _sort(value: float | None) -> str:
@@ -144,26 +155,32 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
         degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}"
         sixties = " ".join(sexagesimal(candidate.ra, candidate.dec))
     latest = None if facts.latest is None else facts.latest.mag
-    return [
-        element("td", name, class_="name"),
-        element("td", degrees, class_="num", data_s=_sort(candidate.ra)),
-        element("td", sixties, class_="num", data_s=_sort(candidate.ra)),
-        element("td", first_text(facts), class_="num", data_s=_sort(_first(facts))),
-        element("td", latest_text(facts), class_="num", data_s=_sort(latest)),
-        element("td", level_text(facts), class_="num", data_s=_sort(facts.level)),
-        element("td", redshift_text(facts), class_="num", data_s=_sort(facts.redshift)),
+    shown = (
+        (degrees, candidate.ra),
+        (sixties, candidate.ra),
+        (first_text(facts), _first(facts)),
+        (latest_text(facts).replace(" ", _FIXED), latest),
+        (level_text(facts).replace(" ", _FIXED), facts.level),
+        (redshift_text(facts), facts.redshift),
+        (number(facts.distance_mpc, 3), facts.distance_mpc),
+    )
+    numbers = [
         element(
-            "td", number(facts.distance_mpc, 3), class_="num", data_s=_sort(facts.distance_mpc)
-        ),
-        element("td", str(candidate.status)),
+            "td",
+            words,
+            class_="num" if words != DASH else "num empty",
+            data_s=_sort(value),
+            data_label=head,
+        )
+        for (words, value), (head, _, _) in zip(shown, _COLUMNS[1:-1], strict=True)
     ]
+    status = element("td", candidate.status.value, data_label="Status")
+    return [element("td", name, class_="name"), *numbers, status]
 
 
 def _first(facts: Facts) -> float | None:
     """What the column of first detections is sorted by [d, or JD]."""
-    if facts.first_days is None and facts.first_alert is not None:
-        return facts.first_alert.jd
-    return facts.first_days
+    return first_day(facts) if facts.first_days is None else facts.first_days
 
 
 def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
@@ -203,8 +220,8 @@ def candidate_table(report: ReplayReport, limit: int = 20) -> Table:
             shown += 1
         table.add_section()
     table.caption = (
-        f"{shown} of {total} active candidates; RA, Dec in deg (ICRS), first detection in d after "
-        "the trigger (without an event: day of the first alert), latest in AB mag"
+        f"{shown} of {counted(total, 'active candidate')}; RA, Dec in deg (ICRS), first detection "
+        "in d after the trigger (without an event: day of the first alert), latest in AB mag"
     )
     return table
 

@@ -22,12 +22,12 @@ from ampelstream.report.maplayers import (
     shaded_image,
 )
 from ampelstream.report.markup import Markup, element, fixed, join
-from ampelstream.report.projection import galactic_plane, gnomonic, gnomonic_inverse
+from ampelstream.report.projection import Plane, galactic_plane, gnomonic, gnomonic_inverse
 from ampelstream.report.quantities import round_step
 from ampelstream.report.views import Row
 from ampelstream.sky.healpix import ORDER
 
-__all__ = ["Closeup", "draw_closeup", "find_closeups", "inside_closeup"]
+__all__ = ["Closeup", "border", "draw_closeup", "find_closeups", "inside_closeup"]
 
 _REACH_DEG = 22.0
 _SMALLEST_DEG, _LARGEST_DEG = 0.5, 32.0
@@ -139,6 +139,14 @@ def _project(
     x, y = gnomonic(ra, dec, view.ra, view.dec)
     per_degree = _SIZE / 2 / _extent(view)
     return _SIZE / 2 + x * per_degree, _SIZE / 2 - y * per_degree
+
+
+def border(view: Closeup, points: int = 31) -> Plane:
+    """Positions (ra, dec) [deg] along the edge of a drawing, closed, shape (4 points,)."""
+    side = np.linspace(-1.0, 1.0, points) * _extent(view)
+    end = np.full(points, _extent(view))
+    x, y = np.concatenate([side, end, -side, -end]), np.concatenate([end, -side, -end, side])
+    return gnomonic_inverse(x, y, view.ra, view.dec)
 
 
 def inside_closeup(view: Closeup, rows: Sequence[Row]) -> list[Row]:

@@ -1,6 +1,6 @@
 """What a report is made from: plain values, gathered by whoever ran the replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,7 +10,30 @@ from numpy.typing import NDArray
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.event import EventRevision
 
-__all__ = ["EventReport", "ReplayReport", "ReportMap", "RevisionReport"]
+__all__ = ["EventReport", "ReplayReport", "ReportMap", "RevisionReport", "Stamp", "StampsOf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A small image around an object, of one of its alerts.
+
+    Attributes
+    ----------
+    kind
+        Science, Template or Difference.
+    png
+        The image, ready for the page.
+    note
+        Of which alert it is, and how it is turned and scaled.
+    """
+
+    kind: str
+    png: bytes
+    note: str
+
+
+StampsOf = Callable[[Sequence[Candidate]], Mapping[tuple[str, str, str], tuple[Stamp, ...]]]
+"""Finds the stamps of candidates, by their keys; what has none is absent."""
 
 
 class ReportMap(Protocol):

@@ -5,6 +5,7 @@ A section says what was announced, where the event lies, and what was found.
 
 from collections.abc import Mapping, Sequence
 
+from ampelstream.model.display import counted
 from ampelstream.model.event import EventRevision
 from ampelstream.report.candidatecard import draw_card
 from ampelstream.report.candidatetable import others_table, ranked_table
@@ -109,7 +110,7 @@ def _facts(view: EventView, said: RevisionReport) -> dict[str, object]:
     event, revision = view.event, said.revision
     who = " / ".join(part for part in (revision.group, revision.pipeline, revision.search) if part)
     counts = ", ".join(
-        f"{alerts} alerts of {objects} objects ({channel})"
+        f"{counted(alerts, 'alert')} of {counted(objects, 'object')} ({channel})"
         for channel, (alerts, objects) in sorted(event.revisions[-1].channels.items())
     )
     facts: dict[str, object] = {"Test": _TEST_WORDS} if revision.test else {}
@@ -210,16 +211,28 @@ def _percent_text(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+_HISTORY_HEADS = (
+    "Notice",
+    "Made (UTC)",
+    "False alarm rate",
+    "50 % area",
+    "90 % area",
+    "Inside",
+    "Used",
+)
+
+
 def _history(event: EventReport) -> Markup | None:
     if not event.revisions:
         return None
-    heads = ("Notice", "Made (UTC)", "False alarm rate", "50 % area", "90 % area", "Inside", "Used")
     rows = [element("tr", join(_revision(one))) for one in event.revisions]
     table = element(
         "table",
-        element("thead", element("tr", *(element("th", name, scope="col") for name in heads))),
+        element(
+            "thead", element("tr", *(element("th", name, scope="col") for name in _HISTORY_HEADS))
+        ),
         element("tbody", join(rows)),
-        class_="rows",
+        class_="rows stacking",
     )
     return element(
         "details",
@@ -230,7 +243,8 @@ def _history(event: EventReport) -> Markup | None:
 
 def _revision(one: RevisionReport) -> Sequence[Markup]:
     inside = ", ".join(
-        f"{channel}: {alerts} alerts, {objects} objects{_rejected(one, channel)}"
+        f"{channel}: {counted(alerts, 'alert')}, {counted(objects, 'object')}"
+        f"{_rejected(one, channel)}"
         for channel, (alerts, objects) in sorted(one.channels.items())
     )
     words = (
@@ -246,7 +260,10 @@ def _revision(one: RevisionReport) -> Sequence[Markup]:
         if one.why_not
         else "not selected",
     )
-    return [element("td", part) for part in words]
+    return [
+        element("td", part, data_label=head)
+        for part, head in zip(words, _HISTORY_HEADS, strict=True)
+    ]
 
 
 def _rejected(one: RevisionReport, channel: str) -> str:
@@ -263,7 +280,8 @@ def _listing(listing: Listing, channels: int, *, cards: int, rows: int, simulate
     shown = listing.active[:cards]
     drawn = [draw_card(row, listing, simulated=simulated) for row in shown]
     rest = len(listing.active) - len(shown)
-    note = f"The best {len(shown)} have a card; the other {rest} are in the table only."
+    others = "the other one is" if rest == 1 else f"the other {rest} are"
+    note = f"The best {len(shown)} have a card; {others} in the table only."
     return element(
         "section",
         element("h3", title, element("span", str(len(listing.active)), class_="count")),
@@ -299,12 +317,22 @@ def draw_overview(views: Sequence[EventView]) -> Markup:
         table = element(
             "div",
             element(
-                "table", element("thead", head), element("tbody", join(rows)), class_="rows events"
+                "table",
+                element("thead", head),
+                element("tbody", join(rows)),
+                class_="rows events stacking",
             ),
             class_="scroll",
             tabindex=0,
         )
     return element("section", element("h2", "Events"), table, id="events")
+
+
+def _unbroken(words: str) -> str:
+    """Keep a number and what stands behind it in one line."""
+    for unit in ("%", "Mpc", "deg²", "per", "UTC", "±"):
+        words = words.replace(f" {unit}", f"\N{NO-BREAK SPACE}{unit}")
+    return words
 
 
 def _cells(view: EventView) -> list[Markup]:
@@ -330,6 +358,9 @@ def _cells(view: EventView) -> list[Markup]:
     link = element("a", event.event_id, href=f"#{view.anchor}")
     return [
         element("td", link, class_="name"),
-        *(element("td", part) for part in words),
-        element("td", str(len(view.active)), class_="num strong"),
+        *(
+            element("td", _unbroken(part), data_label=head)
+            for head, part in zip(_HEADS[1:-1], words, strict=True)
+        ),
+        element("td", str(len(view.active)), class_="num strong", data_label=_HEADS[-1]),
     ]

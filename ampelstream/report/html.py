@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from ampelstream.report.content import ReplayReport
+from ampelstream.model.display import counted
+from ampelstream.report.content import ReplayReport, StampsOf
 from ampelstream.report.eventsection import draw_event, draw_overview
 from ampelstream.report.markup import Markup, element, join, key_values, text
 from ampelstream.report.unitsection import draw_units
-from ampelstream.report.views import EventView, arrange
+from ampelstream.report.views import EventView, arrange, with_stamps
 
 __all__ = ["render"]
 
@@ -30,7 +31,9 @@ _NOTES = (
 )
 
 
-def render(report: ReplayReport, *, cards: int = 25, rows: int = 500) -> str:
+def render(
+    report: ReplayReport, *, cards: int = 25, rows: int = 500, stamps: StampsOf | None = None
+) -> str:
     """Write the report.
 
     Parameters
@@ -41,6 +44,8 @@ def render(report: ReplayReport, *, cards: int = 25, rows: int = 500) -> str:
         Candidates with a card and a number on the map, per event and channel.
     rows
         Candidates listed in a table, per event and channel.
+    stamps
+        Finds the cutouts of candidates; None for a report without.
 
     Returns
     -------
@@ -49,6 +54,8 @@ def render(report: ReplayReport, *, cards: int = 25, rows: int = 500) -> str:
     """
     style, script = _resource("style.css"), _resource("script.js")
     views = arrange(report)
+    if stamps is not None:
+        views = with_stamps(views, stamps, cards)
     title = f"{report.topology_name}: replay report"
     page = element(
         "html",
@@ -235,13 +242,21 @@ def _notice_stages(notices: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     ]
 
 
+_ONE = {
+    "records read": "record read",
+    "active candidates": "active candidate",
+    "dead letters": "dead letter",
+}
+"""What a stage is called where there is one."""
+
+
 def _stages(name: str, stages: list[tuple[str, int, str]]) -> Markup:
     items = [
         element(
             "li",
             element("strong", f"{count:,}"),
             " ",
-            element("span", words),
+            element("span", _ONE.get(words, words) if count == 1 else words),
             class_=(kind if kind != "dead" or count else "side") or None,
         )
         for words, count, kind in stages
@@ -253,7 +268,8 @@ def _dead_letters(count: int) -> Markup | None:
     if not count:
         return None
     words = (
-        f"{count:,} records could not be handled. dead-letters.ndjson names each, with the reason"
+        f"{counted(count, 'record')} could not be handled. dead-letters.ndjson names each, with "
+        "the reason"
     )
     return element("p", words, class_="notice")
 
@@ -274,7 +290,7 @@ def _channel(name: str, content: Any) -> Markup:
         bars.append(("a filter failed", failed, "bar"))
     rest = ordered[_MOST_REASONS:]
     if rest:
-        words = f"rejected: {len(rest)} other reasons"
+        words = f"rejected: {counted(len(rest), 'other reason')}"
         bars.append((words, sum(count for _, count in rest), "bar"))
     return element(
         "section",

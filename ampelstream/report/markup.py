@@ -40,7 +40,7 @@ _UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u2069\ufeff]"
 )
-_VOID = frozenset({"br", "hr", "input", "meta"})
+_VOID = frozenset({"br", "hr", "img", "input", "meta"})
 
 Attribute = str | float | bool | None
 
@@ -119,17 +119,33 @@ _JULIAN_DATES = (2_000_000.0, 3_000_000.0)
 
 def key_values(content: Mapping[str, Any], depth: int = 0) -> Markup:
     """Table of a mapping; nested mappings and lists become tables within."""
-    rows = [
-        element(
-            "tr",
-            element("th", str(key), scope="row"),
-            element("td", value_cell(value, str(key), depth)),
-        )
-        for key, value in content.items()
-    ]
+    rows = [_key_value(str(key), value, depth) for key, value in content.items()]
     if not rows:
         return element("span", "nothing", class_="muted")
     return element("table", element("tbody", join(rows)), class_="kv")
+
+
+def _key_value(key: str, value: Any, depth: int) -> Markup:
+    """One row; what is a table itself has its name above it, as there is no room beside."""
+    cell = value_cell(value, key, depth)
+    if _is_table(value):
+        head = element("tr", element("th", key, scope="row", colspan=2))
+        return Markup(head + element("tr", element("td", cell, colspan=2, class_="inner")))
+    short = len(value) <= _SHORT if isinstance(value, str) else not isinstance(value, Sequence)
+    return element(
+        "tr", element("th", key, scope="row"), element("td", cell, class_="num" if short else None)
+    )
+
+
+def _is_table(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value)
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return several and any(isinstance(one, Mapping) for one in value[:_MOST_ITEMS])
+
+
+_SHORT = 24
+"""Characters of a text that is not broken."""
 
 
 def value_cell(value: Any, key: str = "", depth: int = 0) -> Markup:
@@ -181,6 +197,8 @@ def _sequence(values: Sequence[Any], key: str, depth: int) -> Markup:
 def _flat(value: Any, key: str) -> str:
     """An item of a list in a line, such as ``prob 3``."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        if not value:
+            return DASH
         return " ".join(_flat(one, key) for one in value[:_MOST_ITEMS])
     return _scalar(value, key)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 __all__ = [
     "DASH",
+    "date_ticks",
     "decimals",
     "far_text",
     "is_number",
@@ -136,3 +137,60 @@ def decimals(values: Sequence[float]) -> int:
     """Decimal places in which neighbouring ticks differ."""
     step = min((b - a for a, b in itertools.pairwise(values)), default=1.0)
     return max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
+
+
+_DAY_STEPS = (1 / 24, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+_MONTHS = 300.0
+"""Days from which on a date is named by its year and month."""
+
+
+def date_ticks(first: float, last: float, count: int) -> tuple[str, Sequence[tuple[float, str]]]:
+    """Dates at round steps of a day, from one Julian date to another.
+
+    Parameters
+    ----------
+    first, last
+        Ends of the axis [JD, UTC].
+    count
+        At most so many dates.
+
+    Returns
+    -------
+    tuple
+        Name of the axis with the year, or years; and (JD, words) of each date.
+    """
+    span = last - first
+    years = sorted({_year(first), _year(last)})
+    name = f"UTC, {' to '.join(years)}" if years != [""] else "UTC"
+    step = next((one for one in _DAY_STEPS if span / one <= count), None)
+    if step is None:
+        step = round_step(span, count)
+    # days of the calendar begin half a day after those of Julian dates
+    index = math.ceil((first - 0.5) / step - 1e-9)
+    found = []
+    while (jd := 0.5 + index * step) <= last + 1e-9:
+        found.append((jd, _date_text(jd, step, span)))
+        index += 1
+    return name, found
+
+
+def _moment(jd: float) -> datetime | None:
+    try:
+        seconds = round((jd - _UNIX_EPOCH_JD) * 86400.0)
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
+def _year(jd: float) -> str:
+    moment = _moment(jd)
+    return "" if moment is None else f"{moment.year}"
+
+
+def _date_text(jd: float, step: float, span: float) -> str:
+    moment = _moment(jd)
+    if moment is None:
+        return ""
+    if span > _MONTHS:
+        return f"{moment:%Y-%m}"
+    return f"{moment.day} {moment:%b}" if step >= 1 else f"{moment.day} {moment:%b %H}h"

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ampelstream.report.closeup import draw_closeup, find_closeups, inside_closeup
+from ampelstream.model.display import counted
+from ampelstream.report.closeup import (
+    Closeup,
+    border,
+    draw_closeup,
+    find_closeups,
+    inside_closeup,
+)
 from ampelstream.report.content import EventReport, ReportMap
 from ampelstream.report.maplayers import (
     Marker,
@@ -42,12 +49,15 @@ def draw_sky(view: EventView, *, numbered: int) -> Markup | None:
     if event.skymap is None and not rows:
         return element("p", _no_map(event), class_="muted")
     name = f"Sky map of {event.event_id}" if event.event_id else "Where the objects are"
+    parts = _parts(event)
     whole = element(
         "figure",
-        all_sky(event.skymap, rows, numbered, name),
-        element("figcaption", _caption(event)),
+        all_sky(event.skymap, rows, numbered, name, parts),
+        element("figcaption", _caption(event, parts)),
     )
-    return element("div", whole, *_closeups(view, numbered, name), class_="sky-views")
+    closeups = _closeups(view, parts, numbered, name)
+    class_ = "sky-views with-closeups" if closeups else "sky-views"
+    return element("div", whole, *closeups, class_=class_)
 
 
 def _no_map(event: EventReport) -> str:
@@ -57,7 +67,7 @@ def _no_map(event: EventReport) -> str:
     return "No sky map."
 
 
-def _caption(event: EventReport) -> str:
+def _caption(event: EventReport, parts: Sequence[Closeup]) -> str:
     shading = _no_map(event) if event.event_id else "The objects and their ranks."
     if event.skymap is not None:
         of = f" {event.skymap.name}" if event.skymap.name else ""
@@ -68,7 +78,11 @@ def _caption(event: EventReport) -> str:
     return (
         f"{shading} Whole sky, Mollweide, ICRS, right ascension 180° (12h) in the middle and "
         "growing to the left. Dotted: galactic plane."
+        f"{_FRAMED if parts else ''}"
     )
+
+
+_FRAMED = " Framed: close-ups; candidates in them are drawn there."
 
 
 def _area90(event: EventReport) -> float | None:
@@ -77,17 +91,25 @@ def _area90(event: EventReport) -> float | None:
     return areas[-1] if areas else None
 
 
-def _closeups(view: EventView, numbered: int, name: str) -> list[Markup]:
-    skymap, area = view.event.skymap, _area90(view.event)
-    if skymap is None or area is None or area >= _SMALL_DEG2:
+def _parts(event: EventReport) -> Sequence[Closeup]:
+    """What gets a close-up: the 90 % region, where it is small."""
+    area = _area90(event)
+    if event.skymap is None or area is None or area >= _SMALL_DEG2:
+        return []
+    return find_closeups(event.skymap)
+
+
+def _closeups(view: EventView, parts: Sequence[Closeup], numbered: int, name: str) -> list[Markup]:
+    skymap = view.event.skymap
+    if skymap is None:
         return []
     figures = []
-    for index, part in enumerate(find_closeups(skymap), 1):
+    for index, part in enumerate(parts, 1):
         inside = len(inside_closeup(part, view.active))
         words = (
-            f"Close-up around RA {part.ra:.2f}°, Dec {part.dec:+.2f}°, which holds "
+            f"Close-up {index}, around RA {part.ra:.2f}°, Dec {part.dec:+.2f}°, which holds "
             f"{100 * part.probability:.0f} % of the probability and {inside} of "
-            f"{len(view.active)} candidates. Gnomonic, north up, east left."
+            f"{counted(len(view.active), 'candidate')}. Gnomonic, north up, east left."
         )
         drawing = draw_closeup(part, skymap, view.active, numbered, f"{name}, close-up {index}")
         figures.append(element("figure", drawing, element("figcaption", words)))
@@ -101,7 +123,13 @@ _WIDTH, _HEIGHT = 800, 400
 _MARGIN_X, _MARGIN_Y = 34, 20
 
 
-def all_sky(skymap: ReportMap | None, rows: Sequence[Row], numbered: int, label: str) -> Markup:
+def all_sky(
+    skymap: ReportMap | None,
+    rows: Sequence[Row],
+    numbered: int,
+    label: str,
+    parts: Sequence[Closeup] = (),
+) -> Markup:
     """Draw the sky; right ascension grows to the left.
 
     Parameters
@@ -114,7 +142,11 @@ def all_sky(skymap: ReportMap | None, rows: Sequence[Row], numbered: int, label:
         Ranks up to this one are numbered and linked; the others are dots.
     label
         Name of the drawing for those who do not see it.
+    parts
+        What is drawn as a close-up: it is framed, and candidates in it are left to its drawing,
+        where they do not cover the region.
     """
+    elsewhere = [row for row in rows if not any(inside_closeup(part, [row]) for part in parts)]
     shade: list[Markup] = []
     if skymap is not None:
         levels = _raster(skymap)
@@ -129,11 +161,25 @@ def all_sky(skymap: ReportMap | None, rows: Sequence[Row], numbered: int, label:
         _graticule(),
         element("path", d=polyline(*_project(*galactic_plane())), class_="galactic"),
         _names(),
-        draw_markers(_markers(rows, numbered), _WIDTH, _HEIGHT),
+        *(_framed(part, index) for index, part in enumerate(parts, 1)),
+        draw_markers(_markers(elsewhere, numbered), _WIDTH, _HEIGHT),
         class_="skymap",
         viewBox=f"{-_MARGIN_X} {-_MARGIN_Y} {_WIDTH + 2 * _MARGIN_X} {_HEIGHT + 2 * _MARGIN_Y}",
         role="group",
         aria_label=label,
+    )
+
+
+def _framed(part: Closeup, index: int) -> Markup:
+    """The edge of a close-up on the whole sky, with its number."""
+    x, y = _project(*border(part))
+    corner = int(np.argmax(x - y))  # top right
+    return element(
+        "g",
+        element("title", f"close-up {index}"),
+        element("path", d=polyline(x, y)),
+        element("text", str(index), x=float(x[corner]) + 4, y=float(y[corner]) - 3),
+        class_="framed",
     )
 
 

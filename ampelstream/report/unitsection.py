@@ -29,7 +29,7 @@ def draw_units(units: Any) -> Markup | None:
         "table",
         element("thead", element("tr", *(element("th", name, scope="col") for name in _HEADS))),
         element("tbody", join(rows)),
-        class_="rows",
+        class_="rows stacking",
     )
     return element(
         "section",
@@ -46,9 +46,14 @@ def _was_asked(one: Mapping[str, Any]) -> bool:
 
 def _cells(one: Mapping[str, Any]) -> list[Markup]:
     numbers = (f"{one.get(name, 0):,}" for name in ("runs", "cached", "failed"))
+    channel, _, *counts, reason = _HEADS
+    said = str(one.get("reason", ""))
     return [
-        element("td", str(one.get("channel", ""))),
+        element("td", str(one.get("channel", "")), data_label=channel),
         element("td", str(one.get("unit", "")), class_="name"),
-        *(element("td", number, class_="num") for number in numbers),
-        element("td", str(one.get("reason", ""))),
+        *(
+            element("td", number, class_="num", data_label=head)
+            for head, number in zip(counts, numbers, strict=True)
+        ),
+        element("td", said, class_=None if said else "empty", data_label=reason),
     ]

@@ -8,7 +8,7 @@ cards and terminal share stands at the end.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.times import iso_from_jd
-from ampelstream.report.content import EventReport, ReplayReport, ReportMap
+from ampelstream.report.content import EventReport, ReplayReport, ReportMap, Stamp, StampsOf
 from ampelstream.report.quantities import DASH, is_number, number
 from ampelstream.units.cosmology import distances
 
@@ -27,6 +27,7 @@ __all__ = [
     "Row",
     "arrange",
     "facts_of",
+    "first_day",
     "first_text",
     "is_test",
     "latest_text",
@@ -37,12 +38,14 @@ __all__ = [
     "score_order",
     "score_text",
     "trigger_jd",
+    "with_stamps",
 ]
 
 # Where several units say the same thing, the first that says it wins. These are the spellings in
 # use: AMPEL's, which the project's own units keep, and ligo.skymap's.
 _LEVELS = ("cumprob", "searched_prob", "credible_level")
 _REDSHIFTS = ("redshift", "ampel_z", "z")
+_REDDENINGS = ("ebv", "mwebv", "sfd_ebv", "ebv_sfd", "E(B-V)")
 _DISTANCES = ("distance_mpc", "luminosity_distance_mpc", "dist_mpc")
 
 
@@ -53,11 +56,12 @@ class Facts:
     Attributes
     ----------
     first_days
-        First detection minus the trigger [d]; None without an event.
+        First detection that is brighter than the reference minus the trigger [d]; None without an
+        event.
     first_alert
         The earliest alert that the channel accepted, as the light curve has it.
     latest
-        Latest detection.
+        Latest detection that is brighter than the reference.
     level
         Credible level of the position in the event's sky map.
     redshift
@@ -65,7 +69,13 @@ class Facts:
     distance_mpc
         Luminosity distance [Mpc]: as a unit gave it, otherwise that of the redshift (Planck 2015).
     detections
-        Number of detections.
+        Number of detections that are brighter than the reference.
+    negative
+        Number of those that are fainter.
+    ebv
+        Reddening E(B-V) in the Milky Way [mag], as a unit gave it.
+    has_trigger
+        Whether there is an event with a trigger time.
     """
 
     first_days: float | None
@@ -75,13 +85,16 @@ class Facts:
     redshift: float | None
     distance_mpc: float | None
     detections: int
+    negative: int
+    ebv: float | None
+    has_trigger: bool
 
 
 def facts_of(candidate: Candidate, skymap: ReportMap | None) -> Facts:
     """Gather the facts; the credible level falls back on the sky map itself."""
-    detections = sorted(
-        (p for p in candidate.lightcurve if p.is_detection), key=lambda p: (p.jd, p.id)
-    )
+    found = sorted((p for p in candidate.lightcurve if p.is_detection), key=lambda p: (p.jd, p.id))
+    # what is fainter than the reference has no brightness, and nothing appeared there
+    detections = [point for point in found if point.positive is not False]
     first = None
     if detections and candidate.t0_jd is not None:
         first = detections[0].jd - candidate.t0_jd
@@ -90,12 +103,15 @@ def facts_of(candidate: Candidate, skymap: ReportMap | None) -> Facts:
     accepted = set(candidate.provenance.alerts)
     return Facts(
         first_days=first,
-        first_alert=next((p for p in detections if p.id in accepted), None),
+        first_alert=next((p for p in found if p.id in accepted), None),
         latest=detections[-1] if detections else None,
         level=_level_in(candidate, skymap) if level is None else level,
         redshift=redshift,
         distance_mpc=_positive(candidate, _DISTANCES) or _distance(redshift),
         detections=len(detections),
+        negative=len(found) - len(detections),
+        ebv=_named(candidate, _REDDENINGS),
+        has_trigger=candidate.t0_jd is not None,
     )
 
 
@@ -161,6 +177,8 @@ class Row:
         The number that the channel ranks by; None where the unit gave none.
     anchor
         Where its card is, or would be.
+    stamps
+        Images for its card.
     """
 
     candidate: Candidate
@@ -169,6 +187,7 @@ class Row:
     label: str
     score: float | None
     anchor: str
+    stamps: tuple[Stamp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +264,29 @@ def arrange(report: ReplayReport) -> list[EventView]:
 def is_test(event: EventReport) -> bool:
     """Whether the event is a test, an injection, or a mock one."""
     return any(one.revision.test for one in event.revisions)
+
+
+_MOST_STAMPED = 200
+"""Cards with cutouts: some 15 kB each, so that they add 3 MB to the page at most."""
+
+
+def with_stamps(views: Sequence[EventView], stamps: StampsOf, cards: int) -> list[EventView]:
+    """The same views, with cutouts for the candidates that have a card: the first 200 of them."""
+    shown = [row for view in views for one in view.listings for row in one.active[:cards]]
+    found = stamps([row.candidate for row in shown[:_MOST_STAMPED]])
+
+    def stamped(row: Row) -> Row:
+        return replace(row, stamps=found.get(row.candidate.key, ()))
+
+    return [
+        replace(
+            view,
+            listings=[
+                replace(one, active=[stamped(row) for row in one.active]) for one in view.listings
+            ],
+        )
+        for view in views
+    ]
 
 
 def trigger_jd(event: EventReport) -> float | None:
@@ -335,7 +377,13 @@ def first_text(facts: Facts) -> str:
     """
     if facts.first_days is not None:
         return f"{facts.first_days:+.2f}"
-    return DASH if facts.first_alert is None else iso_from_jd(facts.first_alert.jd)[:10]
+    day = first_day(facts)
+    return DASH if day is None else iso_from_jd(day)[:10]
+
+
+def first_day(facts: Facts) -> float | None:
+    """Day of the first alert that passed [JD], where there is no trigger to count from."""
+    return None if facts.has_trigger or facts.first_alert is None else facts.first_alert.jd
 
 
 def latest_text(facts: Facts) -> str:

@@ -38,7 +38,7 @@ def test_add_list_show_cone(table: Path, root: Path) -> None:
     added = run("add", "GLADE+", table, "--root", root)
     (summary,) = documents(added)
     assert (summary["name"], summary["rows"], summary["partitions"]) == ("GLADE+", 2, 1)
-    assert "left out 1 rows" in added.stderr
+    assert "left out 1 row of" in added.stderr
     assert "positions from RAJ2000, DEJ2000" in added.stderr
 
     (listed,) = documents(run("list", "--root", root))
@@ -99,6 +99,33 @@ def test_an_empty_root_says_how_to_begin(root: Path) -> None:
     result = run("list", "--root", root)
     assert (result.exit_code, result.stdout) == (0, "")
     assert "ampelstream catalogs add NAME TABLE" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "position", ["10,5", "00:40:00,5", "0h40m00s +5d00m00s", "-350,5", "-23:20:00,5:00:00"]
+)
+def test_a_position_however_it_is_written(table: Path, root: Path, position: str) -> None:
+    run("add", "g", table, "--root", root)
+    (found,) = documents(run("cone", "g", position, 1, "--root", root))
+    assert found["RAJ2000"] == 10.0
+
+
+def test_a_mistyped_option_beside_a_negative_position_is_said(table: Path, root: Path) -> None:
+    run("add", "g", table, "--root", root)
+    result = run("cone", "g", "-350,5", 10, "--rooot", root)
+    assert result.exit_code == 2
+    assert "--rooot" in result.stderr
+
+
+def test_a_table_of_sexagesimal_positions(root: Path, tmp_path: Path) -> None:
+    for name, north in (("south", "-"), ("north", "")):  # Arrow takes the second for times of day
+        table = tmp_path / f"{name}.csv"
+        table.write_text(f"name,ra,dec\na,13:09:48,{north}23:22:48\nb,00:00:01,{north}01:00:00\n")
+        run("add", name, table, "--root", root)
+        (found,) = documents(run("cone", name, f"197.45,{north}23.38", 1, "--root", root))
+        assert found["name"] == "a"
+        assert found["ra"] == pytest.approx(197.45)
+        assert found["dec"] == pytest.approx(float(f"{north}23.38"))
 
 
 @pytest.mark.parametrize("position", ["10", "10,x", "10,5,3"])

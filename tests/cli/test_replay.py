@@ -95,7 +95,7 @@ def test_an_alert_of_2050_changes_nothing_but_its_own_count(night: Night, tmp_pa
         alerts = [*more, night.alerts]
         done = replay("skymap-only", alerts, [night.notices], tmp_path / name, *options)
         assert done.returncode == 0, done.stderr
-    said = "1 alerts say that they are younger than this machine's clock"
+    said = "1 alert says that it is younger than this machine's clock"
     assert said in done.stderr
     plain, odd = (rows(tmp_path / name / "candidates.ndjson") for name in ("plain", "late"))
     assert plain == odd
@@ -184,7 +184,7 @@ def test_a_damaged_file_gives_its_records_and_says_where_it_is_damaged(
     assert f"night.avro: SourceError: block 3 at byte {begin}" in done.stderr
     assert summary["skipped"]["count"] == 1
     assert summary["skipped"]["first"][0]["name"] == "mixed/chart.png"
-    assert "1 files or archive members were not read:\n  mixed/chart.png: its name" in done.stderr
+    assert "1 file or archive member was not read:\n  mixed/chart.png: its name" in done.stderr
 
 
 def test_a_damaged_notice_is_a_dead_letter_of_reading(tmp_path: Path) -> None:
@@ -290,11 +290,11 @@ def test_dead_letters_of_an_earlier_run_are_not_announced_again(
     (incoming / "junk.avro").write_bytes(b"junk")
     first = ampelstream(*run)
     assert first.returncode == 3, first.stderr
-    assert "1 dead letters are of this run" in first.stderr
+    assert "1 dead letter is of this run" in first.stderr
     (incoming / "late.tar.gz").write_bytes(night.alerts.read_bytes())
     second = ampelstream(*run)
     assert second.returncode == 0, second.stderr
-    assert "1 dead letters" in second.stderr  # they are counted on
+    assert "1 dead letter" in second.stderr  # they are counted on
     (incoming / "more.avro").write_bytes(b"more junk")
     assert ampelstream(*run).returncode == 3
     assert ampelstream(*run).returncode == 0

@@ -122,6 +122,36 @@ def test_a_notice_without_a_map(data_dir: Path) -> None:
         run(data_dir / "notices/lvk-MS181101ab/MS181101ab-retraction.json")
 
 
+@pytest.mark.parametrize(
+    "at", ["13:09:48,-23:22:48,40", "13h09m48s -23d22m48s 40", "13 09 48 -23 22 48 40"]
+)
+def test_sexagesimal_positions_mean_the_same(maps: Path, tmp_path: Path, at: str) -> None:
+    points = tmp_path / "points.ndjson"
+    points.write_text('{"ra": "13:09:48", "dec": "-23:22:48", "distance_mpc": 40}')
+    found = show(maps / GW190425, "--at", "197.45,-23.38,40", "--at", at, "--points", points)
+    first, *others = found["points"]
+    for other in others:
+        assert other == pytest.approx(first, rel=1e-9)
+
+
+def test_an_option_takes_a_value_that_begins_with_a_minus(maps: Path) -> None:
+    (point,) = show(maps / GW190425, "--at", "-0:30:00,-5:30")["points"]
+    assert (point["ra_deg"], point["dec_deg"]) == (-7.5, -5.5)
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
+def test_a_table_never_cuts_a_number(
+    maps: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setattr("ampelstream.cli.skymaps._is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
+    out, _ = run(maps / GW190425, "--at", "197.4503712,-23.3814812,40")
+    assert "…" not in out
+    assert "197.4503712" in out
+    assert "-23.3814812" in out
+    assert ("No room for" in out) is (columns != "200")
+
+
 @pytest.mark.parametrize("at", ["1", "1,2,3,4", "a,b", "", "0,91", "nan,0", "0,0,-4", "0,0,inf"])
 def test_no_position_is_a_usage_error(maps: Path, at: str) -> None:
     run(maps / GW190425, "--at", at, code=2)
@@ -133,7 +163,8 @@ def test_no_position_is_a_usage_error(maps: Path, at: str) -> None:
         ("nonsense", r"points\.ndjson:2: not JSON"),
         ("[1, 2]", r"points\.ndjson:2: not a JSON object"),
         ('{"ra": 1}', r"points\.ndjson:2: ra_deg or dec_deg is missing"),
-        ('{"ra": "1", "dec": 2}', r"points\.ndjson:2: ra is '1', not a number"),
+        ('{"ra": "x", "dec": 2}', r"points\.ndjson:2: 'x' is not a number of degrees, nor like"),
+        ('{"ra": [1], "dec": 2}', r"points\.ndjson:2: ra is \[1\], not a number"),
         ('{"ra": true, "dec": 2}', r"points\.ndjson:2: ra is True, not a number"),
         ('{"ra": 1, "dec": 200}', r"points\.ndjson:2: .*no position on the sky"),
         ('{"ra": 1, "dec": 2, "distance_mpc": 0}', r"points\.ndjson:2: .*not positive"),

@@ -91,7 +91,7 @@ def test_while_it_runs_and_when_it_was_killed(desk: Desk) -> None:
     with desk.running() as process:
         said = desk.lines()[0]
         assert " 4 alerts (+4) and 0 notices (+0) in; 0 passed (+0): 3 rejected, 3 by where" in said
-        assert "1 dead letters (+1), in all 1 decode DecodeError; " in said
+        assert "1 dead letter (+1), in all 1 decode DecodeError; " in said
         assert said.endswith("nothing waiting")
         code, [row], errors = desk.status()
         assert (code, errors) == (0, "")
@@ -305,11 +305,11 @@ def test_files_that_nobody_reads_and_times_that_cannot_be_are_said_while_it_runs
         said = desk.lines()[0]
         code, [shown], errors = desk.status()
     assert (code, errors) == (0, "")
-    assert "1 files or archive members cannot be read, such as incoming/night.avro.zst, " in said
+    assert "1 file or archive member cannot be read, such as incoming/night.avro.zst, " in said
     assert shown["skipped"]["count"] == 1
     [first] = shown["skipped"]["first"]
     assert first["name"] == "incoming/night.avro.zst"
     assert first["reason"].startswith("its name ends in none of ")
     named = "incoming/future.ndjson[0]@0 of 2050-01-01T00:00:00.000Z"
-    assert f"1 alerts (+1) younger than the clock, such as {named}, did not move " in said
+    assert f"1 alert (+1) younger than the clock, such as {named}, did not move " in said
     assert (shown["refused"], shown["refused_such_as"]) == (1, named)

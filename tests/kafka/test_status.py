@@ -51,7 +51,7 @@ def test_workers_seen_from_outside(broker_address: str, unique: str, tmp_path: P
     code, row, errors = status(*small.broker)
     assert code == 1
     assert f"{unique}: ingest alerts: 61 records wait, and no worker reads them" in errors
-    assert f"{unique}: ingest notices: 1 records wait" in errors
+    assert f"{unique}: ingest notices: 1 record waits" in errors
     before = asyncio.run(_groups(broker_address, unique))
     worker = small.worker()
     try:
@@ -116,7 +116,7 @@ def test_a_worker_that_hangs_is_seen_from_outside(
         code, row, errors = status(*asked)
         assert code == 1
         assert f"{unique}: objects: " in errors
-        assert "records wait for longer than 5 s, and its 1 workers committed last " in errors
+        assert "records wait for longer than 5 s, and its 1 worker committed last " in errors
         assert steps(row)["objects"][0] == 1
         assert errors.count("\n") == 1  # the other steps do their work
     finally:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ampelstream.model.display import printable, printable_lines
+from ampelstream.model.display import counted, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,11 @@ def test_lines_stay_lines() -> None:
     assert printable_lines("one\nerror: two", indent="  ") == "one\n  error: two"
     many = printable_lines("\n".join(map(str, range(1000)))).splitlines()
     assert (many[0], many[100], many[-1], len(many)) == ("0", "… (+800 lines)", "999", 201)
+
+
+def test_counted() -> None:
+    assert counted(0, "alert") == "0 alerts"
+    assert counted(1, "alert") == "1 alert"
+    assert counted(2, "alert") == "2 alerts"
+    assert counted(1, "record waits", "records wait") == "1 record waits"
+    assert counted(3, "record waits", "records wait") == "3 records wait"

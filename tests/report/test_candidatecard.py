@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ampelstream.model.candidate import Candidate, UnitResult
-from ampelstream.report.candidatecard import draw_why, has_why
+from ampelstream.report.explanation import draw_why, has_why
 
 MakeResult = Callable[..., UnitResult]
 Make = Callable[..., Candidate]
@@ -16,7 +16,7 @@ def test_waterfall_adds_up(make_candidate: Make, make_result: MakeResult) -> Non
         {"part": "probability", "points": 3, "text": "level < 0.68"},
         {"part": "burst", "points": 0, "text": "none"},
     ]
-    body = {"why": why, "rejects": [["prob", 3]], "corrections": ["one"]}
+    body = {"why": why, "rejects": ["GLADE+", ["prob", 3]], "corrections": ["one"]}
     html = draw_why(make_candidate(results=(make_result("KilonovaScore", body),)))
     assert html is not None
     # Levels 0, 1, -1, 2: the span is 3 points, from -1 to 2.
@@ -26,8 +26,9 @@ def test_waterfall_adds_up(make_candidate: Make, make_result: MakeResult) -> Non
     assert html.count('class="zero"') == 1
     assert '<th scope="row">Total</th><td class="num">2</td>' in html
     assert "level &lt; 0.68" in html
-    assert "Rejects: " in html
-    assert "prob 3" in html
+    assert "GLADE+" in html
+    assert "nothing was rejected for them" in html
+    assert "prob" not in html.partition("</table>")[2]  # it is a part of the score, above
     assert "Corrections: " in html
 
 

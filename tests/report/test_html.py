@@ -1,12 +1,13 @@
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from ampelstream.model.candidate import Candidate, CandidateStatus, UnitResult
-from ampelstream.report.content import EventReport, ReplayReport, ReportMap
+from ampelstream.report.content import EventReport, ReplayReport, ReportMap, Stamp
 from ampelstream.report.html import render
 
 Make = Callable[..., Candidate]
@@ -41,7 +42,7 @@ class Page(HTMLParser):
             self.ids.append(str(given["id"]))
         if tag == "a":
             self.links.append(str(given["href"]))
-        if tag not in {"meta", "br", "hr", "input"}:
+        if tag not in {"meta", "br", "hr", "img", "input"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -96,7 +97,7 @@ def test_nothing_is_loaded_from_outside(report: ReplayReport) -> None:
     page = Page(render(report))
     for tag, given in page.tags:
         assert tag not in {"link", "iframe", "object", "embed", "base", "form"}
-        assert "src" not in given
+        assert str(given.get("src", "data:")).startswith("data:")
         assert not any(name.startswith("on") for name in given)
         if tag != "a":
             assert str(given.get("href", "data:")).startswith("data:")
@@ -104,6 +105,40 @@ def test_nothing_is_loaded_from_outside(report: ReplayReport) -> None:
             assert "url(" not in str(value)
     assert "@import" not in render(report)
     assert "url(" not in render(report)
+
+
+def test_images_are_in_the_page_itself(report: ReplayReport) -> None:
+    stamp = Stamp("Science", b"\x89PNG", "Alert 17")
+    asked: list[str] = []
+
+    def stamps(candidates: Sequence[Candidate]) -> dict[tuple[str, str, str], tuple[Stamp, ...]]:
+        asked.extend(one.object_id for one in candidates)
+        return {candidates[0].key: (stamp,)}
+
+    page = Page(render(report, stamps=stamps))
+    assert asked == ["ZTF24aaaaaab", "ZTF24aaaaaaa", "ZTF24aaaaaac"]  # of those with a card
+    images = [given for tag, given in page.tags if tag == "img"]
+    assert [one["alt"] for one in images] == ["Science image of ZTF24aaaaaab"]
+    assert str(images[0]["src"]).startswith("data:image/png;base64,")
+    assert "Alert 17" in page.words
+
+
+def test_one_of_a_kind_is_said_in_the_singular(
+    make_event: MakeEvent, make_report: MakeReport, make_candidate: Make, make_map: MakeMap
+) -> None:
+    summary = {"alerts": {"records_in": 1, "dead_letters": 1}, "notices": {"records_in": 1}}
+    event = make_event(skymap=make_map())
+    one = event.revisions[0]
+    inside = replace(one, channels={"kilonova": (1, 1)})
+    report = make_report([replace(event, revisions=[inside])], [make_candidate()], summary=summary)
+    words = Page(render(report)).words
+    assert "1 alert of 1 object (kilonova)" in words
+    assert "kilonova: 1 alert, 1 object" in words
+    assert "1 record could not be handled" in words
+    assert "1 of 1 candidate" in words
+    assert not re.findall(
+        r"\b1 +(?:alerts|objects|records|candidates|letters|limits|points)", words
+    )
 
 
 def test_contents(report: ReplayReport) -> None:
@@ -132,7 +167,7 @@ def test_contents(report: ReplayReport) -> None:
 
 def test_best_candidates_come_first(report: ReplayReport) -> None:
     page = render(report)
-    table = page.partition('class="sortable ranked"')[2].partition("</table>")[0]
+    table = page.partition('class="sortable ranked stacking"')[2].partition("</table>")[0]
     assert re.findall(r'<a href="#(e1-c\d)">(\w+)</a>', table) == [
         ("e1-c1", "ZTF24aaaaaab"),
         ("e1-c2", "ZTF24aaaaaaa"),
@@ -145,7 +180,7 @@ def test_exact_values_are_there_to_sort_by(
 ) -> None:
     candidate = make_candidate(ra=np.float64(197.123456789), t0_jd=np.float64(T0))
     page = render(make_report([make_event()], [candidate]))
-    table = page.partition('class="sortable ranked"')[2].partition("</table>")[0]
+    table = page.partition('class="sortable ranked stacking"')[2].partition("</table>")[0]
     exact = re.findall(r'data-s="([^"]*)"', table)
     assert exact[:4] == ["1", "9.0", "197.123456789", "197.123456789"]
     # Without a sky map there is no credible level.
@@ -219,7 +254,7 @@ def test_many_candidates_are_cut_and_counted(
     candidates = [make_candidate(f"ZTF24a{k:06d}", k % 20, ra=190 + k % 13) for k in range(60)]
     page = render(make_report([make_event(skymap=make_map())], candidates), cards=4, rows=40)
     assert page.count('class="card"') == 4
-    table = page.partition('class="sortable ranked"')[2].partition("</table>")[0]
+    table = page.partition('class="sortable ranked stacking"')[2].partition("</table>")[0]
     assert table.count("<tr>") == 1 + 40
     assert "20 more candidates of this event and channel are in candidates.ndjson" in page
     assert "The best 4 have a card; the other 56 are in the table only" in page

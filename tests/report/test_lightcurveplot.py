@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from ampelstream.model.lightcurve import Datapoint
+from ampelstream.report.brightness import Luminosity
 from ampelstream.report.lightcurveplot import draw_lightcurve
 
 T0 = 2460324.45798
@@ -36,9 +37,10 @@ def test_bands_differ_in_shape_and_class(detection: Make, limit: Make) -> None:
     assert re.search(r"<circle [^>]*band-g", svg)
     assert re.search(r"<rect [^>]*band-r", svg)
     assert re.search(r"<path [^>]*band-i", svg)
-    assert "r &gt; 20.00 mag (5-sigma limit), -1.000 d, JD 2460323.45798" in svg
-    assert "g = 18.00 ± 0.10 mag, +1.000 d, JD 2460325.45798" in svg
-    for word in ("AB magnitude", "days since the trigger", ">t0<", "JD \N{MINUS SIGN} 2460300"):
+    when = "2024-01-13 22:59:29.5 UTC, JD 2460323.45798"
+    assert f"r &gt; 20.00 mag (5-sigma limit), -1.000 d, {when}" in svg
+    assert "g = 18.00 ± 0.10 mag, +1.000 d, 2024-01-15 22:59:29.5 UTC, JD 2460325.45798" in svg
+    for word in ("AB magnitude", "days since the trigger", ">t0<", "UTC, 2024", ">14 Jan<"):
         assert word in svg
 
 
@@ -49,13 +51,50 @@ def test_negative_subtractions_are_hollow_and_named(detection: Make) -> None:
     assert "fainter than the reference" in svg
 
 
+def test_a_negative_subtraction_has_a_time_and_no_brightness(detection: Make) -> None:
+    bright, faint = detection(1.0, 18.0), detection(2.0, 14.0, positive=False)
+    svg = draw_lightcurve([bright, faint], T0, "curve")
+    alone = draw_lightcurve([bright, detection(2.0, 22.0, positive=False)], T0, "curve")
+    marks = re.findall(r'<circle cx="\S+" cy="(\S+)" r="4" class="band-g', svg)
+    # in the strip below the magnitudes, whatever its magnitude is
+    assert float(marks[1]) > 330
+    assert marks == re.findall(r'<circle cx="\S+" cy="(\S+)" r="4" class="band-g', alone)
+    assert ">14" not in re.sub(r">\d+ Jan<", "", svg)
+    assert "14.00" not in svg
+
+
+def test_absolute_magnitudes_where_a_distance_is_known(detection: Make) -> None:
+    points = [detection(1.0, 18.0), detection(2.0, 19.0, 2)]
+    svg = draw_lightcurve(points, T0, "curve", Luminosity(modulus=33.0))
+    assert "absolute magnitude, not corrected for extinction" in svg
+    assert ">\N{MINUS SIGN}15.0<" in svg
+    assert "absolute -15.00" in svg
+    assert "absolute" not in draw_lightcurve(points, T0, "curve")
+
+
+def test_extinction_is_taken_off_each_band(detection: Make) -> None:
+    points = [detection(1.0, 18.0, 1), detection(1.5, 18.0, 2)]
+    svg = draw_lightcurve(points, T0, "curve", Luminosity(modulus=33.0, ebv=0.1))
+    assert svg.count("corrected for E(B") == 2  # both axes
+    assert "17.68 less 0.32 of extinction; absolute -15.32" in svg
+    assert "17.77 less 0.23 of extinction; absolute -15.23" in svg
+    green = re.search(r'<circle cx="\S+" cy="(\S+)" r="4"', svg)
+    red = re.search(r'<rect x="\S+" y="(\S+)" width="7.2"', svg)
+    assert green is not None
+    assert red is not None
+    assert float(green[1]) < float(red[1]) + 3.6  # the bluer band is the brighter one by then
+
+
 def test_one_point_is_enough(detection: Make) -> None:
     assert "<circle" in draw_lightcurve([detection(0.0, 18.0)], T0, "curve")
 
 
-def test_without_a_trigger_days_count_from_the_first_point(detection: Make) -> None:
-    svg = draw_lightcurve([detection(5.0, 18.0), detection(6.0, 18.0)], None, "curve")
-    assert "days since the first datapoint" in svg
+def test_without_a_trigger_days_count_from_the_first_detection(
+    detection: Make, limit: Make
+) -> None:
+    points = [limit(-9.0, 20.0), detection(5.0, 18.0), detection(6.0, 18.0)]
+    svg = draw_lightcurve(points, None, "curve")
+    assert "days since the first detection" in svg
     assert 'class="trigger"' not in svg
     assert "+1.000 d" in svg
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ampelstream.report.quantities import (
     DASH,
+    date_ticks,
     decimals,
     far_text,
     is_number,
@@ -139,3 +140,27 @@ def test_ticks_are_few_and_inside(low: float, span: float, count: int) -> None:
 def test_an_axis_has_a_length() -> None:
     with pytest.raises(ValueError, match="must have a length"):
         round_step(0.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "name", "words"),
+    [
+        # 2024-01-13 23:00 to 16 23:00
+        (2460323.458, 2460326.458, "UTC, 2024", ["14 Jan", "15 Jan", "16 Jan"]),
+        (
+            2460323.5,
+            2460323.9,
+            "UTC, 2024",
+            ["14 Jan 00h", "14 Jan 03h", "14 Jan 06h", "14 Jan 09h"],
+        ),
+        (2460300.5, 2460340.5, "UTC, 2023 to 2024", ["22 Dec", "1 Jan", "11 Jan", "21 Jan"]),
+        (2459000.5, 2460000.5, "UTC, 2020 to 2023", ["2020-05", "2020-12", "2021-07"]),
+        (1e12, 2e12, "UTC", []),
+    ],
+)
+def test_dates_of_an_axis(first: float, last: float, name: str, words: list[str]) -> None:
+    found, dates = date_ticks(first, last, 5)
+    assert found == name
+    assert [text for _, text in dates if text][: len(words)] == words
+    assert len(dates) <= 6
+    assert all(first <= jd <= last + 1e-6 for jd, _ in dates)

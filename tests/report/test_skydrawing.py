@@ -50,6 +50,19 @@ def test_candidates_are_numbered_and_linked_where_they_are(view: EventView) -> N
     assert "nowhere" not in svg
 
 
+def test_a_small_region_is_framed_and_its_candidates_are_left_to_the_closeup(
+    view: EventView,
+) -> None:
+    drawn = draw_sky(view, numbered=2)
+    assert drawn is not None
+    whole, closeup = re.findall(r"<figure>.*?</figure>", drawn, re.DOTALL)
+    assert 'class="framed"' in whole
+    assert 'class="candidate"' not in whole  # they would cover it
+    assert whole.count('class="dot"') == 1  # that of the third, elsewhere
+    assert closeup.count('class="candidate"') == 2
+    assert "Framed: close-ups" in whole
+
+
 def test_whole_sky_is_labelled_and_outlined(view: EventView) -> None:
     svg = all_sky(view.event.skymap, [], 25, "sky")
     for words in ("180°", "12h", "300°", "20h", "+30°", "-60°"):

@@ -25,6 +25,7 @@ from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.deadletter import DeadLetter
 from ampelstream.model.detection import Detection
+from ampelstream.model.display import counted
 from ampelstream.model.localisation import MapAt, no_map
 from ampelstream.model.record import SourceRecord
 from ampelstream.model.streams import Output, Record
@@ -310,9 +311,9 @@ class Engine:
         _LOG.info("the backfill is read: its objects are brought over")
         if self.unjudged:
             _LOG.warning(
-                "%d alerts could not be judged anew by the backfill: they are dead letters of the "
-                "step `backfill`, and count as rejected",
-                self.unjudged,
+                "%s could not be judged anew by the backfill: to be found as dead letters of the "
+                "step `backfill`, and counted as rejected",
+                counted(self.unjudged, "alert"),
             )
         self._forget_again()
         mark = Backfilled("")  # there is one at a time, and no other's mark comes late

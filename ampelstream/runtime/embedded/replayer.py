@@ -25,6 +25,7 @@ from ampelstream.report.html import render
 from ampelstream.runtime import outputs
 from ampelstream.runtime.embedded.engine import BATCH, Engine, next_batch
 from ampelstream.runtime.embedded.resultmark import ResultMark, check_result
+from ampelstream.runtime.embedded.stampfinder import stamps_from
 from ampelstream.runtime.embedded.summary import collect, reaction_rows, silent_inputs, skipped_rows
 from ampelstream.runtime.service.allocator import give_back
 from ampelstream.runtime.service.journal import Journals
@@ -104,6 +105,8 @@ class Replay:
         Gives the sky map at the address that a notice names.
     schemas
         Of packets that only name theirs.
+    cutouts
+        Whether the report has the images of its candidates' alerts, which are read once more.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Replay:
         overwrite: bool = False,
         map_at: MapAt = no_map,
         schemas: "GivenSchemas | None" = None,
+        cutouts: bool = True,
     ) -> None:
         self._topology = topology
         self._sources = sources
@@ -135,6 +139,7 @@ class Replay:
         self._times = UnitTimes()
         self._map_at = map_at
         self._schemas = schemas
+        self._cutouts = cutouts
 
     def _open(self, make: Callable[[Backend], Engine]) -> tuple[RocksBackend, Engine, bool]:
         """Open the state of a killed run of the same replay, or an empty one."""
@@ -253,7 +258,8 @@ class Replay:
         outputs.write_lines(out / "dead-letters.ndjson", map(outputs.letter_row, letters))
         outputs.write_lines(out / "reactions.ndjson", reaction_rows(engine))
         outputs.write_json(out / "summary.json", report.summary)
-        outputs.write_text(out / "report.html", render(report))
+        stamps = stamps_from(self._sources) if self._cutouts else None
+        outputs.write_text(out / "report.html", render(report, stamps=stamps))
         self._mark.write(out)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ampelstream.errors import UnreachableError
 from ampelstream.model.coordinates import Coordinates
-from ampelstream.model.display import printable
+from ampelstream.model.display import counted, printable
 from ampelstream.model.record import SourceRecord
 from ampelstream.runtime.embedded.engine import Engine, next_batch
 from ampelstream.sources import Source, merge
@@ -30,6 +30,10 @@ _RETRY_SECONDS = 3.0
 """Between two tries to reach brokers that are away [s]."""
 
 _Place = tuple[str, int]
+
+
+def _places(count: int) -> str:
+    return counted(count, "file or partition that was", "files or partitions that were")
 
 
 class Rereading:
@@ -199,7 +203,7 @@ class Rereading:
         named = [self._in_words(place) for place in sorted(missing)[:_NAMED]]
         more = ["..."] if len(missing) > _NAMED else []
         text = (
-            f"the backfill waits for {len(missing)} files or partitions that were read before and "
+            f"the backfill waits for {_places(len(missing))} read before and "
             f"cannot be read as far now: {', '.join([*named, *more])}"
         )
         if text != self._said or self._clock() >= self._says_at:
@@ -220,4 +224,4 @@ class Rereading:
         inputs = self._sources or ()
         if all(one.holds(source) is None for one in inputs):
             return f"{where} (of none of the inputs)"
-        return f"{where} ({read} of {last} records)"
+        return f"{where} ({read} of {counted(last, 'record')})"

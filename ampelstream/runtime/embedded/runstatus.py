@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ampelstream.errors import StateError
-from ampelstream.model.display import printable
+from ampelstream.model.display import counted, printable
 from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, span, unix_from_jd
 from ampelstream.runtime.embedded.letterfile import LetterKind
 from ampelstream.runtime.outputs import write_json
@@ -223,7 +223,8 @@ def faults(status: RunStatus, *, running: bool, now: float, max_age: float) -> I
     if status.all_failed:
         yield printable(status.all_failed)
     if status.unsent and not running:
-        yield f"{status.unsent} reactions are unsent, and no process tries"
+        unsent = counted(status.unsent, "reaction is", "reactions are")
+        yield f"{unsent} unsent, and no process tries"
     if status.backfill_waits:
         yield printable(status.backfill_waits)
     elif status.backfills and not running:
@@ -259,7 +260,10 @@ def status_text(status: RunStatus) -> str:
 
 def _received(status: RunStatus) -> str:
     total, new = status.total, status.new
-    text = f"{total.alerts} alerts (+{new.alerts}) and {total.notices} notices (+{new.notices})"
+    text = (
+        f"{counted(total.alerts, 'alert')} (+{new.alerts}) and "
+        f"{counted(total.notices, 'notice')} (+{new.notices})"
+    )
     if total.alerts:
         return f"{text} in"
     none = "no alert" if total.notices else "nothing"
@@ -275,7 +279,11 @@ def _received(status: RunStatus) -> str:
 def _skipped(status: RunStatus) -> Iterator[str]:
     """That there are files which nobody reads; the inputs may hold nothing else."""
     if status.skipped:
-        text = f"{status.skipped} files or archive members cannot be read"
+        text = counted(
+            status.skipped,
+            "file or archive member cannot be read",
+            "files or archive members cannot be read",
+        )
         such = "".join(f" as {printable(one.name)}," for one in status.first_skipped[:1])
         yield f"{text}, such{such} which `ampelstream status` explains" if such else text
 
@@ -283,7 +291,7 @@ def _skipped(status: RunStatus) -> Iterator[str]:
 def _refused(status: RunStatus) -> Iterator[str]:
     total, new = status.total, status.new
     if total.refused:
-        text = f"{total.refused} alerts (+{new.refused}) younger than the clock"
+        text = f"{counted(total.refused, 'alert')} (+{new.refused}) younger than the clock"
         such = f", such as {printable(status.refused)}," if status.refused else ""
         yield f"{text}{such} did not move event time"
 
@@ -324,7 +332,8 @@ def _backfill(status: RunStatus) -> Iterator[str]:
     """How a backfill goes on, while it does."""
     new = status.new
     if new.refiltered:
-        yield f"{new.refiltered} earlier alerts read again, {new.backfilled} of them accepted"
+        again = counted(new.refiltered, "earlier alert")
+        yield f"{again} read again, {new.backfilled} of them accepted"
     if new.unjudged:
         yield f"{new.unjudged} of them could not be judged anew"
     if status.backfills and not new.refiltered:
@@ -335,7 +344,7 @@ def _backfill(status: RunStatus) -> Iterator[str]:
 
 def _candidates(status: RunStatus) -> str:
     total, new = status.total, status.new
-    text = f"{total.candidates} revisions of candidates (+{new.candidates})"
+    text = f"{counted(total.candidates, 'revision')} of candidates (+{new.candidates})"
     of = new if new.passed else total
     if of.candidates or not of.passed:
         return text
@@ -360,14 +369,16 @@ def _why_no_fit(status: RunStatus) -> str:
     of = f"{left} of {known}" if left < known else f"{known}"
     if not left:
         rest = f", and the topology rejects {rejected}" if rejected else ""
-        return f"{status.unplaced_events} events have no sky map or trigger time yet{rest}"
+        unplaced = counted(status.unplaced_events, "event has", "events have")
+        return f"{unplaced} no sky map or trigger time yet{rest}"
     return f"no object fits one of the {of} events known: region, window and match filters"
 
 
 def _reactions(status: RunStatus) -> str:
     if not status.rules:
         return "no reactions: the topology has no rules"
-    text = f"{status.total.sent} reactions sent (+{status.new.sent}), {status.unsent} unsent"
+    sent = counted(status.total.sent, "reaction")
+    text = f"{sent} sent (+{status.new.sent}), {status.unsent} unsent"
     if status.unsent:
         return f"{text}: a sink does not take them"
     none = status.total.candidates and not status.total.sent
@@ -375,7 +386,7 @@ def _reactions(status: RunStatus) -> str:
 
 
 def _letters(status: RunStatus) -> str:
-    text = f"{status.total.dead_letters} dead letters (+{status.new.dead_letters})"
+    text = f"{counted(status.total.dead_letters, 'dead letter')} (+{status.new.dead_letters})"
     if not status.kinds or not status.new.dead_letters:
         return text
     kinds = [f"{one.count} {one.step} {printable(one.error)}" for one in status.kinds]
@@ -388,7 +399,8 @@ def _failing(status: RunStatus) -> Iterator[str]:
     for text in status.failing[:_SHOWN_REASONS]:
         yield f"unit {printable(text)}"
     if len(status.failing) > _SHOWN_REASONS:
-        yield f"{len(status.failing) - _SHOWN_REASONS} other units have failed, too"
+        more = len(status.failing) - _SHOWN_REASONS
+        yield f"{counted(more, 'other unit has', 'other units have')} failed, too"
 
 
 def _event_time(status: RunStatus) -> str:
@@ -400,7 +412,7 @@ def _event_time(status: RunStatus) -> str:
 def _waiting(status: RunStatus) -> str:
     known = [f"{n} {what}" for what, n in sorted(status.waiting.items()) if n]
     if status.sweeps:
-        known.append(f"{status.sweeps} sweeps of events")
+        known.append(f"{counted(status.sweeps, 'sweep')} of events")
     unknown = [what for what, n in sorted(status.waiting.items()) if n is None]
     if not status.waiting:  # nobody has looked
         unknown = ["files or records"]

@@ -10,7 +10,7 @@ import msgspec
 
 from ampelstream.codecs import own
 from ampelstream.errors import ConfigError, DecodeError
-from ampelstream.model.display import printable
+from ampelstream.model.display import counted, printable
 from ampelstream.model.times import iso_from_jd, iso_from_unix, reached, span, unix_from_jd
 from ampelstream.runtime.kafka.clients import topic_names
 from ampelstream.runtime.kafka.connection import Connection
@@ -106,13 +106,16 @@ def broker_faults(status: TopologyStatus, max_age: float) -> Iterator[str]:
         yield f"no worker runs {', '.join(alone)}"
     for one in status.steps:
         if one.lag and not one.members:
-            yield f"{one.step}: {one.lag} records wait, and no worker reads them"
+            waiting = counted(one.lag, "record waits", "records wait")
+            yield f"{one.step}: {waiting}, and no worker reads them"
         elif one.overdue and one.last_commit is not None:
             quiet = status.time - one.last_commit
             if quiet > max_age:
+                waiting = counted(one.overdue, "record waits", "records wait")
                 yield (
-                    f"{one.step}: {one.overdue} records wait for longer than {span(max_age)}, and "
-                    f"its {one.members} workers committed last {span(quiet)} ago; see their logs"
+                    f"{one.step}: {waiting} for longer than {span(max_age)}, and its "
+                    f"{counted(one.members, 'worker')} committed last {span(quiet)} ago; see "
+                    "their logs"
                 )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 
+from ampelstream.model.display import counted
+
 __all__ = ["Health", "Pulse"]
 
 
@@ -135,7 +137,8 @@ class Steps:
         for name, lag in sorted(self._lags.items()):
             step_of = self._steps.get(_base(name))
             if lag.records and (step_of is None or step_of.held_since is None):
-                what = f"{name}: {lag.records} records wait, and no commit"
+                waiting = counted(lag.records, "record waits", "records wait")
+                what = f"{name}: {waiting}, and no commit"
                 until = at_work.get(_base(name), now)
                 reasons += self._late(what, until - lag.moved)
         return reasons

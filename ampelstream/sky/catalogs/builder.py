@@ -15,7 +15,12 @@ from ampelstream.errors import CatalogError
 from ampelstream.sky.catalogs.catalog import check_name
 from ampelstream.sky.catalogs.hats import PIXEL_COLUMN, CatalogInfo, Cell, save, write_cells
 from ampelstream.sky.catalogs.partition import VERSION_KEY
-from ampelstream.sky.catalogs.sourcetable import SourceTable, find_position, valid_positions
+from ampelstream.sky.catalogs.sourcetable import (
+    SourceTable,
+    find_position,
+    in_degrees,
+    valid_positions,
+)
 from ampelstream.sky.healpix import pixels29
 
 __all__ = ["LARGEST", "Built", "build"]
@@ -87,6 +92,7 @@ def build(
     if target.exists() and not replace:
         raise CatalogError(f"catalogue {name} is already in {root}; use --replace, or another name")
     ra, dec = find_position(source.table, source.units, ra, dec)
+    source = in_degrees(source, ra, dec)
     rows, pixels, invalid = _sorted_rows(_chosen(source, ra, dec, columns), ra, dec)
     cells = list(_split(pixels, largest))
     info = CatalogInfo(

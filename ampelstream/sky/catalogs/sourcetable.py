@@ -1,8 +1,9 @@
 """Tables as astronomers have them (Parquet, CSV, FITS, VOTable), and the positions in them."""
 
+import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ampelstream.errors import CatalogError
+from ampelstream.model.skyposition import declination, right_ascension
 
 if TYPE_CHECKING:
     from astropy.table import Column
 
-__all__ = ["SourceTable", "find_position", "read_table", "valid_positions"]
+__all__ = ["SourceTable", "find_position", "in_degrees", "read_table", "valid_positions"]
 
 _PARQUET = (".parquet", ".pq")
 _TEXT = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
@@ -160,7 +162,7 @@ def _simple(kind: pa.DataType) -> pa.DataType:
 def find_position(
     table: pa.Table, units: Mapping[str, str], ra: str | None = None, dec: str | None = None
 ) -> tuple[str, str]:
-    """Names of the columns of right ascension and declination [deg].
+    """Names of the columns of right ascension and declination: degrees, or sexagesimal text.
 
     Parameters
     ----------
@@ -174,7 +176,7 @@ def find_position(
     Raises
     ------
     CatalogError
-        They are absent or not numbers of degrees.
+        They are absent, or neither degrees nor text.
     """
     names = table.schema.names
     listing = ", ".join(names)
@@ -188,26 +190,58 @@ def find_position(
     else:
         pair = _guess(table, listing)
     for name in pair:
-        if not _is_number(table.schema.field(name).type):
-            raise CatalogError(f"column {name} is not numbers; a position is in decimal degrees")
-        if units.get(name, "deg") not in {"deg", "degree", "degrees", "°", ""}:
+        kind = table.schema.field(name).type
+        if not _is_number(kind) and not is_sexagesimal(kind):
+            raise CatalogError(
+                f"column {name} is neither numbers nor text; a position is in degrees, or like "
+                "12:34:56 -12:34:56"
+            )
+        if _is_number(kind) and units.get(name, "deg") not in {"deg", "degree", "degrees", "°", ""}:
             raise CatalogError(f"column {name} is in {units[name]}; a position is in degrees")
     return pair
 
 
 def _guess(table: pa.Table, listing: str) -> tuple[str, str]:
-    known = {
-        name.lower(): name
-        for name in reversed(table.schema.names)
-        if _is_number(table.schema.field(name).type)
-    }
-    for ra, dec in _USUAL:
-        if ra in known and dec in known:
-            return known[ra], known[dec]
+    # numbers first: VizieR gives both, and the text is rounded
+    for fits in (_is_number, is_sexagesimal):
+        known = {
+            name.lower(): name
+            for name in reversed(table.schema.names)
+            if fits(table.schema.field(name).type)
+        }
+        for ra, dec in _USUAL:
+            if ra in known and dec in known:
+                return known[ra], known[dec]
     raise CatalogError(
-        "no columns of numbers with the usual names of a position (ra and dec, RAJ2000 and "
+        "no columns of numbers or text with the usual names of a position (ra and dec, RAJ2000 and "
         f"DEJ2000, ...); name them with --ra and --dec; the table has {listing}"
     )
+
+
+def is_sexagesimal(kind: pa.DataType) -> bool:
+    """Whether a column may hold ``12:34:56``: text, or the time of day that Arrow makes of it."""
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_time(kind)
+    )
+
+
+def in_degrees(source: SourceTable, ra: str, dec: str) -> SourceTable:
+    """The table with its position as numbers of degrees; text that is no position becomes NaN."""
+    table, units = source.table, dict(source.units)
+    for name, read in ((ra, right_ascension), (dec, declination)):
+        if is_sexagesimal(table.schema.field(name).type):
+            texts = table.column(name).cast(pa.string()).to_pylist()
+            values = pa.array([_read(read, one) for one in texts], type=pa.float64())
+            table = table.set_column(table.schema.get_field_index(name), name, values)
+            units[name] = "deg"
+    return replace(source, table=table, units=units)
+
+
+def _read(read: Callable[[str], float], text: str | None) -> float:
+    try:
+        return math.nan if text is None else read(text)
+    except ValueError:
+        return math.nan
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ampelstream.errors import ConfigError
+from ampelstream.model.display import counted
 from ampelstream.model.lightcurve import mean_position
 from ampelstream.units import Inputs, ObjectUnit
 from ampelstream.units.cosmology import distances
@@ -382,7 +383,7 @@ def light_curve(rules: KilonovaRules, points: Points) -> Iterator[Line]:
         yield doubt("no_pps", "there is no detection")
         return
     if len(points) < rules.min_ndet:
-        text = f"{len(points)} detections, fewer than {rules.min_ndet}"
+        text = f"{counted(len(points), 'detection')}, fewer than {rules.min_ndet}"
         yield doubt("too_few_pps", text)
     jds = _values(points, "jd")
     low, high, age = rules.min_age, rules.max_age, max(jds) - min(jds) if jds else 0.0

@@ -491,7 +491,7 @@ def test_what_is_damaged_by_now_is_said(
     assert not running.engine.objects.awaits_backfill
     [letter] = running.engine.progress.letters()
     assert (letter.step, letter.where.offset) == ("backfill", at)
-    assert "1 alerts could not be judged anew by the backfill" in caplog.text
+    assert "1 alert could not be judged anew by the backfill" in caplog.text
     assert running.engine.accounting.total("unjudged") == 1
     assert running.engine.unjudged == 0  # of the next one
     for _ in range(2):  # what is noted of it is in nobody's way

@@ -174,7 +174,7 @@ def test_given_names_win() -> None:
         ({"x": [1.0]}, {}, (None, None), "name them with --ra and --dec; the table has x"),
         ({"x": [1.0]}, {}, ("x", "y"), "no column y; it has x"),
         ({"x": [1.0]}, {}, ("x", None), "both columns"),
-        ({"x": ["1"], "y": [1.0]}, {}, ("x", "y"), "column x is not numbers"),
+        ({"x": [True], "y": [1.0]}, {}, ("x", "y"), "column x is neither numbers nor text"),
         ({"ra": [1.0], "dec": [1.0]}, {"ra": "rad"}, (None, None), "column ra is in rad"),
     ],
 )
