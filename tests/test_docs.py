@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ampelstream.codecs.alertfields import ALERT_FIELDS
 from ampelstream.codecs.alerts import batches, decode
+from ampelstream.model.lightcurve import LightCurve
 from ampelstream.simulate import simulate_packets
+from ampelstream.units import AlertFacts, Inputs
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -72,3 +75,21 @@ def test_the_filter_of_the_document_says_the_same_of_columns_and_of_alerts() -> 
         assert reasons == [one.reason for one in alone]
         faint = next(one for one in alone if one.reason == "faint")
         assert faint.seen["magpsf"] > faint.allowed["max_mag"] == limit
+
+
+def test_the_unit_of_the_document_gets_the_fields_that_it_asks_for() -> None:
+    text = (ROOT / "docs" / "lightcurves.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    there: dict[str, Any] = {"__name__": "star"}
+    exec(snippet, there)  # noqa: S102  (it is ours)
+    unit = there["NearestStar"]()
+    fields = {"sgscore1": 0.25, "distpsnr1": 1.5}
+    assert ALERT_FIELDS["ztf"].keys() >= set(unit.alert_fields["ztf"]) == fields.keys()
+    alerts = (
+        AlertFacts(1, 2460000.5, 10.0, 20.0, dict.fromkeys(fields)),
+        AlertFacts(2, 2460001.5, 10.0, 20.0, fields),
+    )
+    found = unit.compute(Inputs(LightCurve("ZTF24a", ()), alerts=alerts))
+    assert found == {"score": 0.25, "distance": 1.5}
+    for view in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE):
+        assert hasattr(LightCurve, view), view

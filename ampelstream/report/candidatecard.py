@@ -12,10 +12,12 @@ from ampelstream.report.quantities import DASH, is_number, number, sexagesimal
 from ampelstream.report.views import (
     Listing,
     Row,
+    counts_text,
     level_text,
     position_text,
     redshift_text,
     score_text,
+    strays_text,
 )
 
 __all__ = ["EXPLAINED", "draw_card", "draw_why", "has_why"]
@@ -89,11 +91,13 @@ def _facts(row: Row, *, simulated: bool) -> Markup:
         words.append(f"z = {redshift_text(facts)}")
     if facts.distance_mpc is not None:
         words.append(f"{number(facts.distance_mpc, 3)} Mpc")
-    words.append(f"{facts.detections} detections")
+    words.append(counts_text(facts))
     if facts.first_alert is not None:
         when = iso_from_jd(facts.first_alert.jd)
         words.append(f"first alert that passed: {facts.first_alert.id}, {when}")
     parts = [element("span", word) for word in words]
+    if candidate.strays:
+        parts.append(element("strong", strays_text(candidate)))
     if not simulated and _ZTF_NAME.fullmatch(candidate.object_id):
         parts.extend(
             element(

@@ -26,13 +26,14 @@ from ampelstream.report.views import (
     redshift_text,
     score_order,
     score_text,
+    strays_text,
 )
 
 __all__ = ["candidate_table", "others_table", "ranked_table"]
 
 _COLUMNS = (
     ("Object", "text", ""),
-    ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension"),
+    ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension; * some detections lie elsewhere"),
     ("RA, Dec", "number", "ICRS, hours and degrees; sorted by right ascension"),
     (
         "First [d]",
@@ -140,12 +141,18 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
         name = element("a", name, href=f"#{row.anchor}")
     degrees = sixties = DASH
     if candidate.ra is not None and candidate.dec is not None:
-        degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}"
+        degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}{'*' if candidate.strays else ''}"
         sixties = " ".join(sexagesimal(candidate.ra, candidate.dec))
     latest = None if facts.latest is None else facts.latest.mag
     return [
         element("td", name, class_="name"),
-        element("td", degrees, class_="num", data_s=_sort(candidate.ra)),
+        element(
+            "td",
+            degrees,
+            class_="num",
+            data_s=_sort(candidate.ra),
+            title=strays_text(candidate) or None,
+        ),
         element("td", sixties, class_="num", data_s=_sort(candidate.ra)),
         element("td", first_text(facts), class_="num", data_s=_sort(_first(facts))),
         element("td", latest_text(facts), class_="num", data_s=_sort(latest)),

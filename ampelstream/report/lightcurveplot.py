@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.report.markup import Markup, element, fixed, join
 from ampelstream.report.quantities import decimals, jd_text, ticks
 
@@ -12,6 +12,8 @@ __all__ = ["draw_lightcurve"]
 
 _WIDTH, _HEIGHT = 560.0, 370.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 14.0, 58.0, 42.0
+_EDGE = 8.0
+"""How far above the lower edge that stands which has no brightness."""
 _COLOURED = ("g", "r", "i")
 """Bands with a colour of their own in style.css."""
 
@@ -45,7 +47,9 @@ class _Frame:
 
 
 def draw_lightcurve(points: Sequence[Datapoint], t0_jd: float | None, label: str) -> Markup:
-    """Draw detections and upper limits against days since the trigger.
+    """Draw magnitudes and upper limits against days since the trigger.
+
+    What is fainter than the reference has no brightness: it stands at the lower edge.
 
     Parameters
     ----------
@@ -57,12 +61,12 @@ def draw_lightcurve(points: Sequence[Datapoint], t0_jd: float | None, label: str
         Name of the drawing for those who do not see it.
     """
     origin = t0_jd if t0_jd is not None else min((p.jd for p in points), default=0.0)
-    marks = [mark for point in points if (mark := _mark(point, origin)) is not None]
+    marks = [mark for point in _shown(points) if (mark := _mark(point, origin)) is not None]
     if not marks:
         return element("p", "No datapoint to draw.", class_="muted")
     frame = _frame(marks, has_trigger=t0_jd is not None)
     # Limits first, so that they never hide a detection.
-    marks.sort(key=lambda mark: (mark.point.is_detection, mark.day, mark.point.id))
+    marks.sort(key=lambda mark: (mark.point.mag is not None, mark.day, mark.point.id))
     return element(
         "svg",
         element("title", label),
@@ -74,6 +78,20 @@ def draw_lightcurve(points: Sequence[Datapoint], t0_jd: float | None, label: str
         role="img",
         aria_label=label,
     )
+
+
+def _shown(points: Sequence[Datapoint]) -> list[Datapoint]:
+    """Of each exposure what says most: a magnitude, what is fainter, or a limit."""
+    bright = set(LightCurve("", points).brightness)
+
+    def rank(point: Datapoint) -> int:
+        return 0 if point in bright else (1 if point.mag is not None else 3) + point.forced
+
+    best: dict[tuple[float, int], int] = {}
+    for point in points:
+        exposure = (point.jd, point.fid)
+        best[exposure] = min(rank(point), best.get(exposure, 4))
+    return [point for point in points if rank(point) == best[point.jd, point.fid]]
 
 
 def _mark(point: Datapoint, origin: float) -> _Mark | None:
@@ -90,8 +108,10 @@ def _frame(marks: Sequence[_Mark], *, has_trigger: bool) -> _Frame:
     days = [mark.day for mark in marks] + ([0.0] if has_trigger else [])
     first, last = min(days), max(days)
     margin = max(0.04 * (last - first), 0.05)
-    bright = min(mark.brightness - mark.error for mark in marks)
-    faint = max(mark.brightness + mark.error for mark in marks)
+    # what is fainter than the reference is not on this scale; alone, it makes one for itself
+    scaled = [mark for mark in marks if not _negative(mark.point)] or marks
+    bright = min(mark.brightness - mark.error for mark in scaled)
+    faint = max(mark.brightness + mark.error for mark in scaled)
     room = max(0.08 * (faint - bright), 0.15)
     return _Frame(first - margin, last + margin, bright - room, faint + room)
 
@@ -173,23 +193,34 @@ def _limit(x: float, y: float, class_: str) -> Markup:
     return element("path", d=f"M{fixed(x - 4.5)} {fixed(y - 4)}h9l-4.5 8z", class_=class_)
 
 
+def _negative(point: Datapoint) -> bool:
+    return point.positive is False
+
+
 def _classes(point: Datapoint) -> str:
     band = point.band if point.band in _COLOURED else "other"
-    if not point.is_detection:
+    if point.mag is None:
         return f"band-{band} open"
-    return f"band-{band} negative" if point.positive is False else f"band-{band}"
+    negative = " negative" if point.positive is False else ""
+    return f"band-{band}{negative}{' forced' if point.forced else ''}"
 
 
 def _draw(mark: _Mark, frame: _Frame) -> Markup:
     point = mark.point
     x, y = frame.x(mark.day), frame.y(mark.brightness)
     when = f"{mark.day:+.3f} d, JD {jd_text(point.jd)}"
-    if not point.is_detection:
+    if point.mag is None:
         words = f"{point.band} > {mark.brightness:.2f} mag (5-sigma limit), {when}"
         return element("g", element("title", words), _limit(x, y, _classes(point)))
     error = f" ± {point.magerr:.2f}" if point.magerr is not None else ""
-    sign = ", fainter than the reference" if point.positive is False else ""
-    words = f"{point.band} = {mark.brightness:.2f}{error} mag{sign}, {when}"
+    kind = ", forced photometry" if point.forced else ""
+    words = f"{point.band} = {mark.brightness:.2f}{error} mag{kind}, {when}"
+    if point.positive is False:  # no brightness: what is missing of the reference
+        words = f"{point.band} fainter than the reference by the flux of {mark.brightness:.2f} mag"
+        words += f"{error}{kind}, {when}"
+        edge = _HEIGHT - _BOTTOM - _EDGE
+        shape = _shape(point.band, x, edge, _classes(point))
+        return element("g", element("title", words), shape)
     low, high = frame.y(mark.brightness + mark.error), frame.y(mark.brightness - mark.error)
     bar = _line(x, low, x, high, f"error {_classes(point)}") if mark.error else None
     return element("g", element("title", words), bar, _shape(point.band, x, y, _classes(point)))
@@ -199,18 +230,17 @@ def _legend(marks: Sequence[_Mark]) -> Markup:
     """One entry for each kind of mark that occurs."""
     entries: dict[str, Datapoint] = {}
     for mark in sorted(
-        marks, key=lambda m: (not m.point.is_detection, m.point.positive is False, m.point.fid)
+        marks, key=lambda m: (m.point.mag is None, m.point.forced, _negative(m.point), m.point.fid)
     ):
         point = mark.point
-        name = f"{point.band} limit" if not point.is_detection else point.band
-        if point.is_detection and point.positive is False:
-            name = f"{point.band} negative"
+        name = point.band + (" forced" if point.forced and point.mag is not None else "")
+        name += " limit" if point.mag is None else " negative" if _negative(point) else ""
         entries.setdefault(name, point)
     parts, x = [], _LEFT + 4
     for name, point in entries.items():
         classes = _classes(point)
         shape = _shape(point.band, x, 12, classes)
-        parts.append(shape if point.is_detection else _limit(x, 12, classes))
+        parts.append(shape if point.mag is not None else _limit(x, 12, classes))
         parts.append(_label(x + 9, 16, name))
         x += 24 + 7.2 * len(name)
     return element("g", join(parts), class_="legend")

@@ -1,5 +1,7 @@
 """PredetectionFilter: what was there before the trigger was not made by it."""
 
+import math
+
 from pydantic import Field
 
 from ampelstream.errors import UnitError
@@ -13,8 +15,9 @@ _REJECT = Verdict(accept=False, reason="predetection")
 class PredetectionFilter(MatchFilter):
     """Reject an object that was detected before the trigger (``predetection``).
 
-    All detections of the light curve count, those fainter than the reference image included;
-    upper limits do not. A detection at the very time of the trigger is not before it.
+    All detections of the light curve count. Those fainter than the reference image do, too, as in
+    AMPEL: no brightness is taken from them, but what is fainter now was there before. Upper limits
+    and forced photometry do not. A detection at the very time of the trigger is not before it.
     """
 
     tolerance_days: float = Field(
@@ -35,7 +38,8 @@ class PredetectionFilter(MatchFilter):
         t0 = inputs.event.t0_jd
         if t0 is None:
             raise UnitError(f"event {inputs.event.event_id} has no trigger time to compare with")
+        curve = inputs.lightcurve
         # light curves are sorted by time
-        detections = inputs.lightcurve.detections
-        early = bool(detections) and detections[0].jd < t0 - self.tolerance_days
+        firsts = [found[0].jd for found in (curve.detections, curve.negative) if found]
+        early = min(firsts, default=math.inf) < t0 - self.tolerance_days
         return _REJECT if early else ACCEPT

@@ -45,3 +45,8 @@ def test_tolerance() -> None:
 def test_no_trigger_time() -> None:
     with pytest.raises(UnitError, match="no trigger time"):
         judge(point(2460326.0), t0=None)
+
+
+def test_forced_photometry_does_not_count() -> None:
+    early = Datapoint(id=1, jd=2460320.0, fid=1, mag=19.0, positive=True, forced=True)
+    assert judge(early, point(2460326.0)) == (True, "")
