@@ -46,6 +46,7 @@ from ampelstream.runtime.kafka.names import OBJECTS, TopicNames
 from ampelstream.runtime.safefaust.outbox import Outgoing
 from ampelstream.shipped import topology_path
 from ampelstream.simulate import simulate_notice
+from ampelstream.sky.healpix import pixel29
 
 PARTITIONS = 4
 T0 = 2_460_300.0
@@ -82,7 +83,8 @@ def detection(number: int, rng: random.Random) -> Detection:
 def stored(one: Detection) -> dict[bytes, bytes]:
     """What the state holds of an object that was seen once."""
     state, _ = merge_detection(None, one)
-    cell = state.alerts[0].pixel >> CELL_BITS
+    state.pixel = pixel29(one.ra, one.dec)
+    cell = state.pixel >> CELL_BITS
     return {
         keys.cell(cell, one.object_id): keys.span(one.jd, one.jd),
         keys.day(math.floor(one.jd), one.object_id): b"",

@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 import yaml
 
+from ampelstream.codecs.alertfields import ALERT_FIELDS
 from ampelstream.codecs.alerts import batches, decode
 from ampelstream.model.event import KINDS, EventRevision
+from ampelstream.model.lightcurve import LightCurve
 from ampelstream.simulate import simulate_packets
 from ampelstream.topology.conditions import Condition
 from ampelstream.topology.spec import EventsSpec
+from ampelstream.units import AlertFacts, Inputs
 
 from .snippets import blocks, commands
 
@@ -106,3 +109,21 @@ def test_the_names_that_select_events_are_there() -> None:
 
 def test_its_commands_are_those_of_the_readme() -> None:
     assert set(commands(EVENTS)) <= set(commands(ROOT / "README.md"))
+
+
+def test_the_unit_of_the_document_gets_the_fields_that_it_asks_for() -> None:
+    text = (ROOT / "docs" / "lightcurves.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    there: dict[str, Any] = {"__name__": "star"}
+    exec(snippet, there)  # noqa: S102  (it is ours)
+    unit = there["NearestStar"]()
+    fields = {"sgscore1": 0.25, "distpsnr1": 1.5}
+    assert ALERT_FIELDS["ztf"].keys() >= set(unit.alert_fields["ztf"]) == fields.keys()
+    alerts = (
+        AlertFacts(1, 2460000.5, 10.0, 20.0, dict.fromkeys(fields)),
+        AlertFacts(2, 2460001.5, 10.0, 20.0, fields),
+    )
+    found = unit.compute(Inputs(LightCurve("ZTF24a", ()), alerts=alerts))
+    assert found == {"score": 0.25, "distance": 1.5}
+    for view in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE):
+        assert hasattr(LightCurve, view), view

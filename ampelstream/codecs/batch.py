@@ -1,7 +1,9 @@
 """Packets of one writer schema as a batch of alerts; what differs between surveys is theirs."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,10 +16,13 @@ from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.errors import AmpelstreamError, DecodeError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import Asked, Bools, Floats
+from ampelstream.model.alertfacts import Fact, fact
 from ampelstream.model.flags import NO, UNKNOWN, YES, flag
-from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.lightcurve import AB_OF_NJY, DETECTED_SIGMA, LIMIT_SIGMA, Datapoint
 
 __all__ = [
+    "MAG_PER_RELATIVE_FLUX",
+    "Forced",
     "Measurements",
     "PacketBatch",
     "Rows",
@@ -26,10 +31,14 @@ __all__ = [
     "floats_of",
     "integer",
     "integers_of",
+    "magnitudes",
     "on_sky",
     "packets_of",
     "texts_of",
 ]
+
+MAG_PER_RELATIVE_FLUX = 2.5 / math.log(10.0)
+"""Error of a magnitude for the relative error of its flux [mag]."""
 
 _LONG = 1 << 63
 _KINDS = {"f8": "number", "i8": "number", "bool": "bool", "text": "text"}
@@ -49,6 +58,36 @@ class Rows(NamedTuple):
     floats: list[float | None]
 
 
+class Forced(NamedTuple):
+    """What makes forced photometry of packets.
+
+    Attributes
+    ----------
+    rows
+        The measurements, one behind the other.
+    offsets
+        As of `Measurements`.
+    point
+        Makes a datapoint of a row; None of one that says that nothing could be measured.
+    """
+
+    rows: Rows
+    offsets: Sequence[int]
+    point: Callable[[Rows, int], Datapoint | None]
+
+    def datapoints(self, packet: int) -> list[Datapoint]:
+        """Forced photometry of a packet.
+
+        Raises
+        ------
+        DecodeError
+            An entry is corrupt.
+        """
+        rows = range(self.offsets[packet], self.offsets[packet + 1])
+        points = (self.point(self.rows, row) for row in rows)
+        return [one for one in points if one is not None]
+
+
 class Measurements(NamedTuple):
     """What makes the datapoints of packets.
 
@@ -62,15 +101,18 @@ class Measurements(NamedTuple):
         Where the history of each packet begins, and where the last one ends.
     point
         Makes a datapoint of a row; of the packet's own detection, or of an earlier one.
+    forced
+        Forced photometry; None where the packets have none.
     """
 
     own: Rows
     earlier: Rows
     offsets: Sequence[int]
     point: Callable[[Rows, int, bool], Datapoint]
+    forced: Forced | None = None
 
     def datapoints(self, packet: int) -> list[Datapoint]:
-        """Datapoints of a packet: its history, then its own detection.
+        """Datapoints of a packet: its history, forced photometry, its own detection.
 
         Raises
         ------
@@ -80,6 +122,8 @@ class Measurements(NamedTuple):
         point, earlier = self.point, self.earlier
         rows = range(self.offsets[packet], self.offsets[packet + 1])
         found = [point(earlier, row, False) for row in rows]  # noqa: FBT003  (a call each)
+        if self.forced is not None:
+            found += self.forced.datapoints(packet)
         found.append(point(self.own, packet, True))  # noqa: FBT003  (a call each)
         return found
 
@@ -121,6 +165,8 @@ class PacketBatch(ABC):
     """Fields of an earlier detection that say when it was."""
     measured: ClassVar[tuple[str, ...]]
     """Fields of a detection that make a datapoint."""
+    forced: ClassVar[tuple[str, tuple[str, ...]]]
+    """Name of the array of forced photometry, and the fields that make a datapoint of it."""
 
     jd: Floats
     ra: Floats
@@ -159,7 +205,7 @@ class PacketBatch(ABC):
     def lightcurve(cls) -> Wanted:
         """Fields to read for datapoints."""
         own = tuple(sorted({*cls.measured, *cls.position}))
-        return (("", cls.identity), (cls.record, own), (cls.history, cls.measured))
+        return (("", cls.identity), (cls.record, own), (cls.history, cls.measured), cls.forced)
 
     def _read(self, wanted: Wanted, values: list[bytes], starts: Sequence[int]) -> Columns:
         reader = self._schema.reader(wanted)
@@ -283,12 +329,14 @@ class PacketBatch(ABC):
                 yield found
 
     def datapoints(self, rows: Sequence[int]) -> Mapping[int, list[Datapoint] | AmpelstreamError]:
-        """Datapoints of some alerts: their history, then their own detection."""
+        """Datapoints of some alerts: history, forced photometry, their own detection."""
         values = [self._values[row] for row in rows]
         starts = [self._starts[row] for row in rows]
         try:
             columns = self._read(self.lightcurve(), values, starts)
-            if not any(columns.kind(self.record, name) == "other" for name in self.measured):
+            fields = [(self.record, name) for name in self.measured]
+            fields += [(self.forced[0], name) for name in self.forced[1]]
+            if not any(columns.kind(*field) == "other" for field in fields):
                 found = dict(zip(rows, self._points(columns), strict=True))
                 for place in columns.crowded():
                     alone = self._read(self.lightcurve(), [values[place]], [starts[place]])
@@ -297,6 +345,36 @@ class PacketBatch(ABC):
         except (UnfitSchema, DecodeError):
             pass  # a field of a datapoint has no column
         return {row: self._by_itself(row) for row in rows}
+
+    def facts(
+        self, rows: Sequence[int], names: Collection[str]
+    ) -> Mapping[int, dict[str, Fact] | AmpelstreamError]:
+        """Fields of the own detections of some alerts; None where there is no such value."""
+        wanted = tuple(sorted(names))
+        values = [self._values[row] for row in rows]
+        starts = [self._starts[row] for row in rows]
+        columns = None
+        with suppress(UnfitSchema, DecodeError):
+            columns = self._read((("", ()), (self.record, wanted)), values, starts)
+        if (
+            columns is None
+            or (columns.status < 0).any()
+            or any(columns.kind(self.record, name) == "other" for name in wanted)
+        ):
+            return {row: self._facts_alone(row, wanted) for row in rows}
+        found = [_facts_of(columns, self.record, name) for name in wanted]
+        return {
+            row: {name: fact(one[place]) for name, one in zip(wanted, found, strict=True)}
+            for place, row in enumerate(rows)
+        }
+
+    def _facts_alone(self, row: int, names: Sequence[str]) -> dict[str, Fact] | AmpelstreamError:
+        """Fields of an alert that has no columns for them."""
+        try:
+            candidate = self.alert(row).candidate
+        except AmpelstreamError as error:
+            return error
+        return {name: fact(candidate.get(name)) for name in names}
 
     def _by_itself(self, row: int) -> list[Datapoint] | AmpelstreamError:
         """Datapoints of an alert that has no columns for them."""
@@ -320,6 +398,31 @@ def integer(entry: Mapping[str, Any], name: str) -> int | None:
     if not -_LONG <= value < _LONG:
         raise DecodeError(f"{name} is {value!r:.80}, which is longer than 64 bits")
     return int(value)
+
+
+def magnitude(flux: float) -> float:
+    """AB magnitude of a flux above 0 [nJy]."""
+    return AB_OF_NJY - 2.5 * math.log10(flux)
+
+
+def magnitudes(
+    flux: float | None, error: float | None
+) -> tuple[float | None, float | None, float | None]:
+    """Magnitude of the absolute value of a flux, its error, and the limiting magnitude.
+
+    A flux within the noise (`DETECTED_SIGMA`) has no magnitude.
+
+    Parameters
+    ----------
+    flux, error
+        PSF flux and its 1-sigma error [nJy].
+    """
+    if error is None or error <= 0:
+        return (magnitude(abs(flux)) if flux else None), None, None
+    limit = magnitude(LIMIT_SIGMA * error)
+    if not flux or abs(flux) < DETECTED_SIGMA * error:
+        return None, None, limit
+    return magnitude(abs(flux)), MAG_PER_RELATIVE_FLUX * error / abs(flux), limit
 
 
 def datapoints_of(
@@ -347,6 +450,20 @@ def datapoints_of(
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise DecodeError(f"{entry} of the packet is corrupt: {error}") from error
+
+
+def _facts_of(columns: Columns, record: str, name: str) -> list[Any]:
+    """Values of a field of each packet, as they are; None where there is none."""
+    kind = columns.kind(record, name)
+    if kind is None:
+        return [None] * len(columns)
+    if kind == "text":
+        return texts_of(columns, record, name, range(len(columns)), replace=True)
+    if kind == "f8":
+        return list(columns.floats(record, name)[0].tolist())
+    values, null = columns.integers(record, name)
+    found = _listed(values, null)
+    return [one if one is None else bool(one) for one in found] if kind == "bool" else found
 
 
 def packets_of(columns: Columns, table: str) -> list[int]:

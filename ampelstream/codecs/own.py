@@ -147,9 +147,10 @@ def encode_detection(detection: Detection) -> bytes:
     Its datapoints, which nobody but the objects step reads, are one piece of MessagePack: in Avro
     they cost more than all else that is done for the alert.
     """
-    *values, where, points, filters, backfill = _fields(detection)
+    *values, where, points, filters, backfill, facts = _fields(detection)
     packed = _pack(points)
-    return _written("detection", (*values, _fields(where), (), filters, backfill, packed))
+    text = msgspec.json.encode(facts).decode() if facts else ""
+    return _written("detection", (*values, _fields(where), (), filters, backfill, packed, text))
 
 
 def decode_detection(data: bytes) -> Detection:
@@ -158,6 +159,7 @@ def decode_detection(data: bytes) -> Detection:
     record["where"] = _coordinates(record["where"])
     packed, points = record.pop("packed"), [_datapoint(one) for one in record["datapoints"]]
     record["datapoints"] = _unpacked(packed) if packed else points
+    record["facts"] = _json(record["facts"]) if record["facts"] else {}
     return _struct(record, Detection)
 
 
@@ -251,7 +253,9 @@ def _result(one: UnitResult) -> tuple[Any, ...]:
 
 def encode_candidate(candidate: Candidate) -> bytes:
     """Encode a revision of a candidate."""
-    *key, status, provenance, t0, ra, dec, rank, results, points = _fields(candidate)
+    *key, status, provenance, t0, ra, dec, rank, results, points, scatter, strays = _fields(
+        candidate
+    )
     *source, records = _fields(provenance)
     return _written(
         "candidate",
@@ -262,6 +266,7 @@ def encode_candidate(candidate: Candidate) -> bytes:
             *(t0, ra, dec, rank),
             [_result(one) for one in results],
             [_fields(one) for one in points],
+            *(scatter, strays),
         ),
     )
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ampelstream.core.events import Event
-from ampelstream.core.lightcurves import light_curve
-from ampelstream.core.matching import inside, rejection
+from ampelstream.core.matching import inside, placed, rejection
 from ampelstream.core.objectstore import ObjectStore
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
@@ -91,7 +90,7 @@ def _tally(
         for localisation, tally in tallies.items():
             seen: set[int] = set()
             for channel in topology.following:
-                alerts = inside(channel, state.alerts, event, localisation)
+                alerts = inside(channel, state, event, localisation)
                 if not alerts:
                     continue
                 seen.update(alert.candid for alert in alerts)
@@ -99,7 +98,7 @@ def _tally(
                 counts.alerts += len(alerts)
                 counts.objects += 1
                 if channel.match:
-                    curve = curve or light_curve(state.object_id, state.datapoints)
+                    curve = curve or placed(state)
                     reason, _ = rejection(channel, curve, event)
                     if reason:
                         counts.rejected[reason] = counts.rejected.get(reason, 0) + 1

@@ -27,6 +27,7 @@ from ampelstream.core.judging import (
     Judged,
     Outcome,
     asked_of,
+    facts_asked_of,
     judge,
     rejection,
 )
@@ -114,6 +115,7 @@ class Ingest:
         """Of the run so far, while the beginning is open."""
         self._map_at = map_at
         self._asked = asked_of(topology.channels)
+        self._facts = facts_asked_of(topology.channels)
         self._ahead: dict[int, tuple[SourceRecord, Judged, int]] = {}
 
     @property
@@ -143,7 +145,8 @@ class Ingest:
     def _look(self, alerts: Sequence[SourceRecord]) -> None:
         values = [record.value for record in alerts]
         for columns, numbers in batches(values, self._asked, self._schemas):
-            judged = judge(self._topology.channels, columns)
+            facts = self._facts.get(columns.survey, ())
+            judged = judge(self._topology.channels, columns, facts)
             for row, number in enumerate(numbers):
                 if not judged.is_to_be_alone(row):  # else `_handled` looks at it
                     self._ahead[id(alerts[number])] = (alerts[number], judged, row)
@@ -246,7 +249,10 @@ class Ingest:
         verdict = _Verdict([])
         for channel in self._topology.channels:
             self._ask(channel, alert, None, verdict)
-        outputs = self._passed_on(record, verdict, lambda: Accepted.of(alert, datapoints(alert)))
+        facts = self._facts.get(alert.survey, ())
+        outputs = self._passed_on(
+            record, verdict, lambda: Accepted.of(alert, datapoints(alert), facts)
+        )
         # event time goes on with every alert, whether or not a channel accepts it: by it the
         # objects step knows what to forget
         return [*outputs, *self._ticks(record, alert.jd)]
@@ -321,6 +327,7 @@ class Ingest:
             datapoints=tuple(alert.datapoints),
             filters=self._topology.filters,
             backfill=self._backfill,
+            facts=alert.facts,
         )
         odd = odd_magnitude(detection.datapoints)
         if odd:

@@ -5,8 +5,8 @@ As long as they can judge columns, they do so for all alerts of a batch together
 that cannot, what is left is asked alert by alert. Both ways give the same verdicts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -17,11 +17,21 @@ from ampelstream.core.boundary import Failure, asked, attempt, attempt_unit
 from ampelstream.errors import AmpelstreamError, UnitError
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch, Asked
+from ampelstream.model.alertfacts import Fact, fact
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.topology import BoundUnit, Channel
 from ampelstream.units import AlertFilter, Verdict, Verdicts
 
-__all__ = ["OTHER_SURVEY", "Accepted", "Judged", "Outcome", "asked_of", "judge", "rejection"]
+__all__ = [
+    "OTHER_SURVEY",
+    "Accepted",
+    "Judged",
+    "Outcome",
+    "asked_of",
+    "facts_asked_of",
+    "judge",
+    "rejection",
+]
 
 Filters = Sequence[BoundUnit[AlertFilter]]
 OTHER_SURVEY = "survey"
@@ -39,12 +49,15 @@ class Accepted:
     ra: float
     dec: float
     datapoints: Sequence[Datapoint]
+    facts: dict[str, Fact] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, alert: Alert, datapoints: Sequence[Datapoint]) -> Self:
-        """Take it from an alert that was decoded by itself."""
+    def of(
+        cls, alert: Alert, datapoints: Sequence[Datapoint], fields: Collection[str] = ()
+    ) -> Self:
+        """Take it from an alert that was decoded by itself; ``fields``: what units ask for."""
         of = (alert.object_id, alert.survey, alert.candid, alert.jd, alert.ra, alert.dec)
-        return cls(*of, datapoints)
+        return cls(*of, datapoints, {name: fact(alert.candidate.get(name)) for name in fields})
 
 
 class Outcome(NamedTuple):
@@ -92,6 +105,8 @@ class Judged:
         The alerts.
     said
         By the channels, in their order.
+    fields
+        Of the alerts' own detections: what units ask for.
 
     Attributes
     ----------
@@ -103,8 +118,11 @@ class Judged:
         Julian dates [d, UTC] of the alerts.
     """
 
-    def __init__(self, batch: AlertBatch, said: Sequence[_Said]) -> None:
+    def __init__(
+        self, batch: AlertBatch, said: Sequence[_Said], fields: Collection[str] = ()
+    ) -> None:
         self.batch = batch
+        self._fields = fields
         self._blames = len(batch) > 1 and any(one.raised for one in said)
         self._said = said
         made: dict[tuple[int, ...], Outcome] = {}
@@ -118,6 +136,7 @@ class Judged:
             self.outcomes[row] = None
         self.jds: list[float] = batch.jd.tolist()
         self._datapoints: Mapping[int, list[Datapoint] | AmpelstreamError] | None = None
+        self._facts: Mapping[int, dict[str, Fact] | AmpelstreamError] = {}
 
     def _made(self, codes: tuple[int, ...]) -> Outcome:
         accepted: list[str] = []
@@ -160,11 +179,18 @@ class Judged:
                 n for n, one in enumerate(self.outcomes) if one is not None and one.accepted
             ]
             self._datapoints = self.batch.datapoints(accepted)
+            if self._fields:
+                self._facts = self.batch.facts(accepted, self._fields)
         points = self._datapoints.get(row)
         if points is None:
             points = self.batch.datapoints([row])[row]
         if isinstance(points, AmpelstreamError):
             raise points
+        facts = self._facts.get(row)
+        if facts is None:
+            facts = self.batch.facts([row], self._fields)[row] if self._fields else {}
+        if isinstance(facts, AmpelstreamError):
+            raise facts
         batch = self.batch
         return Accepted(
             object_id=batch.object_id(row),
@@ -174,7 +200,17 @@ class Judged:
             ra=batch.ra[row].item(),
             dec=batch.dec[row].item(),
             datapoints=points,
+            facts=facts,
         )
+
+
+def facts_asked_of(channels: Iterable[Channel]) -> dict[str, frozenset[str]]:
+    """Fields of accepted alerts that units ask for, by survey; of one without any, nothing."""
+    asked: dict[str, frozenset[str]] = {}
+    for channel in channels:
+        if channel.alert_fields:
+            asked[channel.survey] = asked.get(channel.survey, frozenset()) | channel.alert_fields
+    return asked
 
 
 def asked_of(channels: Iterable[Channel]) -> dict[str, Asked]:
@@ -188,9 +224,12 @@ def asked_of(channels: Iterable[Channel]) -> dict[str, Asked]:
     return asked
 
 
-def judge(channels: Sequence[Channel], batch: AlertBatch) -> Judged:
-    """Ask the channels of many alerts, as far as they can be asked together."""
-    return Judged(batch, [_judge(channel, batch) for channel in channels])
+def judge(channels: Sequence[Channel], batch: AlertBatch, fields: Collection[str] = ()) -> Judged:
+    """Ask the channels of many alerts, as far as they can be asked together.
+
+    ``fields`` are those that units ask for of alerts that pass.
+    """
+    return Judged(batch, [_judge(channel, batch) for channel in channels], fields)
 
 
 def _judge(channel: Channel, batch: AlertBatch) -> _Said:

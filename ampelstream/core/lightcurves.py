@@ -1,5 +1,7 @@
 """Merging of datapoints: a union by id that any order and any repetition leave the same.
 
+Forced photometry has ids of its own, which may be numbers that detections have, too.
+
 Two packets may hold the same datapoint in different versions: an alert's own detection has fields
 that the entry in a later packet's history lacks. The fuller version wins, by a total order that
 does not depend on which came first. The stored set keeps every datapoint; superseded ones are left
@@ -11,7 +13,8 @@ from operator import attrgetter
 
 import msgspec
 
-from ampelstream.model.lightcurve import Datapoint, LightCurve
+from ampelstream.model.lightcurve import Datapoint, LightCurve, places_of
+from ampelstream.model.position import robust_position
 
 __all__ = ["SAME_POSITION_PIXELS", "light_curve", "merge_datapoints", "odd_magnitude"]
 
@@ -25,7 +28,7 @@ BRIGHTEST, FAINTEST = -27.0, 35.0
 _encode = msgspec.msgpack.Encoder().encode
 
 
-_exposure: Callable[[Datapoint], tuple[float, int]] = attrgetter("jd", "fid")
+_exposure: Callable[[Datapoint], tuple[float, int, bool]] = attrgetter("jd", "fid", "forced")
 
 
 def _is_fuller(point: Datapoint, other: Datapoint) -> bool:
@@ -54,14 +57,18 @@ def merge_datapoints(
     Returns
     -------
     tuple of Datapoint
-        One for each id, sorted by id.
+        One for each id, sorted by id; forced photometry behind all else.
     """
-    merged = {point.id: point for point in known}
+    found: dict[int, Datapoint] = {}
+    forced: dict[int, Datapoint] = {}
+    for point in known:
+        (forced if point.forced else found)[point.id] = point
     for point in fresh:
+        merged = forced if point.forced else found
         other = merged.setdefault(point.id, point)
         if other is not point and other != point and _is_fuller(point, other):
             merged[point.id] = point
-    return tuple(map(merged.__getitem__, sorted(merged)))
+    return (*map(found.__getitem__, sorted(found)), *map(forced.__getitem__, sorted(forced)))
 
 
 def _same_position(one: Datapoint, other: Datapoint) -> bool:
@@ -76,12 +83,17 @@ def _same_position(one: Datapoint, other: Datapoint) -> bool:
     )
 
 
-def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
+def light_curve(
+    object_id: str,
+    datapoints: Iterable[Datapoint],
+    anchors: Sequence[tuple[float, float]] = (),
+) -> LightCurve:
     """Light curve without what later processing superseded.
 
     Of points with the same jd and fid at the same position on the chip, the one that was processed
     last stands: the survey numbers its products upwards, so that is the larger identifier. A
-    detection supersedes an upper limit of the same exposure.
+    detection supersedes an upper limit of the same exposure. Forced photometry supersedes, and is
+    superseded by, forced photometry only: which of both is for what, the views of `LightCurve` say.
 
     Parameters
     ----------
@@ -89,11 +101,14 @@ def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
         The survey's identifier.
     datapoints
         All points of the object, one for each id.
+    anchors
+        Places (ra, dec) [deg] that say where the object is, in the order of time; without any, the
+        detections do.
     """
     points = tuple(datapoints)
     if len(set(map(_exposure, points))) == len(points):
-        return LightCurve(object_id, points)
-    exposures: dict[tuple[float, int], list[Datapoint]] = {}
+        return _placed(object_id, points, anchors)
+    exposures: dict[tuple[float, int, bool], list[Datapoint]] = {}
     for point in points:
         exposures.setdefault(_exposure(point), []).append(point)
     standing: list[Datapoint] = []
@@ -107,7 +122,13 @@ def light_curve(object_id: str, datapoints: Iterable[Datapoint]) -> LightCurve:
             if not any(_same_position(point, other) for other in kept):
                 kept.append(point)
         standing.extend(kept)
-    return LightCurve(object_id, standing)
+    return _placed(object_id, standing, anchors)
+
+
+def _placed(
+    object_id: str, points: Sequence[Datapoint], anchors: Sequence[tuple[float, float]]
+) -> LightCurve:
+    return LightCurve(object_id, points, robust_position(anchors, places_of(points)))
 
 
 def odd_magnitude(datapoints: Sequence[Datapoint]) -> str:

@@ -4,9 +4,9 @@ A channel that follows no events has candidates without one: object x channel.
 
 ``evaluate`` is a function of what is known of the object and of the event, and of nothing else.
 That is why the order of arrival does not matter: whichever came last, the same sets are looked at.
-It looks, in this order, whether an alert of the object lies in the region and window of the event
-(`inside`), whether a match filter rejects the object (`rejection`), and what the channel's units
-compute (`run_units`). ``objectstore.py`` calls it for each object, event and channel. It is a
+It looks, in this order, whether the object lies in the region of the event, with an alert in its
+window (`inside`), whether a match filter rejects the object (`rejection`), and what the channel's
+units compute (`run_units`). ``objectstore.py`` calls it for each object, event and channel. It is a
 generator, which stops while a heavy unit computes (``evaluation.py``).
 
 A unit's result is named by (unit, configuration, input). Where the object's state already holds a
@@ -17,7 +17,8 @@ computed. That holds for what a unit says of its input, also where it says that 
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -26,8 +27,10 @@ from ampelstream.core.accounting import CountKey
 from ampelstream.core.boundary import Failure, asked, attempt_unit
 from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import Event
+from ampelstream.core.lightcurves import light_curve
 from ampelstream.core.state import AcceptedAlert, EventState, ObjectState
 from ampelstream.errors import UnitError
+from ampelstream.model.alertfacts import AlertFacts
 from ampelstream.model.candidate import Candidate, CandidateStatus, Provenance, UnitResult
 from ampelstream.model.digest import digest
 from ampelstream.model.lightcurve import LightCurve
@@ -39,6 +42,7 @@ __all__ = [
     "evaluate",
     "inside",
     "may_pass",
+    "placed",
     "plain",
     "rejection",
     "results_of",
@@ -48,21 +52,38 @@ __all__ = [
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_in_time = attrgetter("jd", "candid")
 ResultCache = dict[tuple[str, str, str], UnitResult]
 """(unit, config hash, input digest) -> result."""
 
 
+def placed(state: ObjectState) -> LightCurve:
+    """Light curve of an object, with the object's position.
+
+    An object has one position, for all channels and events: it is found, matched, mapped and shown
+    there. Its anchors are the accepted alerts' own positions: these the filters have judged, and
+    the survey has just measured them; a history may tell of another place. Near them all detections
+    say where it is.
+    """
+    anchors = [(alert.ra, alert.dec) for alert in sorted(state.alerts, key=_in_time)]
+    return light_curve(state.object_id, state.datapoints, anchors)
+
+
 def inside(
-    channel: Channel, alerts: Sequence[AcceptedAlert], event: Event, localisation: tuple[float, str]
+    channel: Channel, state: ObjectState, event: Event, localisation: tuple[float, str]
 ) -> list[AcceptedAlert]:
-    """Alerts that the channel accepted and that lie in its region and window around a trigger."""
+    """Alerts in the window around a trigger that the channel accepted.
+
+    None where the object lies outside of the channel's region.
+    """
     t0 = localisation[0]
-    region = event.localisations[localisation][channel.region]
+    if state.pixel not in event.localisations[localisation][channel.region]:
+        return []
     first, last = t0 + channel.window[0], t0 + channel.window[1]
     return [
         alert
-        for alert in alerts
-        if first <= alert.jd <= last and channel.name in alert.channels and alert.pixel in region
+        for alert in state.alerts
+        if first <= alert.jd <= last and channel.name in alert.channels
     ]
 
 
@@ -123,10 +144,10 @@ def _status(channel: Channel, state: ObjectState, event: Event | None) -> Candid
         accepted = any(channel.name in alert.channels for alert in state.alerts)
         return CandidateStatus.ACTIVE if accepted else None
     current = event.current_localisation
-    if current is not None and inside(channel, state.alerts, event, current):
+    if current is not None and inside(channel, state, event, current):
         return CandidateStatus.RETRACTED if event.retracted else CandidateStatus.ACTIVE
     for localisation in event.localisations:
-        if localisation != current and inside(channel, state.alerts, event, localisation):
+        if localisation != current and inside(channel, state, event, localisation):
             return CandidateStatus.RETRACTED if event.retracted else CandidateStatus.OUTSIDE
     return None
 
@@ -135,10 +156,15 @@ def _seen(
     channel: Channel, state: ObjectState, curve: LightCurve, t0_jd: float | None
 ) -> LightCurve:
     """Light curve in the channel's time range: what units see, and who reads the candidate."""
+    return curve.between(*_range(channel, state, t0_jd))
+
+
+def _range(channel: Channel, state: ObjectState, t0_jd: float | None) -> tuple[float, float]:
+    """First and last time [JD] of what a unit of the channel is told of the object."""
     if t0_jd is not None:
-        return curve.between(t0_jd - channel.before, t0_jd + channel.after)
+        return t0_jd - channel.before, t0_jd + channel.after
     last = max((one.jd for one in state.alerts if channel.name in one.channels), default=math.inf)
-    return curve if math.isinf(channel.before) else curve.between(last - channel.before, math.inf)
+    return (-math.inf if math.isinf(channel.before) else last - channel.before), math.inf
 
 
 def _rank(channel: Channel, candidate: Candidate) -> float | None:
@@ -169,7 +195,7 @@ def evaluate(
     state
         The object.
     curve
-        Its light curve, whole.
+        Its light curve, whole (`placed`).
     event
         The event; None for a channel that follows none.
     cache
@@ -195,7 +221,7 @@ def evaluate(
             return None
         revision = event.state.revisions[-1].revision
     seen = _seen(channel, state, curve, t0)
-    position = seen.position or curve.position
+    place = curve.place
     candidate = Candidate(
         object_id=state.object_id,
         event_id="" if event is None else event.event_id,
@@ -211,12 +237,17 @@ def evaluate(
             alerts=tuple(a.candid for a in state.alerts if channel.name in a.channels),
         ),
         t0_jd=t0,
-        ra=position[0] if position else None,
-        dec=position[1] if position else None,
+        ra=place.ra if place else None,
+        dec=place.dec if place else None,
+        scatter_arcsec=place.scatter_arcsec if place else None,
+        strays=place.strays if place else 0,
     )
     if status is not CandidateStatus.ACTIVE:
         return candidate
-    results = yield from run_units(channel, seen, event, cache, counts)
+    first, last = _range(channel, state, t0)
+    alerts = [a for a in state.alerts if channel.name in a.channels and first <= a.jd <= last]
+    alerts.sort(key=_in_time)
+    results = yield from run_units(channel, seen, event, cache, counts, alerts)
     candidate = msgspec.structs.replace(candidate, results=errors + results)
     return msgspec.structs.replace(candidate, rank=_rank(channel, candidate))
 
@@ -345,6 +376,7 @@ def run_units(
     event: Event | None,
     cache: ResultCache,
     counts: Counter[CountKey],
+    alerts: Sequence[AcceptedAlert] = (),
 ) -> Evaluation[tuple[UnitResult, ...]]:
     """Results of the channel's units, in order; those in the cache are not computed again.
 
@@ -360,18 +392,23 @@ def run_units(
         Known results; what is computed is added.
     counts
         Takes what each unit did.
+    alerts
+        Those whose fields units may ask for, in the order of time.
     """
     done: list[tuple[str, UnitResult]] = []
     for bound in channel.units:
         wanted = _wanted(bound.unit, done)
         named = [_as_input(one) for _, one in wanted]
         about = event.digest if event is not None and bound.unit.needs_event else ""
-        input_digest = digest([curve.digest, about, named])
+        facts = tuple(_facts(bound.unit.alert_fields.get(channel.survey, ()), alerts))
+        parts = [curve.digest, curve.place, about, named]
+        input_digest = digest([*parts, facts] if facts else parts)
         key = (type(bound.unit).__name__, bound.config_hash, input_digest)
         known = cache.get(key)
         if known is None:
             hindrance = _failed_need(bound.unit, done)
-            outcome = yield from _run(bound, curve, event, wanted, hindrance)
+            inputs = _inputs(bound, curve, event, wanted, facts)
+            outcome = yield from _run(bound, inputs, hindrance)
             count_run(counts, channel, bound, outcome)
             if isinstance(outcome, Failure):
                 known = failed_result(bound, input_digest, outcome)
@@ -386,17 +423,21 @@ def run_units(
     return tuple(one for _, one in done)
 
 
-def _run(
+def _facts(names: Sequence[str], alerts: Sequence[AcceptedAlert]) -> Iterator[AlertFacts]:
+    """What a unit asks for of these alerts."""
+    for one in alerts if names else ():
+        fields = {name: one.facts.get(name) for name in names}
+        yield AlertFacts(one.candid, one.jd, one.ra, one.dec, fields)
+
+
+def _inputs(
     bound: BoundUnit[ObjectUnit],
     curve: LightCurve,
     event: Event | None,
     wanted: Sequence[tuple[str, UnitResult]],
-    hindrance: str,
-) -> Evaluation[dict[str, Any] | Failure]:
-    """Run one unit; whatever it raises becomes a failure."""
-    if hindrance:
-        return Failure(UnitError.__name__, hindrance, unit=bound.name)
-    inputs = Inputs(
+    facts: Sequence[AlertFacts],
+) -> Inputs:
+    return Inputs(
         lightcurve=curve,
         # to others it is not shown: their result is taken for every event with that light curve
         event=event.current if event is not None and bound.unit.needs_event else None,
@@ -404,7 +445,16 @@ def _run(
         dependencies=tuple(
             Dependency(kind, one.name, one.body) for kind, one in wanted if one.body is not None
         ),
+        alerts=facts,
     )
+
+
+def _run(
+    bound: BoundUnit[ObjectUnit], inputs: Inputs, hindrance: str
+) -> Evaluation[dict[str, Any] | Failure]:
+    """Run one unit; whatever it raises becomes a failure."""
+    if hindrance:
+        return Failure(UnitError.__name__, hindrance, unit=bound.name)
     if bound.start is None:
         return attempt_unit(bound, "compute", _compute, bound, inputs)
     computation = attempt_unit(bound, "compute", bound.start, inputs)

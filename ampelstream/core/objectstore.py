@@ -21,9 +21,9 @@ from ampelstream.core.accounting import CountKey
 from ampelstream.core.boundary import Failure, attempting
 from ampelstream.core.evaluation import Evaluation
 from ampelstream.core.events import CELL_BITS, Event, EventStore
-from ampelstream.core.lightcurves import light_curve, merge_datapoints
+from ampelstream.core.lightcurves import merge_datapoints
 from ampelstream.core.lookup import Lookup
-from ampelstream.core.matching import evaluate, results_of, with_evidence
+from ampelstream.core.matching import evaluate, placed, results_of, with_evidence
 from ampelstream.core.state import AcceptedAlert, EventState, ObjectState, encode, keys
 from ampelstream.errors import StateError
 from ampelstream.model.candidate import Candidate, CandidateStatus
@@ -79,13 +79,18 @@ def _merge_alert(known: AcceptedAlert | None, fresh: AcceptedAlert) -> AcceptedA
     """An alert that came once more.
 
     The record with the smaller coordinates says when and where the detection was, whichever came
-    first; the channels are those of both.
+    first; the channels are those of both. Of one record that was read twice, between which units
+    began to ask for more of its fields, what was read of more stands.
     """
     if known is None:
         return fresh
     channels = tuple(sorted({*known.channels, *fresh.channels}))
-    first = min(known, fresh, key=lambda one: (one.where, one.jd, one.ra, one.dec))
+    first = min(known, fresh, key=lambda one: (one.where, one.jd, one.ra, one.dec, _fewest(one)))
     return msgspec.structs.replace(first, channels=channels)
+
+
+def _fewest(alert: AcceptedAlert) -> int:
+    return -len(alert.facts)
 
 
 def merge_detection(
@@ -104,9 +109,9 @@ def merge_detection(
         jd=detection.jd,
         ra=detection.ra,
         dec=detection.dec,
-        pixel=pixel29(detection.ra, detection.dec),
         channels=detection.channels,
         where=detection.where,
+        facts=detection.facts,
     )
     alerts[detection.candid] = _merge_alert(known, fresh)
     merged = ObjectState(
@@ -115,6 +120,7 @@ def merge_detection(
         merge_datapoints(state.datapoints, detection.datapoints),
         tuple(alerts[candid] for candid in sorted(alerts)),
         state.candidates,
+        state.pixel,
     )
     before = known.channels if known else ()
     return merged, tuple(name for name in detection.channels if name in before)
@@ -125,14 +131,15 @@ def _last_day(state: ObjectState) -> int:
     return math.floor(max(alert.jd for alert in state.alerts))
 
 
-def _spans(state: ObjectState) -> dict[int, tuple[float, float]]:
-    """First and last time [JD] of the object's alerts in each cell of the index."""
-    spans: dict[int, tuple[float, float]] = {}
-    for alert in state.alerts:
-        cell = alert.pixel >> CELL_BITS
-        first, last = spans.get(cell, (alert.jd, alert.jd))
-        spans[cell] = (min(first, alert.jd), max(last, alert.jd))
-    return spans
+def _cell(state: ObjectState) -> int:
+    """Cell of the index in which the object lies."""
+    return state.pixel >> CELL_BITS
+
+
+def _span(state: ObjectState) -> tuple[float, float]:
+    """First and last time [JD] of the object's alerts."""
+    times = [alert.jd for alert in state.alerts]
+    return min(times), max(times)
 
 
 def _moved(known: ObjectState | None, state: ObjectState) -> bool:
@@ -258,10 +265,11 @@ class ObjectStore(Lookup):
         cache = results_of(state.candidates, again=again)
         candidates = {candidate.key: candidate for candidate in state.candidates}
         held = {event_id for event_id, _, _ in candidates}
-        pixels = {alert.pixel for alert in state.alerts}
+        curve = placed(state)
+        if curve.place is not None:
+            state = msgspec.structs.replace(state, pixel=pixel29(curve.place.ra, curve.place.dec))
         # for the others there is no candidate, and was none before
-        events = [one for one in events if self._may_have(one, held, pixels)]
-        curve = light_curve(state.object_id, state.datapoints if events else ())
+        events = [one for one in events if self._may_have(one, held, state.pixel)]
         for event in events:
             known_event = None if event is None else event.state
             for channel in self._channels_for(event):
@@ -292,11 +300,11 @@ class ObjectStore(Lookup):
     def _channels_for(self, event: Event | None) -> tuple[Channel, ...]:
         return self._topology.alone if event is None else self._topology.following
 
-    def _may_have(self, event: Event | None, held: set[str], pixels: set[int]) -> bool:
+    def _may_have(self, event: Event | None, held: set[str], pixel: int) -> bool:
         """Whether an object may have a candidate of the event, or has one."""
         if _name(event) in held:
             return True
-        return bool(self._topology.alone) if event is None else event.reaches(pixels)
+        return bool(self._topology.alone) if event is None else event.reaches((pixel,))
 
     def _without_channel(
         self,
@@ -328,18 +336,16 @@ class ObjectStore(Lookup):
             self._tables.delete(keys.candidate(event_id, state.object_id))
 
     def _index(self, known: ObjectState | None, state: ObjectState) -> None:
-        """Bring the object's entries in the cells of the sky and under its day up to date.
+        """Bring the object's entries in its cell of the sky and under its day up to date.
 
-        A record with smaller coordinates may move an alert: entries of cells that hold none any
-        longer go.
+        Every alert may move the object, and with that into another cell.
         """
-        spans = _spans(state)
-        for cell, span in spans.items():
-            self._tables.put(keys.cell(cell, state.object_id), keys.span(*span))
+        cell = _cell(state)
+        self._tables.put(keys.cell(cell, state.object_id), keys.span(*_span(state)))
         day = _last_day(state)
         if known is not None:
-            for cell in _spans(known).keys() - spans.keys():
-                self._tables.delete(keys.cell(cell, state.object_id))
+            if _cell(known) != cell:
+                self._tables.delete(keys.cell(_cell(known), state.object_id))
             old = _last_day(known)
             if old == day:
                 return
@@ -421,7 +427,7 @@ class ObjectStore(Lookup):
         held = self.candidates_of(state)
         released = [one for one in held if not one.event_id or self.event(one.event_id) is not None]
         self._delete(keys.candidate(one.event_id, object_id) for one in state.candidates)
-        self._delete(keys.cell(cell, object_id) for cell in _spans(state))
+        self._delete([keys.cell(_cell(state), object_id)])
         self._delete([keys.day(_last_day(state), object_id), keys.object(object_id)])
         return released
 
@@ -466,6 +472,7 @@ def _refiltered(
         points,
         tuple(alerts[candid] for candid in sorted(alerts)),
         () if known is None else known.candidates,
+        -1 if known is None else known.pixel,
     )
 
 

@@ -74,7 +74,7 @@ def values_of(candidate: Candidate) -> dict[str, Any]:
     """Names that a rule's condition may use: the candidate's fields and its units' results."""
     values: dict[str, Any] = {name: getattr(candidate, name) for name in SPOKEN_OF}
     values["status"] = candidate.status.value
-    values[DETECTIONS] = sum(point.mag is not None for point in candidate.lightcurve)
+    values[DETECTIONS] = sum(point.is_detection for point in candidate.lightcurve)
     values.update({one.name: one.body for one in candidate.results if one.body is not None})
     return values
 
@@ -82,7 +82,7 @@ def values_of(candidate: Candidate) -> dict[str, Any]:
 def _payload(candidate: Candidate) -> dict[str, Any]:
     """What a message needs to say of a candidate."""
     latest = max(
-        (point for point in candidate.lightcurve if point.mag is not None),
+        (point for point in candidate.lightcurve if point.is_detection),
         key=lambda point: (point.jd, point.id),
         default=None,
     )

@@ -9,6 +9,7 @@ import struct
 
 import msgspec
 
+from ampelstream.model.alertfacts import Fact
 from ampelstream.model.candidate import Candidate
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.event import EventRevision
@@ -32,7 +33,7 @@ __all__ = [
     "keys",
 ]
 
-FORMAT = 3
+FORMAT = 4
 """Version of this layout; a state of another version is refused, not misread."""
 
 
@@ -46,22 +47,23 @@ class AcceptedAlert(msgspec.Struct, frozen=True, array_like=True):
     ----------
     candid, jd, ra, dec
         Of the alert's own detection [JD UTC; deg, ICRS].
-    pixel
-        Nested HEALPix pixel of order 29 of that position.
     channels
         Names of the channels that accepted it, sorted.
     where
         Coordinates of its record; the smallest where it came more than once, and then the time and
         position are that record's too.
+    facts
+        Fields of that detection, as the survey names them, that units of the topology asked for
+        when the alert was accepted; None where it has no such value.
     """
 
     candid: int
     jd: float
     ra: float
     dec: float
-    pixel: int
     channels: tuple[str, ...]
     where: Coordinates
+    facts: dict[str, Fact] = {}
 
 
 class ObjectState(msgspec.Struct, array_like=True):
@@ -78,6 +80,9 @@ class ObjectState(msgspec.Struct, array_like=True):
     candidates
         Last revision of each of its candidates, without light curve and record coordinates (both
         follow from the rest of the state), sorted by key.
+    pixel
+        Nested HEALPix pixel of order 29 of the object's position, under which it is found; -1 where
+        it has not been matched.
     """
 
     object_id: str
@@ -85,6 +90,7 @@ class ObjectState(msgspec.Struct, array_like=True):
     datapoints: tuple[Datapoint, ...] = ()
     alerts: tuple[AcceptedAlert, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    pixel: int = -1
 
 
 class KnownRevision(msgspec.Struct, frozen=True):

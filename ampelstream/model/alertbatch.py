@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ampelstream.errors import AmpelstreamError
 from ampelstream.model.alert import Alert
+from ampelstream.model.alertfacts import Fact
 from ampelstream.model.lightcurve import Datapoint
 
 __all__ = ["AlertBatch", "Asked", "Bools", "Floats"]
@@ -111,6 +112,12 @@ class AlertBatch(Protocol):
 
     def alert(self, row: int) -> Alert:
         """The alert by itself, decoded anew: for who looks at one, or wants all its fields."""
+        ...
+
+    def facts(
+        self, rows: Sequence[int], names: Collection[str]
+    ) -> Mapping[int, dict[str, Fact] | AmpelstreamError]:
+        """Fields of the own detections of some alerts, or what is wrong with them, by row."""
         ...
 
     def datapoints(self, rows: Sequence[int]) -> Mapping[int, list[Datapoint] | AmpelstreamError]:

@@ -11,7 +11,10 @@ from ampelstream.model.lightcurve import Datapoint
 
 __all__ = ["DETECTIONS", "SPOKEN_OF", "Candidate", "CandidateStatus", "Provenance", "UnitResult"]
 
-SPOKEN_OF = ("object_id", "event_id", "channel", "status", "rank", "t0_jd", "ra", "dec")
+SPOKEN_OF = (
+    *("object_id", "event_id", "channel", "status", "rank", "t0_jd", "ra", "dec"),
+    *("scatter_arcsec", "strays"),
+)
 """Fields of a candidate that conditions of rules may use, beside `DETECTIONS` and its results."""
 DETECTIONS = "detections"
 """What such a condition calls the number of detections in the light curve."""
@@ -98,13 +101,20 @@ class Candidate(msgspec.Struct, frozen=True):
     t0_jd
         Trigger time of the event [JD, UTC].
     ra, dec
-        Mean position of the detections [deg, ICRS].
+        Position of the object [deg, ICRS]: the mean of its detections around the median of its
+        accepted alerts (`robust_position`), in the channel's time range or not. It is the one that
+        is matched.
     rank
         The number that the channel ranks by, higher first; None without one.
     results
         In the order of the topology; empty unless the status is active.
     lightcurve
         The datapoints that the units saw.
+    scatter_arcsec
+        Median separation of the object's detections from the position [arcsec].
+    strays
+        How many of its detections lie farther than 3 arcsec from the position: above 0, they are
+        not of one resting source, and what is said of the position is said of a part of them.
     """
 
     object_id: str
@@ -118,6 +128,8 @@ class Candidate(msgspec.Struct, frozen=True):
     rank: float | None = None
     results: tuple[UnitResult, ...] = ()
     lightcurve: tuple[Datapoint, ...] = ()
+    scatter_arcsec: float | None = None
+    strays: int = 0
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from ampelstream.model.alertfacts import Fact
 from ampelstream.model.coordinates import Coordinates
 from ampelstream.model.lightcurve import Datapoint
 
@@ -22,11 +23,13 @@ class Detection(msgspec.Struct, frozen=True):
     where
         Coordinates of the alert's record.
     datapoints
-        The alert's own detection and its history.
+        The alert's own detection, its history, and forced photometry.
     filters
         Digest of the filters that accepted it (``Topology.filters``).
     backfill
         Whether the alert is filtered anew, after a change of the filters.
+    facts
+        Fields of the alert's own detection that units of the topology ask for.
     """
 
     object_id: str
@@ -40,3 +43,4 @@ class Detection(msgspec.Struct, frozen=True):
     datapoints: tuple[Datapoint, ...]
     filters: str = ""
     backfill: bool = False
+    facts: dict[str, Fact] = {}

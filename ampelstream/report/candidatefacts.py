@@ -7,11 +7,13 @@ from ampelstream.report.markup import Markup, element, join
 from ampelstream.report.quantities import number, sexagesimal
 from ampelstream.report.views import (
     Row,
+    counts_text,
     first_text,
     latest_text,
     level_text,
     position_text,
     redshift_text,
+    strays_text,
 )
 
 __all__ = ["draw_errors", "draw_facts"]
@@ -32,8 +34,9 @@ def draw_facts(row: Row) -> Markup:
         words["First alert that passed"] = f"{facts.first_alert.id}, {when}"
     if facts.latest is not None:
         words["Latest [AB mag]"] = latest_text(facts)
-    negative = f", {facts.negative} negative" if facts.negative else ""
-    words["Detections"] = f"{facts.detections}{negative}"
+    words["Detections"] = counts_text(facts)
+    if candidate.strays:
+        words["Positions"] = strays_text(candidate)
     if facts.redshift is not None:
         words["Redshift"] = redshift_text(facts)
     if facts.distance_mpc is not None:

@@ -28,13 +28,14 @@ from ampelstream.report.views import (
     redshift_text,
     score_order,
     score_text,
+    strays_text,
 )
 
 __all__ = ["candidate_table", "others_table", "ranked_table"]
 
 _COLUMNS = (
     ("Object", "text", ""),
-    ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension"),
+    ("RA, Dec [deg]", "number", "ICRS; sorted by right ascension; * some detections lie elsewhere"),
     ("RA, Dec", "number", "ICRS, hours and degrees; sorted by right ascension"),
     (
         "First [d]",
@@ -152,7 +153,7 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
         name = element("a", name, href=f"#{row.anchor}")
     degrees = sixties = DASH
     if candidate.ra is not None and candidate.dec is not None:
-        degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}"
+        degrees = f"{candidate.ra:.5f} {candidate.dec:+.5f}{'*' if candidate.strays else ''}"
         sixties = " ".join(sexagesimal(candidate.ra, candidate.dec))
     latest = None if facts.latest is None else facts.latest.mag
     shown = (
@@ -171,6 +172,7 @@ def _cells(row: Row, *, linked: bool) -> list[Markup]:
             class_="num" if words != DASH else "num empty",
             data_s=_sort(value),
             data_label=head,
+            title=(strays_text(candidate) or None) if head == _COLUMNS[1][0] else None,
         )
         for (words, value), (head, _, _) in zip(shown, _COLUMNS[1:-1], strict=True)
     ]

@@ -48,6 +48,11 @@ class Mark:
         """Whether it is fainter than the reference image."""
         return self.brightness is None
 
+    @property
+    def is_limit(self) -> bool:
+        """Whether nothing was measured, down to a limit."""
+        return self.point.mag is None
+
 
 def mark_of(point: Datapoint, origin: float, luminosity: Luminosity) -> Mark | None:
     """Make a mark; None where the datapoint has neither a finite magnitude nor a limit."""
@@ -56,7 +61,7 @@ def mark_of(point: Datapoint, origin: float, luminosity: Luminosity) -> Mark | N
         return None
     error = point.magerr if point.mag is not None and point.magerr is not None else 0.0
     error = abs(error) if math.isfinite(error) else 0.0
-    negative = point.is_detection and point.positive is False
+    negative = point.mag is not None and point.positive is False
     brightness = None if negative else value - luminosity.extinction(point.band)
     return Mark(point, point.jd - origin, brightness, error)
 
@@ -110,9 +115,9 @@ def zoom(marks: Sequence[Mark], *, has_trigger: bool) -> Zoomed:
     drawn = [
         mark
         for mark in near
-        if mark.brightness is None or mark.point.is_detection or mark.brightness >= bright
+        if mark.brightness is None or not mark.is_limit or mark.brightness >= bright
     ]
-    deep = sum(not mark.point.is_detection and (mark.brightness or 0.0) > floor for mark in drawn)
+    deep = sum(mark.is_limit and (mark.brightness or 0.0) > floor for mark in drawn)
     away, shallow = len(marks) - len(near), len(near) - len(drawn)
     parts = [
         f"{counted(away, 'datapoint')} outside of the time shown" if away else "",
@@ -131,7 +136,7 @@ def zoom(marks: Sequence[Mark], *, has_trigger: bool) -> Zoomed:
 
 
 def _days(marks: Sequence[Mark], *, has_trigger: bool) -> tuple[float, float]:
-    seen = [mark for mark in marks if mark.point.is_detection]
+    seen = [mark for mark in marks if not mark.is_limit]
     days = [mark.day for mark in seen or marks] + ([0.0] if has_trigger else [])
     first, last = min(days), max(days)
     lasts = last - first
@@ -145,8 +150,8 @@ def _days(marks: Sequence[Mark], *, has_trigger: bool) -> tuple[float, float]:
 
 def _magnitudes(marks: Sequence[Mark]) -> tuple[float, float, float]:
     """Brightest and faintest that is drawn, and the depth below which limits stand at the edge."""
-    seen = [(m.brightness, m.error) for m in marks if m.point.is_detection and m.brightness]
-    limits = [m.brightness for m in marks if not m.point.is_detection and m.brightness]
+    seen = [(m.brightness, m.error) for m in marks if not m.is_limit and m.brightness]
+    limits = [m.brightness for m in marks if m.is_limit and m.brightness]
     if not seen:
         values = limits or [20.0, 21.0]  # only negative subtractions: any axis will do
         return min(values), max(values), max(values)

@@ -6,7 +6,7 @@ Which part of it is drawn says `ampelstream.report.lightcurveframe`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.lightcurve import Datapoint, LightCurve
 from ampelstream.report.brightness import Luminosity
 from ampelstream.report.lightcurveframe import Frame, Mark, mark_of, zoom
 from ampelstream.report.markup import Markup, element, fixed, join
@@ -65,7 +65,7 @@ def draw_lightcurve(
     """
     luminosity = luminosity or Luminosity()
     origin = t0_jd if t0_jd is not None else _begin(points)
-    found = [mark_of(point, origin, luminosity) for point in points]
+    found = [mark_of(point, origin, luminosity) for point in _shown(points)]
     marks = [mark for mark in found if mark is not None]
     if not marks:
         return element("p", "No datapoint to draw.", class_="muted")
@@ -80,7 +80,7 @@ def draw_lightcurve(
     )
     # Limits first, so that they never hide a detection.
     shown = sorted(
-        zoomed.marks, key=lambda mark: (mark.point.is_detection, mark.day, mark.point.id)
+        zoomed.marks, key=lambda mark: (mark.point.mag is not None, mark.day, mark.point.id)
     )
     drawing = element(
         "svg",
@@ -100,8 +100,22 @@ def draw_lightcurve(
 
 def _begin(points: Sequence[Datapoint]) -> float:
     """First detection, else first limit [JD]: day 0 where there is no trigger."""
-    seen = [p.jd for p in points if p.is_detection and p.positive is not False]
+    seen = [p.jd for p in points if p.is_detection]
     return min(seen or [p.jd for p in points], default=0.0)
+
+
+def _shown(points: Sequence[Datapoint]) -> list[Datapoint]:
+    """Of each exposure what says most: a magnitude, what is fainter, or a limit."""
+    bright = set(LightCurve("", points).brightness)
+
+    def rank(point: Datapoint) -> int:
+        return 0 if point in bright else (1 if point.mag is not None else 3) + point.forced
+
+    best: dict[tuple[float, int], int] = {}
+    for point in points:
+        exposure = (point.jd, point.fid)
+        best[exposure] = min(rank(point), best.get(exposure, 4))
+    return [point for point in points if rank(point) == best[point.jd, point.fid]]
 
 
 def _label(x: float, y: float, words: str, **attributes: str) -> Markup:
@@ -206,24 +220,26 @@ def _limit(x: float, y: float, class_: str) -> Markup:
 
 def _classes(point: Datapoint) -> str:
     band = point.band if point.band in _COLOURED else "other"
-    if not point.is_detection:
+    if point.mag is None:
         return f"band-{band} open"
-    return f"band-{band} negative" if point.positive is False else f"band-{band}"
+    negative = " negative" if point.positive is False else ""
+    return f"band-{band}{negative}{' forced' if point.forced else ''}"
 
 
 def _draw(mark: Mark, page: _Page) -> Markup:
     point, x = mark.point, page.x(mark.day)
     when = f"{mark.day:+.3f} d, {utc_text(point.jd)}, JD {jd_text(point.jd)}"
+    kind = ", forced photometry" if point.forced else ""
     if mark.brightness is None:
-        words = f"{point.band}: fainter than the reference, {when}"
+        words = f"{point.band}: fainter than the reference{kind}, {when}"
         shape = _shape(point.band, x, _HEIGHT - _BOTTOM - _STRIP / 2, _classes(point))
         return element("g", element("title", words), shape)
     y = page.y(mark.brightness)
-    if not point.is_detection:
+    if point.mag is None:
         words = f"{point.band} > {point.limmag:.2f} mag (5-sigma limit), {when}"
         return element("g", element("title", words), _limit(x, y, _classes(point)))
     error = f" ± {point.magerr:.2f}" if point.magerr is not None else ""
-    words = f"{point.band} = {point.mag:.2f}{error} mag, {when}{_corrected(mark, page)}"
+    words = f"{point.band} = {point.mag:.2f}{error} mag{kind}, {when}{_corrected(mark, page)}"
     low, high = page.y(mark.brightness + mark.error), page.y(mark.brightness - mark.error)
     bar = _line(x, low, x, high, f"error {_classes(point)}") if mark.error else None
     return element("g", element("title", words), bar, _shape(point.band, x, y, _classes(point)))
@@ -242,15 +258,18 @@ def _corrected(mark: Mark, page: _Page) -> str:
 def _legend(marks: Sequence[Mark]) -> Markup:
     """One entry for each kind of mark that occurs."""
     entries: dict[str, Datapoint] = {}
-    for mark in sorted(marks, key=lambda m: (not m.point.is_detection, m.negative, m.point.fid)):
+    for mark in sorted(
+        marks, key=lambda m: (m.point.mag is None, m.point.forced, m.negative, m.point.fid)
+    ):
         point = mark.point
-        name = f"{point.band} limit" if not point.is_detection else point.band
-        entries.setdefault(f"{point.band} negative" if mark.negative else name, point)
+        name = point.band + (" forced" if point.forced and point.mag is not None else "")
+        name += " limit" if point.mag is None else " negative" if mark.negative else ""
+        entries.setdefault(name, point)
     parts, x = [], _LEFT + 4
     for name, point in entries.items():
         classes = _classes(point)
         shape = _shape(point.band, x, 12, classes)
-        parts.append(shape if point.is_detection else _limit(x, 12, classes))
+        parts.append(shape if point.mag is not None else _limit(x, 12, classes))
         parts.append(_label(x + 9, 16, name))
         x += 24 + 7.2 * len(name)
     return element("g", join(parts), class_="legend")

@@ -15,6 +15,7 @@ import numpy as np
 
 from ampelstream.model.candidate import Candidate, CandidateStatus
 from ampelstream.model.lightcurve import Datapoint
+from ampelstream.model.position import APART_ARCSEC
 from ampelstream.model.times import iso_from_jd
 from ampelstream.report.content import EventReport, ReplayReport, ReportMap, Stamp, StampsOf
 from ampelstream.report.quantities import DASH, is_number, number
@@ -26,6 +27,7 @@ __all__ = [
     "Listing",
     "Row",
     "arrange",
+    "counts_text",
     "facts_of",
     "first_day",
     "first_text",
@@ -37,6 +39,7 @@ __all__ = [
     "score_of",
     "score_order",
     "score_text",
+    "strays_text",
     "trigger_jd",
     "with_stamps",
 ]
@@ -61,17 +64,15 @@ class Facts:
     first_alert
         The earliest alert that the channel accepted, as the light curve has it.
     latest
-        Latest detection that is brighter than the reference.
+        Latest detection; those fainter than the reference are none (`Datapoint.is_detection`).
     level
         Credible level of the position in the event's sky map.
     redshift
         As a unit gave it; above 0.
     distance_mpc
         Luminosity distance [Mpc]: as a unit gave it, otherwise that of the redshift (Planck 2015).
-    detections
-        Number of detections that are brighter than the reference.
-    negative
-        Number of those that are fainter.
+    detections, negative, forced
+        Number of detections, of those fainter than the reference, and of forced measurements.
     ebv
         Reddening E(B-V) in the Milky Way [mag], as a unit gave it.
     has_trigger
@@ -86,30 +87,33 @@ class Facts:
     distance_mpc: float | None
     detections: int
     negative: int
+    forced: int
     ebv: float | None
     has_trigger: bool
 
 
 def facts_of(candidate: Candidate, skymap: ReportMap | None) -> Facts:
     """Gather the facts; the credible level falls back on the sky map itself."""
-    found = sorted((p for p in candidate.lightcurve if p.is_detection), key=lambda p: (p.jd, p.id))
-    # what is fainter than the reference has no brightness, and nothing appeared there
-    detections = [point for point in found if point.positive is not False]
+    detections = sorted(
+        (p for p in candidate.lightcurve if p.is_detection), key=lambda p: (p.jd, p.id)
+    )
     first = None
     if detections and candidate.t0_jd is not None:
         first = detections[0].jd - candidate.t0_jd
     level = _named(candidate, _LEVELS)
     redshift = _positive(candidate, _REDSHIFTS)
     accepted = set(candidate.provenance.alerts)
+    found = (p for p in candidate.lightcurve if p.id in accepted and not p.forced)
     return Facts(
         first_days=first,
-        first_alert=next((p for p in found if p.id in accepted), None),
+        first_alert=min(found, key=lambda p: (p.jd, p.id), default=None),
         latest=detections[-1] if detections else None,
         level=_level_in(candidate, skymap) if level is None else level,
         redshift=redshift,
         distance_mpc=_positive(candidate, _DISTANCES) or _distance(redshift),
         detections=len(detections),
-        negative=len(found) - len(detections),
+        negative=sum(p.is_negative for p in candidate.lightcurve),
+        forced=sum(p.forced for p in candidate.lightcurve),
         ebv=_named(candidate, _REDDENINGS),
         has_trigger=candidate.t0_jd is not None,
     )
@@ -368,6 +372,28 @@ def position_text(candidate: Candidate) -> str:
     if candidate.ra is None or candidate.dec is None:
         return DASH
     return f"{candidate.ra:.5f} {candidate.dec:+.5f}"
+
+
+def strays_text(candidate: Candidate) -> str:
+    """What there is to say of detections that lie elsewhere; empty where none does."""
+    if not candidate.strays:
+        return ""
+    one = candidate.strays == 1
+    words = "1 detection lies" if one else f"{candidate.strays} detections lie"
+    scatter = candidate.scatter_arcsec or 0.0
+    return f"{words} more than {APART_ARCSEC:g}\N{DOUBLE PRIME} away (median {_angle(scatter)})"
+
+
+def _angle(arcsec: float) -> str:
+    degrees = arcsec / 3600.0
+    return f"{degrees:.3g}\N{DEGREE SIGN}" if degrees >= 1.0 else f"{arcsec:.3g}\N{DOUBLE PRIME}"
+
+
+def counts_text(facts: Facts) -> str:
+    """How many detections there are, and of what else."""
+    words = f"{facts.detections} detection{'' if facts.detections == 1 else 's'}"
+    words += f", {facts.negative} negative" if facts.negative else ""
+    return words + (f", {facts.forced} forced" if facts.forced else "")
 
 
 def first_text(facts: Facts) -> str:

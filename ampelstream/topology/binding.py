@@ -1,7 +1,7 @@
 """The units of a list of the file: found, configured, opened; and whether they fit together."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -14,9 +14,9 @@ from ampelstream.topology.spec import UnitSpec
 from ampelstream.units import AlertFilter, MatchFilter, ObjectUnit, Resources, Unit
 from ampelstream.units.discovery import providing, resolve
 from ampelstream.units.usercode import FAULTS, blamed
-from ampelstream.wording import close, problems
+from ampelstream.wording import close, mend, problems
 
-__all__ = ["bind", "check_alone", "check_fields", "check_needs"]
+__all__ = ["bind", "check_alert_fields", "check_alone", "check_fields", "check_needs"]
 
 U = TypeVar("U", bound=Unit)
 
@@ -191,6 +191,31 @@ def check_alone(units: Sequence[tuple[str, ObjectUnit]], path: Path, findings: F
                 f"{name} needs an event, and the channel follows none; take it out, or write "
                 "`follow: events`",
             )
+
+
+def check_alert_fields(
+    units: Sequence[tuple[str, ObjectUnit]],
+    survey: str,
+    known: Collection[str],
+    path: Path,
+    findings: Findings,
+) -> None:
+    """Find units that ask for fields of alerts which the channel's survey does not have."""
+    for number, (name, unit) in enumerate(units):
+        asked = unit.alert_fields
+        if asked and survey not in asked:
+            findings.wrong(
+                (*path, number),
+                f"{name} asks for fields of alerts of {', '.join(sorted(asked))}, and the channel "
+                f"reads {survey}; say in its `alert_fields` which ones of {survey}",
+            )
+        for field in asked.get(survey, ()):
+            if field not in known:
+                findings.wrong(
+                    (*path, number),
+                    f"{name} asks for {field}, and alerts of {survey} have no such field; "
+                    f"{mend(field, known)}",
+                )
 
 
 def check_fields(

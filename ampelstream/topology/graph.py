@@ -17,7 +17,13 @@ import msgspec
 from ampelstream.model.digest import digest
 from ampelstream.model.event import EventRevision
 from ampelstream.model.fieldtypes import FieldType
-from ampelstream.topology.binding import bind, check_alone, check_fields, check_needs
+from ampelstream.topology.binding import (
+    bind,
+    check_alert_fields,
+    check_alone,
+    check_fields,
+    check_needs,
+)
 from ampelstream.topology.checking import (
     alert_fields,
     check_rank,
@@ -167,6 +173,12 @@ class Channel:
     units: tuple[BoundUnit[ObjectUnit], ...]
     rank_by: Rank | None
 
+    @property
+    def alert_fields(self) -> frozenset[str]:
+        """Fields of an accepted alert that its units ask for."""
+        fields = (bound.unit.alert_fields.get(self.survey, ()) for bound in self.units)
+        return frozenset(name for names in fields for name in names)
+
 
 @dataclass(frozen=True, slots=True)
 class ReactionRule:
@@ -191,7 +203,8 @@ class Topology:
     digest
         Digest of that, and of rules and retention.
     filters
-        Digest of what decides which alerts are accepted for which channel.
+        Digest of what decides which alerts are accepted for which channel, and of what is kept of
+        them.
     file
         Digest of everything that who evaluates no candidates needs to know: of the file and of the
         filters, but neither of other units' versions nor of what they read.
@@ -255,6 +268,8 @@ def _channel(
             check_fields(unit, label, spec.alerts.survey, fields or {}, path, findings)
     units = bind(spec.units, ObjectUnit, (*where, "units"), read, findings)
     good = [(label, unit) for label, unit in units if unit is not None]
+    if fields is not None:
+        check_alert_fields(good, spec.alerts.survey, fields, (*where, "units"), findings)
     results = results_of(good) if len(good) == len(units) else None
     rank = None
     if results is not None:  # else what is missed may be what a unit that is wrong would give
@@ -315,9 +330,10 @@ def _prints(channels: Iterable[Channel]) -> list[list[list[str]]]:
 
 
 def _selection(channel: Channel) -> list[Any]:
-    """What decides which alerts the channel accepts."""
+    """What decides which alerts the channel accepts, and what is kept of them."""
     prints = [bound.config_hash for bound in channel.filters]
-    return [channel.name, channel.survey, channel.where.text, prints]
+    selection = [channel.name, channel.survey, channel.where.text, prints]
+    return [*selection, sorted(channel.alert_fields)] if channel.alert_fields else selection
 
 
 def build(

@@ -1,6 +1,7 @@
 """Science units, and the contract that a unit of your own keeps."""
 
 from ampelstream.model.alertbatch import AlertBatch, Asked
+from ampelstream.model.alertfacts import AlertFacts
 from ampelstream.units.contract import (
     ACCEPT,
     AlertFilter,
@@ -18,6 +19,7 @@ from ampelstream.units.contract import (
 __all__ = [
     "ACCEPT",
     "AlertBatch",
+    "AlertFacts",
     "AlertFilter",
     "Asked",
     "Dependency",

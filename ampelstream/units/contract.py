@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ampelstream.model.alert import Alert
 from ampelstream.model.alertbatch import AlertBatch, Asked
+from ampelstream.model.alertfacts import AlertFacts
 from ampelstream.model.digest import digest
 from ampelstream.model.event import EventRevision
 from ampelstream.model.fieldtypes import FieldType, type_of
@@ -106,12 +107,17 @@ class Inputs:
         The event's sky map; None without one.
     dependencies
         Results of earlier units, in the order of the topology; failed ones are not in it.
+    alerts
+        The alerts that the channel accepted, in the time range of the light curve and in the order
+        of time, with the fields that the unit asks for (`ObjectUnit.alert_fields`); empty where it
+        asks for none.
     """
 
     lightcurve: LightCurve
     event: EventRevision | None = None
     skymap: "SkyMap | None" = None
     dependencies: Sequence[Dependency] = field(default_factory=tuple)
+    alerts: Sequence[AlertFacts] = ()
 
     def first(self, provides: str) -> Mapping[str, Any] | None:
         """Body of the first result of that kind, or None."""
@@ -229,6 +235,12 @@ class ObjectUnit(Unit):
     uses: ClassVar[tuple[str, ...]] = ()
     needs_event: ClassVar[bool] = False
     """Whether the result depends on the event (and its revision)."""
+    alert_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Fields of an alert's own detection that the unit asks for, by survey (``ztf``, ``lsst``) and
+    the survey's names (``codecs/alertfields.py``): `Inputs.alerts` has them. They are kept with
+    each alert that passes, from when a topology first asks for them. A topology is refused whose
+    channel reads a survey of which the unit, asking of others, says nothing, or that has no such
+    field."""
     heavy: ClassVar[bool] = False
     """Whether it computes for longer than some tens of milliseconds: it then runs in a process of a
     pool, for several objects at the same time, and is given up after 30 s. Such a unit must be
@@ -252,6 +264,11 @@ class ObjectUnit(Unit):
     def result_fields(self) -> FieldType:
         """Give the fields of the result, as far as they are known of this configuration."""
         return type_of(self.result_class())
+
+    def fingerprint(self) -> str:
+        """Digest of the class, its version, its configuration, and of what it asks for."""
+        own = super().fingerprint()
+        return digest([own, dict(self.alert_fields)]) if self.alert_fields else own
 
     def compute(self, inputs: Inputs) -> Mapping[str, Any] | msgspec.Struct:
         """Give the result; plain data or a struct, documented with units of measure.

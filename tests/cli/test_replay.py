@@ -380,6 +380,28 @@ def test_the_real_night_equals_the_oracle_for_all_thirty_notices(
         for key in ("event", "alert_type", "time_created", "alerts_inside", "objects_inside"):
             assert mine[key] == row[key], (row["notice"], key)
         assert mine["t0_jd"] == pytest.approx(row["t0_jd"], abs=1e-6)
+    check_places(rows(tmp_path / "out" / "candidates.ndjson"))
+
+
+def check_places(candidates: list[dict[str, Any]]) -> None:
+    """All are matched, mapped and printed at one place; those with a history elsewhere say so."""
+    active = [row for row in candidates if row["status"] == "active"]
+    assert (len(candidates), len(active)) == (811, 775)
+    # their packets were made of alerts of another place, degrees away from their histories
+    apart = [row for row in active if row["strays"]]
+    assert len(apart) == 32
+    assert min(row["scatter_arcsec"] for row in apart) > 3600
+    assert max(row["scatter_arcsec"] for row in active if not row["strays"]) < 3
+    for row in active:
+        [found] = [one["body"] for one in row["results"] if one["unit"] == "SkyMapProbability"]
+        assert (found["ra"], found["dec"]) == (row["ra"], row["dec"])
+        assert found["cumprob"] <= 0.9
+    latest = [max((p for p in row["lightcurve"] if "mag" in p), key=_when) for row in active]
+    assert sum(not point["positive"] for point in latest) == 346  # and none of them is shown
+
+
+def _when(point: dict[str, Any]) -> tuple[float, int]:
+    return point["jd"], point["id"]
 
 
 @pytest.mark.realdata

@@ -46,6 +46,9 @@ points = st.builds(
     pid=maybe(longs),
     positive=maybe(st.booleans()),
     own=st.booleans(),
+    flux=maybe(number),
+    fluxerr=maybe(number),
+    forced=st.booleans(),
 )
 json_data = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | number | text,
@@ -83,6 +86,7 @@ messages: dict[str, st.SearchStrategy[Any]] = {
         channels=st.lists(text, max_size=3).map(tuple),
         where=places,
         datapoints=st.lists(points, max_size=3).map(tuple),
+        facts=st.dictionaries(text, st.none() | st.booleans() | longs | number | text, max_size=3),
     ),
     "event": events,
     "announcement": st.builds(
@@ -120,6 +124,8 @@ messages: dict[str, st.SearchStrategy[Any]] = {
             max_size=2,
         ).map(tuple),
         lightcurve=st.lists(points, max_size=2).map(tuple),
+        scatter_arcsec=maybe(number),
+        strays=small,
     ),
     "dead_letter": st.builds(
         DeadLetter,
@@ -248,8 +254,15 @@ def test_every_field_is_documented(name: str) -> None:
     assert [field["name"] for field in found if not field.get("doc", "").endswith(".")] == []
 
 
+def earlier_detection(detection: Detection) -> Detection:
+    """A detection with what earlier versions knew of."""
+    known = {"flux": None, "fluxerr": None, "forced": False}
+    points = tuple(msgspec.structs.replace(one, **known) for one in detection.datapoints)
+    return msgspec.structs.replace(detection, datapoints=points, facts={})
+
+
 @pytest.mark.parametrize("path", earlier_schemas("detection"), ids=lambda path: str(path.name))
-@given(messages["detection"])
+@given(messages["detection"].map(earlier_detection))
 def test_what_an_earlier_version_wrote_is_read(path: Path, detection: Detection) -> None:
     schema = json.loads(path.read_text())
     canonical = fastavro.schema.to_parsing_canonical_form(schema)
@@ -258,7 +271,8 @@ def test_what_an_earlier_version_wrote_is_read(path: Path, detection: Detection)
     )
     record = {name: getattr(detection, name) for name in detection.__struct_fields__}
     record["where"] = named(detection.where)
-    record["datapoints"] = [named(point) for point in detection.datapoints]  # none were packed
+    record["datapoints"] = [named(point) for point in detection.datapoints]
+    record["packed"] = b""  # earlier versions packed none, the last one did
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema, record)
     assert head != own.encode_detection(detection)[:10]
@@ -273,3 +287,31 @@ def test_datapoints_that_are_none_make_no_detection() -> None:
     assert packed in data
     with pytest.raises(DecodeError, match="datapoints of the detection are corrupt"):
         own.decode_detection(data.replace(packed, b"\xc1" * len(packed)))
+
+
+def test_a_candidate_of_an_earlier_version_is_read() -> None:
+    [path] = earlier_schemas("candidate")
+    schema = json.loads(path.read_text())
+    canonical = fastavro.schema.to_parsing_canonical_form(schema)
+    head = int(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"), 16).to_bytes(8, "little")
+    point = {"id": 7, "jd": 2460000.5, "fid": 1, "mag": 19.0, "positive": False, "own": True}
+    origin = dict.fromkeys(
+        ("topology", "topology_version", "topology_hash", "lightcurve_digest"), "x"
+    )
+    origin |= {"event_revision": "r", "event_digest": "d"}
+    record = {
+        "object_id": "a",
+        "event_id": "e",
+        "channel": "c",
+        "status": "active",
+        "provenance": {**origin, "alerts": [7], "records": []},
+        "ra": 1.0,
+        "dec": 2.0,
+        "results": [],
+        "lightcurve": [point],
+    }
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, record)
+    read = own.decode_candidate(b"\xc3\x01" + head + out.getvalue())
+    assert (read.ra, read.dec, read.scatter_arcsec, read.strays) == (1.0, 2.0, None, 0)
+    assert read.lightcurve == (Datapoint(7, 2460000.5, 1, mag=19.0, positive=False, own=True),)

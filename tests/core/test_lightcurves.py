@@ -19,6 +19,7 @@ points = st.builds(
     xpos=st.one_of(st.none(), st.sampled_from([10.0, 11.0, 500.0])),
     ypos=st.one_of(st.none(), st.just(20.0)),
     own=st.booleans(),
+    forced=st.booleans(),
 )
 
 
@@ -64,3 +65,18 @@ def test_detection_supersedes_upper_limit_of_the_same_exposure() -> None:
     limit = Datapoint(-9, 2460000.5, 1, limmag=20.0, rcid=3)
     found = Datapoint(100, 2460000.5, 1, mag=19.9, rcid=3, xpos=1.0, ypos=2.0)
     assert light_curve("a", [limit, found]).datapoints == (found,)
+
+
+def test_forced_photometry_has_ids_of_its_own() -> None:
+    source = Datapoint(7, 2460000.5, 1, mag=18.0, positive=True)
+    forced = Datapoint(7, 2460000.5, 1, mag=18.1, positive=True, flux=1e4, forced=True)
+    later = Datapoint(8, 2460000.5, 1, mag=18.2, positive=True, flux=9e3, forced=True)
+    for given_points in ([source, forced], [forced, source]):
+        merged = merge_datapoints(merge_datapoints((), given_points[:1]), given_points[1:])
+        assert merged == (source, forced)
+        curve = light_curve("a", merged)
+        assert curve.datapoints == (source, forced)
+        assert curve.detections == (source,)
+        assert curve.brightness == (forced,)
+    # what was processed last stands, among forced photometry only
+    assert light_curve("a", [source, forced, later]).datapoints == (source, later)

@@ -109,7 +109,7 @@ def states(stream: Stream, numbers: range) -> dict[str, ObjectState]:
         if not stream.is_poison(number):
             name = stream.object_id(number)
             where = Coordinates(SOURCE, 0, number)
-            one = AcceptedAlert(number, 1.0, 2.0, 3.0, 0, ("all",), where)
+            one = AcceptedAlert(number, 1.0, 2.0, 3.0, ("all",), where)
             before = found.get(name, ObjectState(name, "ztf"))
             found[name] = msgspec.structs.replace(before, alerts=(*before.alerts, one))
     return found

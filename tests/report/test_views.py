@@ -1,10 +1,22 @@
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from ampelstream.core.react import values_of
 from ampelstream.model.candidate import Candidate, CandidateStatus, UnitResult
+from ampelstream.model.lightcurve import Datapoint
 from ampelstream.report.content import EventReport, ReplayReport
-from ampelstream.report.views import arrange, facts_of, score_of
+from ampelstream.report.quantities import DASH
+from ampelstream.report.views import (
+    arrange,
+    counts_text,
+    facts_of,
+    first_text,
+    latest_text,
+    score_of,
+    strays_text,
+)
 
 Make = Callable[..., Candidate]
 MakeEvent = Callable[..., EventReport]
@@ -125,3 +137,34 @@ def test_facts_of_an_empty_candidate(make_candidate: Make) -> None:
     empty = make_candidate(lightcurve=(), results=(), ra=None, dec=None, t0_jd=None)
     facts = facts_of(empty, None)
     assert (facts.first_days, facts.latest, facts.level, facts.detections) == (None,) * 3 + (0,)
+
+
+def test_what_is_fainter_than_the_reference_is_no_detection_and_never_the_latest(
+    make_candidate: Make, detection: Callable[..., Datapoint]
+) -> None:
+    points = (
+        detection(-1.0, 18.0, positive=False),
+        detection(1.0, 19.0, positive=True),
+        detection(2.0, 17.0, positive=True, forced=True),
+        detection(3.0, 16.0, positive=False),
+    )
+    facts = facts_of(msgspec.structs.replace(make_candidate(), lightcurve=points), None)
+    assert facts.latest == points[1]
+    assert latest_text(facts) == "19.00 g"
+    assert facts.first_days == pytest.approx(1.0)
+    assert (facts.detections, facts.negative, facts.forced) == (1, 2, 1)
+    assert counts_text(facts) == "1 detection, 2 negative, 1 forced"
+    nothing = msgspec.structs.replace(make_candidate(), lightcurve=points[:1])
+    assert latest_text(facts_of(nothing, None)) == first_text(facts_of(nothing, None)) == DASH
+    assert values_of(nothing)["detections"] == 0
+    assert values_of(msgspec.structs.replace(nothing, lightcurve=points))["detections"] == 1
+
+
+def test_strays_are_told(make_candidate: Make) -> None:
+    resting = make_candidate()
+    assert strays_text(resting) == ""
+    one = msgspec.structs.replace(resting, strays=1, scatter_arcsec=0.25)
+    assert strays_text(one) == "1 detection lies more than 3″ away (median 0.25″)"
+    many = msgspec.structs.replace(resting, strays=4, scatter_arcsec=145.25 * 3600)
+    assert strays_text(many) == "4 detections lie more than 3″ away (median 145°)"
+    assert (values_of(many)["strays"], values_of(many)["scatter_arcsec"]) == (4, 145.25 * 3600)

@@ -1,17 +1,18 @@
 """From Rubin's fluxes to datapoints of a light curve."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ampelstream.codecs.avro.columns import Columns
 from ampelstream.codecs.batch import (
+    Forced,
     Measurements,
     Rows,
     datapoints_of,
     floats_of,
     integer,
     integers_of,
+    magnitudes,
     packets_of,
     texts_of,
 )
@@ -20,20 +21,18 @@ from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert
 from ampelstream.model.lightcurve import BANDS, Datapoint
 
-__all__ = ["DETECTED_SIGMA", "FIELDS", "LIMIT_SIGMA", "datapoints", "measurements"]
+__all__ = ["FIELDS", "FORCED", "datapoints", "measurements"]
 
 _INTEGERS = ("diaSourceId", "visit", "detector")
 _FLOATS = ("midpointMjdTai", "psfFlux", "psfFluxErr", "ra", "dec", "reliability", "x", "y")
 FIELDS = (*_INTEGERS, "band", *_FLOATS)
 """Fields of a DIA source that make a datapoint."""
 
-DETECTED_SIGMA = 3.0
-"""A source whose PSF flux is below this many times its error has no magnitude [1]."""
-LIMIT_SIGMA = 5.0
-"""An upper limit is this many times the error of the flux [1]."""
+FORCED_INTEGERS = ("diaForcedSourceId", "visit", "detector")
+FORCED_FLOATS = ("midpointMjdTai", "psfFlux", "psfFluxErr")
+FORCED = ("prvDiaForcedSources", (*FORCED_INTEGERS, "band", *FORCED_FLOATS))
+"""Where forced photometry is, and the fields that make a datapoint of it."""
 
-_ZERO_POINT = 31.4  # [AB mag] of 1 nJy
-_MAG_PER_RELATIVE_FLUX = 2.5 / math.log(10.0)
 _FIDS = {name: fid for fid, name in BANDS.items()}
 
 _WHOLE, _REAL = len(_INTEGERS), len(_FLOATS)
@@ -44,34 +43,50 @@ def measurements(columns: Columns) -> Measurements:
     history = "prvDiaSources"
     own = _rows(columns, "diaSource", range(len(columns)))
     earlier = _rows(columns, history, packets_of(columns, history))
-    return Measurements(own, earlier, columns.offsets(history).tolist(), _point)
+    table, names = FORCED
+    forced = None
+    if columns.has(table, names[0]):
+        rows = Rows(
+            integers_of(columns, table, FORCED_INTEGERS),
+            _bands(columns, table, packets_of(columns, table)),
+            floats_of(columns, table, FORCED_FLOATS),
+        )
+        forced = Forced(rows, columns.offsets(table).tolist(), _forced)
+    return Measurements(own, earlier, columns.offsets(history).tolist(), _point, forced)
 
 
 def _of_alert(alert: Alert) -> Measurements:
     """The same of an alert that was decoded by itself."""
     entries = alert.history.points()
-    own = _picked([alert.candidate])
-    return Measurements(own, _picked(entries), [0, len(entries)], _point)
+    own, earlier = _picked([alert.candidate]), _picked(entries)
+    entries_of_forced = alert.history.forced()
+    rows = _picked(entries_of_forced, FORCED_INTEGERS, FORCED_FLOATS)
+    forced = Forced(rows, [0, len(entries_of_forced)], _forced)
+    return Measurements(own, earlier, [0, len(entries)], _point, forced)
 
 
 def _rows(columns: Columns, record: str, packets: Iterable[int]) -> Rows:
-    bands: Sequence[str | None] = [None] * columns.rows(record)
-    if columns.kind(record, "band") == "text":
-        bands = texts_of(columns, record, "band", packets, replace=True)
+    bands = _bands(columns, record, packets)
     return Rows(integers_of(columns, record, _INTEGERS), bands, floats_of(columns, record, _FLOATS))
 
 
-def _picked(entries: Sequence[Mapping[str, Any]]) -> Rows:
+def _bands(columns: Columns, record: str, packets: Iterable[int]) -> Sequence[str | None]:
+    if columns.kind(record, "band") == "text":
+        return texts_of(columns, record, "band", packets, replace=True)
+    return [None] * columns.rows(record)
+
+
+def _picked(
+    entries: Sequence[Mapping[str, Any]],
+    integers: Sequence[str] = _INTEGERS,
+    floats: Sequence[str] = _FLOATS,
+) -> Rows:
     """The same from fields by name."""
     return Rows(
-        [integer(entry, name) for entry in entries for name in _INTEGERS],
+        [integer(entry, name) for entry in entries for name in integers],
         [entry.get("band") for entry in entries],
-        [number(entry, name) for entry in entries for name in _FLOATS],
+        [number(entry, name) for entry in entries for name in floats],
     )
-
-
-def _magnitude(flux: float) -> float:
-    return _ZERO_POINT - 2.5 * math.log10(flux)
 
 
 def _point(rows: Rows, row: int, own: bool) -> Datapoint:  # noqa: FBT001  (a call each)
@@ -85,18 +100,14 @@ def _point(rows: Rows, row: int, own: bool) -> Datapoint:  # noqa: FBT001  (a ca
     mjd, flux, error, ra, dec, reliability, x, y = rows.floats[at : at + _REAL]
     if not identifier or identifier < 0:
         raise DecodeError(f"a source of the packet has the diaSourceId {identifier!r}")
-    limmag = _magnitude(LIMIT_SIGMA * error) if error is not None and error > 0 else None
-    mag = magerr = None
-    if flux and (limmag is None or error is None or abs(flux) >= DETECTED_SIGMA * error):
-        mag = _magnitude(abs(flux))
-        magerr = None if limmag is None or error is None else error / abs(flux)
+    mag, magerr, limmag = magnitudes(flux, error)
     measured = mag is not None
     return Datapoint(
         id=identifier if measured else -identifier,
         jd=jd_of(mjd),
         fid=_FIDS.get(str(rows.labels[row]), 0),
         mag=mag,
-        magerr=None if magerr is None else _MAG_PER_RELATIVE_FLUX * magerr,
+        magerr=magerr,
         limmag=limmag,
         ra=ra if measured else None,
         dec=dec if measured else None,
@@ -107,13 +118,40 @@ def _point(rows: Rows, row: int, own: bool) -> Datapoint:  # noqa: FBT001  (a ca
         xpos=x if measured else None,
         ypos=y if measured else None,
         own=own,
+        flux=flux,
+        fluxerr=error,
+    )
+
+
+def _forced(rows: Rows, row: int) -> Datapoint | None:
+    """Datapoint of forced photometry; None where it has no flux."""
+    at = row * len(FORCED_INTEGERS)
+    identifier, visit, detector = rows.integers[at : at + len(FORCED_INTEGERS)]
+    at = row * len(FORCED_FLOATS)
+    mjd, flux, error = rows.floats[at : at + len(FORCED_FLOATS)]
+    if flux is None:
+        return None
+    if not identifier:
+        raise DecodeError("forced photometry of the packet has no diaForcedSourceId")
+    mag, magerr, limmag = magnitudes(flux, error)
+    return Datapoint(
+        id=identifier,
+        jd=jd_of(mjd),
+        fid=_FIDS.get(str(rows.labels[row]), 0),
+        mag=mag,
+        magerr=magerr,
+        limmag=limmag,
+        positive=None if mag is None else flux > 0,
+        pid=visit,
+        rcid=detector,
+        flux=flux,
+        fluxerr=error,
+        forced=True,
     )
 
 
 def datapoints(alert: Alert) -> list[Datapoint]:
-    """Datapoints of an alert that was decoded by itself: its history, then its own source.
-
-    Forced photometry is another measurement of the same images and is left out.
+    """Datapoints of an alert by itself: its history, forced photometry, its own source.
 
     Raises
     ------

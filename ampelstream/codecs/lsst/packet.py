@@ -14,7 +14,7 @@ from ampelstream.codecs.avro.container import Header, first_block, read_header
 from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
 from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.codecs.batch import Measurements, PacketBatch, on_sky
-from ampelstream.codecs.lsst.datapoints import FIELDS, datapoints, measurements
+from ampelstream.codecs.lsst.datapoints import FIELDS, FORCED, datapoints, measurements
 from ampelstream.codecs.lsst.history import PacketHistory, RowHistory, jd_of, jds_of, number
 from ampelstream.errors import DecodeError, UnknownSchema
 from ampelstream.model.alert import Alert, History
@@ -145,6 +145,7 @@ class RubinBatch(PacketBatch):
     position = ("diaObjectId", "diaSourceId", "dec", "midpointMjdTai", "ra", "ssObjectId")
     times = ("midpointMjdTai",)
     measured = FIELDS
+    forced = FORCED
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from ampelstream.codecs.avro.packets import Layout, PacketSchema, WriterSchemas
 from ampelstream.codecs.avro.program import UnfitSchema
 from ampelstream.codecs.batch import Measurements, PacketBatch, on_sky
 from ampelstream.codecs.rows import records_of
-from ampelstream.codecs.ztf.datapoints import FIELDS, datapoints, measurements
+from ampelstream.codecs.ztf.datapoints import FIELDS, FORCED, datapoints, measurements
 from ampelstream.errors import DecodeError
 from ampelstream.model.alert import Alert, History
 from ampelstream.model.alertbatch import Asked, Floats
@@ -58,6 +58,7 @@ class ZtfBatch(PacketBatch):
     position = ("jd", "ra", "dec")
     times = ("candid", "jd")
     measured = FIELDS
+    forced = FORCED
 
     def __init__(
         self,

@@ -76,14 +76,16 @@ class CatalogMatch(ObjectUnit):
     catalogs
         The searches, by label.
     position
-        What is searched around: the first detection, as AMPEL does, or the mean of the detections.
+        What is searched around: the position of the object, at which it is matched and shown, or
+        that of its first detection, as AMPEL does.
     """
 
     provides: ClassVar[str] = "catalogs"
+    version: ClassVar[str] = "2"
     result: ClassVar[Any] = Mapping[str, CatalogRow | None]
 
     catalogs: dict[str, Search] = Field(min_length=1)
-    position: Literal["first", "mean"] = "first"
+    position: Literal["object", "first"] = "object"
 
     _open: dict[str, "_Plan | None"] = PrivateAttr(default_factory=dict)
 
@@ -155,13 +157,11 @@ class CatalogMatch(ObjectUnit):
         }
 
     def _position(self, lightcurve: LightCurve) -> tuple[float, float]:
-        if self.position == "mean":
-            if (mean := lightcurve.position) is not None:
-                return mean
-        else:
-            for point in lightcurve.detections:
-                if point.ra is not None and point.dec is not None:
-                    return point.ra, point.dec
+        place = lightcurve.position
+        if self.position == "first":
+            place = next(iter(lightcurve.places()), None)
+        if place is not None:
+            return place
         raise UnitError(f"no detection of {lightcurve.object_id} has a position")
 
 

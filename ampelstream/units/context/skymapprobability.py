@@ -36,9 +36,9 @@ class SkyMapResult(msgspec.Struct, frozen=True):
     trigger_time
         Trigger time [JD, UTC].
     first_detection_days
-        First detection minus trigger [d]; negative before it.
+        First detection brighter than the reference minus trigger [d]; negative before it.
     ra, dec
-        Mean position of the detections [deg, ICRS].
+        Position of the object [deg, ICRS].
     """
 
     cumprob: float
@@ -56,9 +56,10 @@ class SkyMapResult(msgspec.Struct, frozen=True):
 
 
 class SkyMapProbability(ObjectUnit):
-    """Credible level and distances at the mean position of the detections.
+    """Credible level and distances at the position of the object.
 
-    The mean is taken on the sphere (AMPEL's arithmetic mean fails across RA 0/360), any map will do
+    It is the position that was matched with the map's region (`LightCurve.place`), so that the two
+    agree, and a mean on the sphere (AMPEL's arithmetic mean fails across RA 0/360). Any map will do
     (flat or multi-order, with or without distances).
     """
 

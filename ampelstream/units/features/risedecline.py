@@ -24,7 +24,7 @@ class BandResult(msgspec.Struct, frozen=True):
     Attributes
     ----------
     ndet
-        Number of positive detections.
+        Number of magnitudes.
     peak_mag, peak_jd
         Brightest one [mag] and its time [JD].
     rise_slope, fall_slope
@@ -47,7 +47,7 @@ class BandResult(msgspec.Struct, frozen=True):
 
 
 class Colour(msgspec.Struct, frozen=True):
-    """Difference of two bands' magnitudes, from the pair of detections closest in time.
+    """Difference of two bands' magnitudes, from the pair closest in time.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Colour(msgspec.Struct, frozen=True):
 
 
 class RiseDeclineResult(msgspec.Struct, frozen=True):
-    """Shape of the light curve, from its positive detections.
+    """Shape of the light curve, from its magnitudes: detections and forced photometry.
 
     Attributes
     ----------
@@ -78,8 +78,10 @@ class RiseDeclineResult(msgspec.Struct, frozen=True):
         Sums of the bands' significances of rise and fall [sigma].
     ndet, ndet_negative
         Number of detections brighter, and fainter, than the reference; only the former are used.
+    nforced
+        Number of exposures whose magnitude is that of forced photometry.
     first_jd, last_jd, duration_days
-        First and last of them [JD], and the time between [d].
+        First and last magnitude [JD], and the time between [d].
     peak_mag, peak_band, peak_jd
         Brightest of them [mag], its band, and its time [JD].
     limit_before_mag, limit_before_days
@@ -107,11 +109,14 @@ class RiseDeclineResult(msgspec.Struct, frozen=True):
     limit_before_days: float | None
     bands: dict[str, BandResult]
     colours: dict[str, Colour]
+    nforced: int = 0
 
 
 class RiseDecline(ObjectUnit):
     """Weighted linear fits in flux before and after the maximum, band by band.
 
+    Fitted is one magnitude of each exposure that has one (`LightCurve.brightness`): that of forced
+    photometry where it is positive and significant, otherwise that of the detection.
     Detections fainter than the reference image are counted, not fitted: what adds light is looked
     for, and a subtraction that goes wrong would pull the line. The brightest point of a band
     belongs to its rise and to its fall. Points without an error are not fitted.
@@ -135,8 +140,8 @@ class RiseDecline(ObjectUnit):
             There is no positive detection.
         """
         curve = inputs.lightcurve
-        points = [p for p in curve.detections if p.positive is not False]
-        if not points:
+        points = curve.brightness
+        if not curve.detections:
             raise UnitError(f"{curve.object_id} has no detection brighter than the reference")
         by_band: dict[str, list[Datapoint]] = {}
         for point in sorted(points, key=lambda p: (p.fid, p.jd, p.id)):
@@ -229,8 +234,9 @@ def _result(
         bool_peaked=rises and falls and both,
         rise_significance=rise,
         fall_significance=fall,
-        ndet=len(points),
-        ndet_negative=len(curve.detections) - len(points),
+        ndet=len(curve.detections),
+        ndet_negative=len(curve.negative),
+        nforced=sum(p.forced for p in points),
         first_jd=first,
         last_jd=last,
         duration_days=last - first,

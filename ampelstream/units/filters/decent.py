@@ -310,7 +310,9 @@ class DecentFilter(DecentCuts, AlertFilter):
 
     It differs from AMPEL where AMPEL crashes: a ``drb`` that is null is rejected (``drb``). NaN is
     null, as in tables that have no nulls, and an ``isdiffpos`` that says neither yes nor no is
-    ``missing``; AMPEL lets both pass.,
+    ``missing``; AMPEL lets both pass. As in AMPEL the alert itself must be brighter than the
+    reference (``isdiffpos``), while earlier detections count whatever their sign (``nDet``,
+    ``tSpan``).
     """
 
     _gaia: "Catalog | None" = PrivateAttr(default=None)

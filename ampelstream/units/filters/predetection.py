@@ -14,9 +14,10 @@ _REJECT = Verdict(accept=False, reason="predetection")
 class PredetectionFilter(MatchFilter):
     """Reject an object that was detected before the trigger (``predetection``).
 
-    All detections of the light curve count, those fainter than the reference image included;
-    upper limits do not, nor does what is no source by its real-bogus score, where ``min_rb`` says
-    so. A detection at the very time of the trigger is not before it.
+    All detections of the light curve count. Those fainter than the reference image do, too, as in
+    AMPEL: no brightness is taken from them, but what is fainter now was there before. Upper limits
+    and forced photometry do not, nor does what is no source by its real-bogus score, where
+    ``min_rb`` says so. A detection at the very time of the trigger is not before it.
     """
 
     tolerance_days: float = Field(
@@ -44,8 +45,9 @@ class PredetectionFilter(MatchFilter):
         t0 = inputs.event.t0_jd
         if t0 is None:
             raise UnitError(f"event {inputs.event.event_id} has no trigger time to compare with")
-        latest = t0 - self.tolerance_days
-        early = any(p.jd < latest and self._counts(p) for p in inputs.lightcurve.detections)
+        latest, curve = t0 - self.tolerance_days, inputs.lightcurve
+        found = (*curve.detections, *curve.negative)
+        early = any(p.jd < latest and self._counts(p) for p in found)
         return _REJECT if early else ACCEPT
 
     def _counts(self, point: Datapoint) -> bool:

@@ -138,7 +138,7 @@ class InfantScore(ObjectUnit):
             The object has no detection that is brighter than the reference.
         """
         curve = inputs.lightcurve
-        points = [p for p in curve.detections if p.positive is not False]
+        points = curve.detections
         if not points:
             raise UnitError(f"{curve.object_id} has no detection brighter than the reference")
         limits = [p for p in curve.upper_limits if (p.limmag or 0.0) >= self.limit_mag]

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ampelstream.errors import ConfigError
 from ampelstream.model.display import counted
-from ampelstream.model.lightcurve import mean_position
+from ampelstream.model.position import mean_position
 from ampelstream.units import Inputs, ObjectUnit
 from ampelstream.units.cosmology import distances
 from ampelstream.units.galactic import galactic_latitude
@@ -373,7 +373,9 @@ def _values(points: Points, key: str) -> list[float]:
     return [value for value in found if value is not None]
 
 
-def light_curve(rules: KilonovaRules, points: Points) -> Iterator[Line]:
+def light_curve(
+    rules: KilonovaRules, points: Points, place: tuple[float, float] | None = None
+) -> Iterator[Line]:
     """Doubts about the light curve; in AMPEL they give no points, they are only noted."""
 
     def doubt(reject: str, text: str) -> Line:
@@ -395,7 +397,7 @@ def light_curve(rules: KilonovaRules, points: Points) -> Iterator[Line]:
     if peak is None or not low <= peak <= high:
         words = "unknown" if peak is None else f"{peak:.2f} mag"
         yield doubt("peak_mag", f"peak at {words}, not {low:g} to {high:g} mag")
-    latitude, least = _latitude(rules, points), rules.min_gal_lat
+    latitude, least = _latitude(rules, points, place), rules.min_gal_lat
     if latitude is not None and abs(latitude) < least:
         text = f"{latitude:.1f} deg from the Galactic plane, less than {least:g} deg"
         yield doubt("min_gal_lat", text)
@@ -408,11 +410,15 @@ def light_curve(rules: KilonovaRules, points: Points) -> Iterator[Line]:
             yield doubt(f"{key}_minmed", text)
 
 
-def _latitude(rules: KilonovaRules, points: Points) -> float | None:
-    """Galactic latitude of the mean position [deg].
+def _latitude(
+    rules: KilonovaRules, points: Points, place: tuple[float, float] | None
+) -> float | None:
+    """Galactic latitude of the object's position, or else of the mean position [deg].
 
     AMPEL averages right ascensions as numbers, which is wrong across 0/360 deg.
     """
+    if place is not None and rules.mode != "ampel":
+        return float(galactic_latitude(*place))
     found = ((_finite(point.get("ra")), _finite(point.get("dec"))) for point in points)
     positions = [
         (ra, dec)
@@ -525,7 +531,10 @@ class ScoreResult(msgspec.Struct, frozen=True):
 
 
 def score(
-    rules: KilonovaRules, photopoints: Points, results: Iterable[tuple[str, Body]]
+    rules: KilonovaRules,
+    photopoints: Points,
+    results: Iterable[tuple[str, Body]],
+    place: tuple[float, float] | None = None,
 ) -> ScoreResult:
     """Score an object.
 
@@ -539,9 +548,12 @@ def score(
         (kind, body) of other units, in the order in which they are to be read. The kinds are
         ``redshift``, ``skymap``, ``possis``, ``grb``, ``risedecline``, ``catalogs``; others are
         passed over.
+    place
+        Position of the object (ra, dec) [deg]; by default the mean of the detections. Mode
+        ``ampel`` always takes that.
     """
     seen = [(kind, _mapping(body)) for kind, body in results]
-    lines, z = _lines(rules, photopoints, seen)
+    lines, z = _lines(rules, photopoints, seen, place)
     if rules.mode == "ampel":
         return _result(rules, lines, z)
     as_ampel, _ = _lines(rules.model_copy(update={"mode": "ampel"}), photopoints, seen)
@@ -549,7 +561,10 @@ def score(
 
 
 def _lines(
-    rules: KilonovaRules, photopoints: Points, results: Iterable[tuple[str, Body]]
+    rules: KilonovaRules,
+    photopoints: Points,
+    results: Iterable[tuple[str, Body]],
+    place: tuple[float, float] | None = None,
 ) -> tuple[list[Line], float | None]:
     """All lines, and the redshift: that of the last result that gives one."""
     lines: list[Line] = []
@@ -559,7 +574,7 @@ def _lines(
             lines += _PARTS[kind](rules, body, z)
         if kind == "redshift":
             z = _known_redshift(body) or z
-    lines += light_curve(rules, photopoints)
+    lines += light_curve(rules, photopoints, place)
     lines.append(absolute_magnitude(rules, photopoints, z))
     return lines, z
 
@@ -611,7 +626,8 @@ class KilonovaScore(KilonovaRules, ObjectUnit):
     direction for the Galactic latitude, and says what that changed (``corrections``,
     ``score_ampel``). ``why`` explains the score part by part.
 
-    Detections fainter than the reference image are left out: a kilonova adds light.
+    Detections fainter than the reference image are left out: a kilonova adds light. So is forced
+    photometry, as in AMPEL: it has no real-bogus score, and would count exposures twice.
     The results of other units are read in the order of the topology; the distance is compared only
     when the redshift comes before the sky map.
     """
@@ -621,9 +637,9 @@ class KilonovaScore(KilonovaRules, ObjectUnit):
 
     def compute(self, inputs: Inputs) -> ScoreResult:
         """Give the score; missing results of other units cost their points, nothing more."""
-        detections = (p for p in inputs.lightcurve.detections if p.positive is not False)
         points = [
             {"jd": p.jd, "magpsf": p.mag, "ra": p.ra, "dec": p.dec, "rb": p.rb, "drb": p.drb}
-            for p in detections
+            for p in inputs.lightcurve.detections
         ]
-        return score(self, points, [(one.provides, one.body) for one in inputs.dependencies])
+        results = [(one.provides, one.body) for one in inputs.dependencies]
+        return score(self, points, results, inputs.lightcurve.position)

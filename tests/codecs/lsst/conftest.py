@@ -44,7 +44,15 @@ SOURCE = {
 FORCED = {
     "type": "record",
     "name": "made.v42_1.diaForcedSource",
-    "fields": [field("diaForcedSourceId", "long"), field("psfFlux", nullable("float"))],
+    "fields": [
+        field("diaForcedSourceId", "long"),
+        field("visit", "long"),
+        field("detector", "int"),
+        field("psfFlux", nullable("float")),
+        field("psfFluxErr", nullable("float")),
+        field("midpointMjdTai", "double"),
+        field("band", nullable("string")),
+    ],
 }
 SCHEMA = {
     "type": "record",
@@ -83,6 +91,20 @@ def made_source(**changes: Any) -> dict[str, Any]:
     return {**source, **changes}
 
 
+def made_forced(**changes: Any) -> dict[str, Any]:
+    """Forced photometry of the exposure before, within the noise."""
+    forced = {
+        "diaForcedSourceId": 5,
+        "visit": 2026030800011,
+        "detector": 148,
+        "psfFlux": 3.5,
+        "psfFluxErr": 50.0,
+        "midpointMjdTai": 61108.25,
+        "band": "z",
+    }
+    return {**forced, **changes}
+
+
 def made_row(*earlier: dict[str, Any], **changes: Any) -> dict[str, Any]:
     source = made_source(**changes)
     return {
@@ -91,7 +113,7 @@ def made_row(*earlier: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "diaSource": source,
         "between": "text",
         "prvDiaSources": list(earlier) or None,
-        "prvDiaForcedSources": [{"diaForcedSourceId": 5, "psfFlux": 3.5}],
+        "prvDiaForcedSources": [made_forced()],
         "cutoutDifference": b"pixels",
     }
 

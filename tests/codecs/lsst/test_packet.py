@@ -43,7 +43,7 @@ def test_the_wire(row: Row, source: Row, as_wire: As, schemas: FixedSchemas) -> 
         [2461108.0 - 37 / 86400, 2461109.75 - 37 / 86400], abs=1e-9
     )
     assert alert.history.forced() == packet["prvDiaForcedSources"]
-    assert [point.id for point in datapoints(alert)] == [99, 100, 101]
+    assert [point.id for point in datapoints(alert)] == [99, 100, 5, 101]
 
 
 def test_all_carriers_tell_the_same(
@@ -63,7 +63,7 @@ def test_a_schema_parsed_by_fastavro_serves_as_well(
 ) -> None:
     parsed: Any = fastavro.parse_schema(dict(schemas.known(4201) or {}))
     alert = decode(as_wire(row(source(diaSourceId=9))), FixedSchemas({4201: parsed}))
-    assert [point.id for point in datapoints(alert)] == [9, 101]
+    assert [point.id for point in datapoints(alert)] == [9, 5, 101]
 
 
 def test_a_schema_that_is_not_known(row: Row, as_wire: As) -> None:

@@ -44,7 +44,13 @@ def same(alert: Alert, whole: dict[str, Any]) -> None:
     theirs = Time(times, format="mjd", scale="tai").utc.jd
     assert alert.detection_jds() == pytest.approx(list(theirs), abs=1e-8)
     points = alerts.datapoints(alert)
-    assert len({point.id for point in points}) == len(points) == len(history) + 1
+    forced = [one for one in whole["prvDiaForcedSources"] or [] if one["psfFlux"] is not None]
+    assert len({(point.id, point.forced) for point in points}) == len(points)
+    assert len(points) == len(history) + len(forced) + 1
+    by_id = {point.id: point for point in points if point.forced}
+    assert {one["diaForcedSourceId"]: one["psfFlux"] for one in forced} == {
+        name: point.flux for name, point in by_id.items()
+    }
     assert points[-1].own
     assert abs(points[-1].id) == alert.candid
     assert all(point.fid for point in points)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ampelstream.errors import CatalogError, UnitError
 from ampelstream.model.lightcurve import Datapoint, LightCurve
+from ampelstream.model.position import Position
 from ampelstream.sky.catalogs import CatalogStore
 from ampelstream.sky.catalogs.builder import build
 from ampelstream.sky.catalogs.sourcetable import SourceTable, read_table
@@ -115,16 +116,24 @@ def test_columns_and_their_new_names(resources: Resources) -> None:
     assert set(match) == {"redshift", "dist2transient"}
 
 
-def test_around_the_first_detection_or_the_mean(resources: Resources) -> None:
-    moving = inputs((None, None), (10.0, 0.0), (10.0, 20 * ARCSEC))
+def test_around_the_object_or_its_first_detection(resources: Resources) -> None:
+    blurred = inputs((None, None), (10.0, 0.0), (10.0, 2 * ARCSEC))
     searches = {"hosts": {"radius_arcsec": 15, "columns": ["name"]}}
-    first = unit(resources, catalogs=searches).compute(moving)["hosts"]
+    first = unit(resources, catalogs=searches, position="first").compute(blurred)["hosts"]
     assert first == {"name": "elsewhere", "dist2transient": 0.0}
-    mean = unit(resources, catalogs=searches, position="mean").compute(moving)["hosts"]
-    assert mean["dist2transient"] == pytest.approx(10.0, rel=1e-6)
+    mean = unit(resources, catalogs=searches).compute(blurred)["hosts"]
+    assert mean["dist2transient"] == pytest.approx(1.0, rel=1e-6)
 
 
-@pytest.mark.parametrize("position", ["first", "mean"])
+def test_around_the_place_that_the_light_curve_was_given(resources: Resources) -> None:
+    curve = inputs((10.0, 0.0), (10.0, 20 * ARCSEC)).lightcurve
+    there = LightCurve(curve.object_id, curve.datapoints, Position(10.0, 5 * ARCSEC))
+    searches = {"hosts": {"radius_arcsec": 15, "columns": ["name"]}}
+    found = unit(resources, catalogs=searches).compute(Inputs(there))["hosts"]
+    assert found["dist2transient"] == pytest.approx(5.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("position", ["first", "object"])
 def test_an_object_without_a_position_is_named(resources: Resources, position: str) -> None:
     made = unit(resources, catalogs={"hosts": {"radius_arcsec": 1}}, position=position)
     with pytest.raises(UnitError, match="no detection of ZTF17test has a position"):

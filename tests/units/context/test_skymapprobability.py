@@ -73,7 +73,7 @@ def test_what_it_says() -> None:
 
 def test_mean_position_across_zero() -> None:
     fake = FakeMap()
-    result = run(fake, (359.0, 10.0), (1.0, 10.0))
+    result = run(fake, (359.9997, 10.0), (0.0003, 10.0))
     assert fake.asked == [(result.ra, result.dec)]
     assert min(result.ra, 360 - result.ra) == pytest.approx(0.0, abs=1e-9)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import msgspec
 import pytest
 
 from ampelstream.errors import UnitError
@@ -144,3 +145,19 @@ def test_sn2021rhu_rises_and_falls(data_dir: Path) -> None:
     assert (result.bool_rise, result.bool_fall, result.bool_peaked) == (True, True, True)
     assert 11.5 < result.peak_mag < 13  # a type Ia at z = 0.0035
     assert 40 < result.duration_days < 70
+
+
+def test_forced_photometry_is_fitted_once_an_exposure_and_not_counted() -> None:
+    found = [point(1.0, 1, 18.0), point(2.0, 1, 18.5)]
+    forced = [
+        msgspec.structs.replace(one, id=one.id + 1000, mag=(one.mag or 0.0) + 0.1, forced=True)
+        for one in found
+    ]
+    between = msgspec.structs.replace(point(1.5, 1, 18.35), forced=True)
+    below = msgspec.structs.replace(point(1.7, 1, 15.0, positive=False), forced=True)
+    faint = msgspec.structs.replace(point(1.8, 1, 15.0), mag=None, forced=True)
+    result = run(*found, *forced, between, below, faint)
+    assert (result.ndet, result.ndet_negative, result.nforced) == (2, 0, 3)
+    assert (result.peak_mag, result.bands["g"].ndet) == (18.1, 3)
+    assert result.bands["g"].fade_rate == pytest.approx(0.5)
+    assert run(*found).nforced == 0

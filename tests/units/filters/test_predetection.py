@@ -55,3 +55,8 @@ def test_what_is_no_source_may_be_let_pass() -> None:
         inputs = MatchInputs(LightCurve("7", [early, good]), event)
         assert PredetectionFilter(min_rb=0.5).evaluate(inputs).accept is expected
         assert not PredetectionFilter().evaluate(inputs).accept
+
+
+def test_forced_photometry_does_not_count() -> None:
+    early = Datapoint(id=1, jd=2460320.0, fid=1, mag=19.0, positive=True, forced=True)
+    assert judge(early, point(2460326.0)) == (True, "")

@@ -115,14 +115,14 @@ def said(unit: DecentFilter, data: bytes, row: dict[str, Any]) -> set[str]:
 
 
 def points(data: bytes, row: dict[str, Any], unit: DecentFilter) -> list[Datapoint]:
-    """Detections of the packet: of columns, one by one, and as a row of a table."""
+    """What was found, of either sign: of columns, one by one, and as a row of a table."""
     found = datapoints(decode(data)) + datapoints(decode(row))
     for batch, _ in batches([data] * 3, unit.asks()):
         for several in batch.datapoints([0, 2]).values():
             assert isinstance(several, list), several
             found += several
     assert len(found) >= 4
-    return [one for one in found if one.is_detection]
+    return [one for one in found if one.is_detection or one.is_negative]
 
 
 @pytest.mark.parametrize(
