@@ -81,7 +81,7 @@ def test_any_order_gives_the_same(
         found.add(msgspec.json.encode([_known(one) for one in partition.objects.candidates()]))
     assert len(found) == 1
     keys = [one["key"] for one in msgspec.json.decode(found.pop())]
-    assert keys == [["", "ZTF01", "all"], ["MS230225a", "ZTF01", "near"]]
+    assert keys == [["", "ZTF01", "all"], ["SIM230225a", "ZTF01", "near"]]
 
 
 def _known(candidate: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_a_channel_changes_whether_it_follows_events(
     assert objects.pending
     values = [one.value for one in objects.advance()]
     said = {one.key: one for one in values if isinstance(one, Candidate)}
-    gone = ("", "ZTF01", "all") if old == BOTH else ("MS230225a", "ZTF01", "all")
+    gone = ("", "ZTF01", "all") if old == BOTH else ("SIM230225a", "ZTF01", "all")
     assert said[gone].status is CandidateStatus.REJECTED
     assert {one.key for one in objects.candidates()} == {
         one.key for one in fresh.objects.candidates()

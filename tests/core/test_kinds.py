@@ -99,6 +99,9 @@ def test_a_test_is_followed_where_the_topology_asks(
     injected = gbm(2, **place(40.0, 20.0), alert_tense="injection")
     partition = make_partition(topology(test=ask))
     partition.take(mock, injected, make_detection(ra=40.5, jd=T0 + 1))
+    for event in partition.objects.events:
+        why = partition.topology.events.why_not(event.current)
+        assert ("events.test_events is false" in why) is not ask
     found = {one.event_id for one in partition.objects.candidates()}
     assert found == ({"MS230225a", "Fermi-745121685"} if ask else set())
 
