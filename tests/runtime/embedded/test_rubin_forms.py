@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 ALL = """
 name: all
 version: 1
+events: {test_events: true}
 channels:
   all:
     alerts: {survey: lsst}
@@ -52,6 +53,13 @@ PLACES = {
 }
 """A made-up event shortly before and around each of the groups of alerts: MJD, RA and Dec [deg]."""
 READ = ("diaSource", "prvDiaSources", "prvDiaForcedSources")
+
+
+def shipped(name: str) -> str:
+    """A topology that ships, for mock events."""
+    text = topology_path(name).read_text()
+    assert "test_events: false" in text
+    return text.replace("test_events: false", "test_events: true")
 
 
 class Form(NamedTuple):
@@ -153,7 +161,7 @@ MakeTopology = Callable[[str], Topology]
 @pytest.fixture(params=["all", "kilonova-lsst"])
 def topology(request: pytest.FixtureRequest, make_topology: MakeTopology) -> Topology:
     name = str(request.param)
-    return make_topology(ALL if name == "all" else topology_path(name).read_text())
+    return make_topology(ALL if name == "all" else shipped(name))
 
 
 @pytest.mark.parametrize("folder", ["fink-v7_4", "fink-v9_0"])
@@ -212,7 +220,7 @@ def test_real_packets_of_the_wire(
 def test_the_kilonova_search_says_why_it_rejects(
     data_dir: Path, make_topology: MakeTopology
 ) -> None:
-    topology = make_topology(topology_path("kilonova-lsst").read_text())
+    topology = make_topology(shipped("kilonova-lsst"))
     folders = ("fink-v7_4", "fink-v9_0", "rubin-v10_parquet")
     engine = found(topology, *(Form(data_dir / "lsst" / name) for name in folders))
     counts = {key: n for key, n in engine.accounting.counts().items() if key[0] == "rejected"}
