@@ -385,11 +385,11 @@ def test_what_was_put_right_in_a_notice_is_told_once_for_each(
     outputs, accounting = ingest(wide, *records)
     assert [type(one.value) for one in outputs] == [Announcement, Announcement]
     assert dict(accounting.by("remarks")) == {
-        "MS230225a: its probabilities sum to 2 and not to 1: they were divided by that": 1,
-        "MS230225a: left out of properties, as no number: note (a text)": 1,
+        "SIM230225a: its probabilities sum to 2 and not to 1: they were divided by that": 1,
+        "SIM230225a: left out of properties, as no number: note (a text)": 1,
     }
     assert accounting.example("remarks") == (
-        "MS230225a: left out of properties, as no number: note (a text)"
+        "SIM230225a: left out of properties, as no number: note (a text)"
     )
     first, second = (one.value for one in outputs)
     assert isinstance(first, Announcement)
