@@ -44,7 +44,8 @@ def table(
         ) from error
     for line in found:
         typer.echo(line)
-    typer.echo(f"{max(len(found) - 2, 0)} candidates; magnitudes are AB", err=True)
+    rows_shown = counted(max(len(found) - 2, 0), "candidate")
+    typer.echo(f"{rows_shown}; magnitudes are AB", err=True)
 
 
 @app.command()
