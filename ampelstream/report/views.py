@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ampelstream.model.candidate import Candidate, CandidateStatus
+from ampelstream.model.display import counted
 from ampelstream.model.lightcurve import Datapoint
 from ampelstream.model.position import APART_ARCSEC
 from ampelstream.model.times import iso_from_jd
@@ -378,8 +379,7 @@ def strays_text(candidate: Candidate) -> str:
     """What there is to say of detections that lie elsewhere; empty where none does."""
     if not candidate.strays:
         return ""
-    one = candidate.strays == 1
-    words = "1 detection lies" if one else f"{candidate.strays} detections lie"
+    words = counted(candidate.strays, "detection lies", "detections lie")
     scatter = candidate.scatter_arcsec or 0.0
     return f"{words} more than {APART_ARCSEC:g}\N{DOUBLE PRIME} away (median {_angle(scatter)})"
 
@@ -391,7 +391,7 @@ def _angle(arcsec: float) -> str:
 
 def counts_text(facts: Facts) -> str:
     """How many detections there are, and of what else."""
-    words = f"{facts.detections} detection{'' if facts.detections == 1 else 's'}"
+    words = counted(facts.detections, "detection")
     words += f", {facts.negative} negative" if facts.negative else ""
     return words + (f", {facts.forced} forced" if facts.forced else "")
 

@@ -128,7 +128,7 @@ def test_when_it_was_stopped_or_hangs(desk: Desk) -> None:
     assert "bright: the process was stopped" in errors
     assert row["error"] == ""
     # what it said at its end names the file
-    assert f"they are in {desk.files.dead_letters}" in desk.log.read_text()
+    assert f"1 dead letter is of this run, in {desk.files.dead_letters}" in desk.log.read_text()
 
 
 def test_a_run_that_was_to_end_is_well_when_it_has(desk: Desk) -> None:
@@ -264,7 +264,7 @@ def test_a_log_of_json_calls_what_is_normal_no_warning(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     told = [json.loads(line) for line in done.stderr.splitlines()]
-    assert any("following 1 inputs" in one["message"] for one in told)
+    assert any("following 1 input;" in one["message"] for one in told)
     assert {one["level"] for one in told} == {"info"}
 
 

@@ -44,7 +44,9 @@ def row(number: int, *earlier: Any, mjd: float = MJD, **changes: Any) -> dict[st
         "observation_reason": "field_survey",
         "diaSource": source(number, mjd, **changes),
         "prvDiaSources": list(earlier) or None,
-        "prvDiaForcedSources": [{"diaForcedSourceId": 5, "psfFlux": 3.5}],
+        "prvDiaForcedSources": [
+            {"diaForcedSourceId": 5, "psfFlux": 3.5, "midpointMjdTai": MJD, "band": "g", "visit": 7}
+        ],
         "cutoutDifference": b"pixels",
     }
 
