@@ -313,6 +313,13 @@ class DecentFilter(DecentCuts, AlertFilter):
     ``missing``; AMPEL lets both pass. As in AMPEL the alert itself must be brighter than the
     reference (``isdiffpos``), while earlier detections count whatever their sign (``nDet``,
     ``tSpan``).
+
+    The defaults are those of AMPEL's searches for extragalactic transients: what its sample
+    channels (BrightNStable, in its contributed units) and nuztf's follow-up have in common, with
+    nuztf's year for ``max_tspan``, and the defaults of AMPEL's own class for ``min_drb`` and both
+    ``archive_tspan``. One differs: Gaia is not looked into (``gaia_rs`` is 0, there 20), since that
+    needs a catalogue on disk. Follow-up of an event takes young objects with a single detection, as
+    ``topologies/kilonova.yml`` does.
     """
 
     _gaia: "Catalog | None" = PrivateAttr(default=None)
