@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ampelstream.core.accounting import Accounting
@@ -575,6 +575,12 @@ _REPLACED = st.tuples(
     deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(_SEEN | _REPLACED | _FAILED, max_size=12))
+@example(  # `other` was told that it is over, and went; `one` never heard of that, nor need it
+    [
+        *(("give", 0.1, "active"), ("change", True, ("other",)), ("give", 0.9, "active")),
+        *(("fails", True, None), ("give", 0.1, "active"), ("change", False, ("one",))),
+    ]
+)
 def test_whichever_sink_is_there_somebody_is_told_how_it_stands(
     make_topology: Callable[[str], Topology], story: _Story
 ) -> None:
@@ -586,7 +592,10 @@ def test_whichever_sink_is_there_somebody_is_told_how_it_stands(
     rules.send()
     assert len(set(rules.sinks.took)) == len(rules.sinks.took)
     known = {entry.reaction.id: entry.reaction for entry in rules.react.entries()}
-    told = [known[one].klass != "withdrawn" for _, one in rules.sinks.took]
-    assert told[:1] in ([], [True])
+    told = [(sink, known[one].klass != "withdrawn") for sink, one in rules.sinks.took]
+    assert [one for _, one in told[:1]] in ([], [True])
     holds = rules.live is not None and rules.live == candidate(0.1)
-    assert (told[-1] if told else False) is holds
+    # the sink that is there, where it was told anything; else whichever was told last
+    [there] = rules.sinks.names
+    last = dict([*((there, one) for _, one in told[-1:]), *told])
+    assert last.get(there, False) is holds
