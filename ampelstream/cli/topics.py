@@ -95,12 +95,19 @@ def create(
 
     from ampelstream.runtime.kafka.admin import apply, inspect
     from ampelstream.runtime.kafka.names import TopicNames
-    from ampelstream.runtime.kafka.plan import Action, all_names, compare, wanted_topics
+    from ampelstream.runtime.kafka.plan import (
+        Action,
+        all_names,
+        check_partitions,
+        compare,
+        wanted_topics,
+    )
     from ampelstream.topology import load
 
     spec, connection = load(topology), connect(broker)
     changed = {"partitions": partitions, "replication": replication}
     kafka = spec.kafka.model_copy(update={k: v for k, v in changed.items() if v is not None})
+    check_partitions(spec, kafka.partitions)
     names = TopicNames(spec.name)
     cluster = asyncio.run(inspect(connection, all_names(names)))
     plan = compare(wanted_topics(names, kafka, cluster.brokers), cluster.topics)

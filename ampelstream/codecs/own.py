@@ -253,7 +253,7 @@ def _result(one: UnitResult) -> tuple[Any, ...]:
 
 def encode_candidate(candidate: Candidate) -> bytes:
     """Encode a revision of a candidate."""
-    *key, status, provenance, t0, ra, dec, rank, results, points, scatter, strays = _fields(
+    *key, status, provenance, t0, ra, dec, rank, results, points, scatter, strays, beside = _fields(
         candidate
     )
     *source, records = _fields(provenance)
@@ -266,7 +266,7 @@ def encode_candidate(candidate: Candidate) -> bytes:
             *(t0, ra, dec, rank),
             [_result(one) for one in results],
             [_fields(one) for one in points],
-            *(scatter, strays),
+            *(scatter, strays, list(beside)),
         ),
     )
 

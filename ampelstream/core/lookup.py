@@ -6,8 +6,8 @@ works on (committed state only, from another thread).
 
 from collections.abc import Iterable, Iterator
 
-from ampelstream.core.lightcurves import light_curve
-from ampelstream.core.matching import with_evidence
+from ampelstream.core.association import Associations
+from ampelstream.core.matching import placed, with_evidence
 from ampelstream.core.state import EventState, ObjectState, decode, keys
 from ampelstream.model.candidate import Candidate
 from ampelstream.state.store import Readable
@@ -31,6 +31,7 @@ class Lookup:
         self._topology = topology
         self._reading = tables
         self._channels = {channel.name: channel for channel in topology.channels}
+        self._associations = Associations(topology, tables, self.get)
 
     def get(self, object_id: str) -> ObjectState | None:
         """State of an object, or None."""
@@ -107,7 +108,7 @@ class Lookup:
     ) -> Iterator[Candidate]:
         if not candidates:
             return
-        curve = light_curve(state.object_id, state.datapoints)
+        curve = placed(state)
         names = {one.event_id for one in candidates}
         events = {name: self.event(name) if name else None for name in names}
         for candidate in candidates:
@@ -115,4 +116,7 @@ class Lookup:
             if channel is None or (event is None and candidate.event_id):
                 yield candidate
             else:
-                yield with_evidence(channel, candidate, state, curve, event)
+                seen = curve
+                if candidate.associated:
+                    seen = self._associations.again(curve, candidate.associated)
+                yield with_evidence(channel, candidate, state, seen, event)

@@ -185,6 +185,7 @@ def evaluate(
     event: Event | None,
     cache: ResultCache,
     counts: Counter[CountKey],
+    associated: Sequence[str] = (),
 ) -> Evaluation[Candidate | None]:
     """Last revision of the candidate, as the state keeps it.
 
@@ -202,6 +203,8 @@ def evaluate(
         Results that need not be computed again; new ones are added.
     counts
         Takes what each unit did: runs, results from the cache, failures.
+    associated
+        Objects of other surveys whose datapoints are in the light curve.
 
     Returns
     -------
@@ -241,6 +244,7 @@ def evaluate(
         dec=place.dec if place else None,
         scatter_arcsec=place.scatter_arcsec if place else None,
         strays=place.strays if place else 0,
+        associated=tuple(associated),
     )
     if status is not CandidateStatus.ACTIVE:
         return candidate

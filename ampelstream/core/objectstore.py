@@ -187,8 +187,10 @@ class ObjectStore(Lookup):
         times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
         near: list[Event | None] = [*self._events.around(min(times), max(times)), None]
         moved = _moved(known, state)
+        before = self._associations.beside(known)
         state, matched = yield from self._match(known, state, near, moved=moved, again=False)
         self._index(known, state)
+        yield from self._match_beside(before, state, matched)
         return Merged(had, matched)
 
     def rematch(
@@ -229,11 +231,14 @@ class ObjectStore(Lookup):
         """
         known = self.get(object_id)
         state = _refiltered(known, shadow, stays)
+        before = self._associations.beside(known)
         if state is None:
             gone = () if known is None else known.candidates
             withdrawn = [] if known is None else [_rejected(c) for c in self._evidence(known, gone)]
             self.forget(object_id)
-            return Matched(withdrawn, [])
+            matched = Matched(withdrawn, [])
+            yield from self._match_beside(before, None, matched)
+            return matched
         times = [alert.jd for one in (known, state) if one is not None for alert in one.alerts]
         near: dict[str, Event | None] = {
             event.event_id: event for event in self._events.around(min(times), max(times))
@@ -245,7 +250,23 @@ class ObjectStore(Lookup):
         events = [near[name] for name in sorted(near)]
         state, matched = yield from self._match(known, state, events)
         self._index(known, state)
+        yield from self._match_beside(before, state, matched)
         return matched
+
+    def _match_beside(
+        self, before: Iterable[str], state: ObjectState | None, matched: Matched
+    ) -> Evaluation[None]:
+        """Match what lies, or lay, beside an object that has changed: its light curve has, too."""
+        for name in sorted({*before, *self._associations.beside(state)}):
+            other = self.get(name)
+            if other is None:
+                continue
+            times = [alert.jd for alert in other.alerts]
+            near = [*self._events.around(min(times), max(times)), None]
+            _, also = yield from self._match(other, other, near, again=False)
+            matched.candidates.extend(also.candidates)
+            matched.failures.extend(also.failures)
+            matched.counts.update(also.counts)
 
     def _match(
         self,
@@ -270,12 +291,14 @@ class ObjectStore(Lookup):
             state = msgspec.structs.replace(state, pixel=pixel29(curve.place.ra, curve.place.dec))
         # for the others there is no candidate, and was none before
         events = [one for one in events if self._may_have(one, held, state.pixel)]
+        beside = self._associations.beside(state) if events else {}
         for event in events:
             known_event = None if event is None else event.state
             for channel in self._channels_for(event):
                 key = (_name(event), state.object_id, channel.name)
                 before = candidates.get(key)
-                given = (channel, state, curve, event, cache, matched.counts)
+                seen, names = self._associations.for_channel(channel, curve, beside)
+                given = (channel, state, seen, event, cache, matched.counts, names)
                 after = yield from attempting(evaluate, self._topology, *given)
                 if isinstance(after, Failure):
                     matched.failures.append((key, after))
@@ -289,7 +312,7 @@ class ObjectStore(Lookup):
                     after = _rejected(before)
                 else:
                     continue
-                matched.candidates.append(with_evidence(channel, after, state, curve, known_event))
+                matched.candidates.append(with_evidence(channel, after, state, seen, known_event))
             matched.candidates.extend(self._without_channel(state, event, candidates))
         kept = tuple(candidates[key] for key in sorted(candidates))
         state = msgspec.structs.replace(state, candidates=kept)

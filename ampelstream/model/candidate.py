@@ -115,6 +115,8 @@ class Candidate(msgspec.Struct, frozen=True):
     strays
         How many of its detections lie farther than 3 arcsec from the position: above 0, they are
         not of one resting source, and what is said of the position is said of a part of them.
+    associated
+        Objects of other surveys at the same position, whose datapoints are in the light curve.
     """
 
     object_id: str
@@ -130,6 +132,7 @@ class Candidate(msgspec.Struct, frozen=True):
     lightcurve: tuple[Datapoint, ...] = ()
     scatter_arcsec: float | None = None
     strays: int = 0
+    associated: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -154,6 +154,8 @@ class Channel:
     before, after
         Time range of the light curve that units see [d before and after the trigger]; without
         events, before the last alert, and all that comes after.
+    associate
+        Light curves of objects of other surveys within this radius are joined [deg]; None: none.
     units
         In the order in which they run.
     rank_by
@@ -172,6 +174,7 @@ class Channel:
     after: float
     units: tuple[BoundUnit[ObjectUnit], ...]
     rank_by: Rank | None
+    associate: float | None = None
 
     @property
     def alert_fields(self) -> frozenset[str]:
@@ -243,6 +246,7 @@ class Topology:
         return tuple(one for one in self.channels if not one.follows)
 
 
+_ARCSEC = 3600.0
 _NO_SCIENCE = {"description", "kafka", "catalogs", "react", "retention"}
 """Keys that change no candidate, and so not the hash either."""
 
@@ -296,6 +300,7 @@ def _channel(
         after=max(spec.window[1], 0.0) if after is None else after,
         units=_bound(units),
         rank_by=Rank(*rank, spec.rank_by.order == "ascending") if spec.rank_by and rank else None,
+        associate=None if spec.associate is None else spec.associate.radius_arcsec / _ARCSEC,
     )
     return channel, results
 

@@ -15,6 +15,7 @@ from pydantic import (
 
 __all__ = [
     "AlertsSpec",
+    "AssociateSpec",
     "ChannelSpec",
     "EventsSpec",
     "KafkaSpec",
@@ -138,6 +139,18 @@ class RankSpec(_Strict):
     order: Literal["ascending", "descending"] = "descending"
 
 
+class AssociateSpec(_Strict):
+    """Joining of light curves of one position.
+
+    Attributes
+    ----------
+    radius_arcsec
+        Objects of other surveys that lie this close belong together [arcsec].
+    """
+
+    radius_arcsec: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
 class ChannelSpec(_Strict):
     """One scientist's selection: objects inside the regions of events, or objects as they are.
 
@@ -158,6 +171,9 @@ class ChannelSpec(_Strict):
         Filters of an object and an event.
     lightcurve
         Which part of the light curve units see.
+    associate
+        Join the light curves of objects of other surveys at the same position; without it, an
+        object's own is seen. All objects must then lie in one partition (`kafka.partitions: 1`).
     units
         What is computed, in this order.
     rank_by
@@ -171,6 +187,7 @@ class ChannelSpec(_Strict):
     window: tuple[FiniteFloat, FiniteFloat] = (0.0, 3.0)
     match: tuple[UnitSpec, ...] = ()
     lightcurve: LightCurveSpec = LightCurveSpec()
+    associate: AssociateSpec | None = None
     units: tuple[UnitSpec, ...] = ()
     rank_by: RankSpec | None = None
 

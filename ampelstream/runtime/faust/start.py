@@ -21,6 +21,7 @@ from ampelstream.reactions.sinks import check_sinks
 from ampelstream.runtime.context import WorkerContext, port_of
 from ampelstream.runtime.faust.admission import Admission, open_admission
 from ampelstream.runtime.kafka.names import REACT
+from ampelstream.runtime.kafka.plan import check_partitions
 from ampelstream.runtime.service.directorylock import hold_directory, make_directory
 from ampelstream.runtime.service.health import Health
 from ampelstream.runtime.service.log import incident
@@ -96,6 +97,7 @@ async def begin(
                 context = await _reached(open_context, error, stop, retry_seconds)
         if context is None or stop.is_set():
             return None
+        check_partitions(topology.spec, context.partitions)
         admission = open_admission(topology, context)
         # before the directory is waited for: with this, a predecessor with another file stops
         accept = partial(admission.accept, settings.word, roll_back=settings.roll_back)

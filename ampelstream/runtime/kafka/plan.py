@@ -7,7 +7,7 @@ from enum import StrEnum
 from ampelstream.errors import ConfigError
 from ampelstream.runtime.kafka.names import OBJECTS, PARKED_STEP, REACT, TopicNames
 from ampelstream.runtime.safefaust.outbox import MAX_MESSAGE_BYTES
-from ampelstream.topology.spec import KafkaSpec
+from ampelstream.topology.spec import KafkaSpec, TopologySpec
 
 __all__ = [
     "KEEP_REMOVALS_DAYS",
@@ -16,6 +16,7 @@ __all__ = [
     "PlannedTopic",
     "WantedTopic",
     "all_names",
+    "check_partitions",
     "compare",
     "partition_count",
     "wanted_topics",
@@ -120,6 +121,24 @@ def _kept(days: float) -> dict[str, str]:
         "retention.ms": str(round(days * _DAY_MS)),
         "message.timestamp.type": "LogAppendTime",
     }
+
+
+def check_partitions(spec: TopologySpec, partitions: int) -> None:
+    """Refuse to part objects that a channel joins.
+
+    Raises
+    ------
+    ConfigError
+        A channel joins light curves of objects at one position (``associate``), and they would lie
+        in several partitions, each with a state of its own.
+    """
+    joins = [name for name, one in spec.channels.items() if one.associate is not None]
+    if joins and partitions > 1:
+        raise ConfigError(
+            f"channels.{joins[0]}.associate joins light curves of objects at one position, which "
+            f"must then lie in one partition; there are {partitions}. Write `kafka: {{partitions: "
+            "1}}` into the topology, under a new name where its topics are there already"
+        )
 
 
 def wanted_topics(names: TopicNames, spec: KafkaSpec, brokers: int) -> tuple[WantedTopic, ...]:

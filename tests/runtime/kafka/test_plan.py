@@ -10,11 +10,12 @@ from ampelstream.runtime.kafka.plan import (
     Action,
     FoundTopic,
     WantedTopic,
+    check_partitions,
     compare,
     partition_count,
     wanted_topics,
 )
-from ampelstream.topology.spec import KafkaSpec
+from ampelstream.topology.spec import KafkaSpec, TopologySpec
 
 NAMES = TopicNames("mine")
 TOGETHER = {
@@ -147,3 +148,12 @@ def test_a_start_refuses_a_clean_up_that_loses_state() -> None:
     found[changelog.name] = dataclasses.replace(changelog, config=expiring)
     with pytest.raises(ConfigError, match="policy delete, and must have compact"):
         partition_count(tuple(topics.values()), found, "create them")
+
+
+def test_objects_that_are_joined_lie_in_one_partition() -> None:
+    channel = {"follow": "none", "associate": {"radius_arcsec": 1}}
+    spec = TopologySpec.model_validate({"name": "a", "version": "1", "channels": {"one": channel}})
+    check_partitions(spec, 1)
+    with pytest.raises(ConfigError, match=r"channels.one.associate .* there are 4. Write `kafka"):
+        check_partitions(spec, 4)
+    check_partitions(TopologySpec.model_validate(spec.model_dump() | {"channels": {"a": {}}}), 4)
