@@ -65,7 +65,7 @@ class Unmet(NamedTuple):
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return f"{value:.3g}" if isinstance(value, float) else repr(value)
 
 
 class Condition:
@@ -127,13 +127,13 @@ def _unmet(node: ast.expr, values: Mapping[str, Any], text: str) -> Unmet:
     match node:
         case ast.BoolOp(op=ast.And(), values=parts):
             return _unmet(next(one for one in parts if not value_of(one)), values, text)
-        case ast.BoolOp(values=parts):  # or: the first says what would have been enough
-            return _unmet(parts[0], values, text)._replace(wanted=ast.unparse(node))
+        case ast.BoolOp(values=parts):  # or: one that says what would have been enough
+            telling = [one for one in parts if not _asks_for_null(one)] or parts
+            return _unmet(telling[0], values, text)._replace(wanted=ast.unparse(node))
         case ast.Compare(left=left, ops=ops, comparators=rest):
             sides = [left, *rest]
-            with_null = any(isinstance(side, ast.Name) and side.id == "null" for side in sides)
             absent = (one for side in sides for one in _operands(side) if value_of(one) is None)
-            if not with_null and (missing := next(absent, None)) is not None:
+            if not _asks_for_null(node) and (missing := next(absent, None)) is not None:
                 return Unmet(ast.unparse(missing), None, ast.unparse(node))
             one_side, other_side = next(
                 (one, other)
@@ -144,6 +144,13 @@ def _unmet(node: ast.expr, values: Mapping[str, Any], text: str) -> Unmet:
             return Unmet(ast.unparse(named), value_of(named), ast.unparse(node))
         case _:
             return Unmet(ast.unparse(node), value_of(node), f"{ast.unparse(node)} to hold")
+
+
+def _asks_for_null(node: ast.expr) -> bool:
+    """Whether it is a comparison with null: what is there then says little."""
+    return isinstance(node, ast.Compare) and any(
+        isinstance(side, ast.Name) and side.id == "null" for side in (node.left, *node.comparators)
+    )
 
 
 def _operands(node: ast.expr) -> Iterator[ast.expr]:

@@ -122,3 +122,13 @@ def test_mermaid_is_well_formed(tmp_path: Path) -> None:
             left, right = line.split(" --> ")
             assert {left.strip(), right.strip()} <= declared
         assert line.count('"') % 2 == 0
+
+
+def test_why_an_or_is_false_says_what_is_there() -> None:
+    """That something is not null, where it may be null too, is no news."""
+    condition = Condition("a == null or a.b >= 0.5 or c > 1")
+    unmet = condition.unmet({"a": {"b": 0.12345}, "c": 0})
+    assert str(unmet) == "a.b is 0.123, wanted a == null or a.b >= 0.5 or c > 1"
+    assert str(Condition("a == null or c == null").unmet({"a": 1, "c": 2})) == (
+        "a is 1, wanted a == null or c == null"
+    )
