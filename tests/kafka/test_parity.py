@@ -24,12 +24,18 @@ react: [{{name: near, when: SkyMapProbability.cumprob < 0.9, sinks: [{{file: nea
 
 
 def through_kafka(
-    address: str, name: str, inputs: list[str | Path], directory: Path, shape: tuple[int, int]
+    address: str,
+    name: str,
+    inputs: list[str | Path],
+    directory: Path,
+    shape: tuple[int, int],
+    *,
+    text: str = "",
 ) -> tuple[bytes, bytes]:
-    """Candidates of a run on Kafka and of the embedded replay."""
+    """Candidates of a run on Kafka and of the embedded replay, of a text of a topology or ours."""
     partitions, count = shape
     topology = directory / "topology.yml"
-    topology.write_text(TOPOLOGY.format(name=name))
+    topology.write_text(text or TOPOLOGY.format(name=name))
     broker: list[str | Path] = [topology, "--broker", address]
     ampelstream("topics", "create", *broker, "--partitions", str(partitions), "--yes")
     state: list[str | Path] = ["--engine", "faust", "--state", directory / "state"]
