@@ -68,10 +68,11 @@ class Failure:
         """
         return self.unit, self.error, self.origin or without_numbers(self.reason)
 
-    @property
-    def in_short(self) -> str:
-        """Error and message without numbers, to be counted by."""
-        return f"{self.error}: {without_numbers(self.reason)}"
+    def in_short(self, object_id: str) -> str:
+        """Error and message without numbers and the object's name, to be counted by."""
+        named = rf"(?<!\w){re.escape(object_id)}(?!\w)"
+        reason = re.sub(named, "the object", self.reason) if object_id else self.reason
+        return f"{self.error}: {without_numbers(reason)}"
 
 
 _NUMBER = re.compile(r"(?<![\w:.])[+-]?\d+(\.\d+)?([eE][+-]?\d+)?(?!\w)")

@@ -275,7 +275,8 @@ class Ingest:
             failure = Failure(reason.error, text, reason.origin, f"{channel.name}/{reason.unit}")
             verdict.failures.append(failure)
             self._tally.count("channel_failed", channel.name)
-            self._tally.count("unit_failed", channel.name, reason.unit, reason.in_short)
+            short = reason.in_short(alert.object_id)
+            self._tally.count("unit_failed", channel.name, reason.unit, short)
         elif reason:
             verdict.rejected[channel.name] = reason
             self._tally.count("rejected", channel.name, reason)

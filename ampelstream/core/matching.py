@@ -114,7 +114,7 @@ def rejection(
         inputs = MatchInputs(lightcurve=curve, event=event.current)
         verdict = attempt_unit(bound, "evaluate", _verdict, bound, inputs)
         if counts is not None:
-            count_run(counts, channel, bound, verdict)
+            count_run(counts, channel, bound, curve.object_id, verdict)
         if isinstance(verdict, Failure):
             errors.append(failed_result(bound, curve.digest, verdict))
         elif not verdict.accept:
@@ -127,12 +127,16 @@ def _verdict(bound: BoundUnit[MatchFilter], inputs: MatchInputs) -> Verdict:
 
 
 def count_run(
-    counts: Counter[CountKey], channel: Channel, bound: BoundUnit[Any], outcome: object
+    counts: Counter[CountKey],
+    channel: Channel,
+    bound: BoundUnit[Any],
+    object_id: str,
+    outcome: object,
 ) -> None:
     """Count that a unit or filter ran, and that it failed where its outcome is a failure."""
     counts["unit_runs", channel.name, bound.name] += 1
     if isinstance(outcome, Failure):
-        counts["unit_failed", channel.name, bound.name, outcome.in_short] += 1
+        counts["unit_failed", channel.name, bound.name, outcome.in_short(object_id)] += 1
 
 
 def _status(channel: Channel, state: ObjectState, event: Event | None) -> CandidateStatus | None:
@@ -413,7 +417,7 @@ def run_units(
             hindrance = _failed_need(bound.unit, done)
             inputs = _inputs(bound, curve, event, wanted, facts)
             outcome = yield from _run(bound, inputs, hindrance)
-            count_run(counts, channel, bound, outcome)
+            count_run(counts, channel, bound, curve.object_id, outcome)
             if isinstance(outcome, Failure):
                 known = failed_result(bound, input_digest, outcome)
             else:

@@ -28,7 +28,8 @@ class UnitCounts(msgspec.Struct, frozen=True):
     failed
         How often it raised, or gave what it must not.
     reason
-        What it failed of most often, numbers as ``#``; empty where it never did.
+        What it failed of most often, numbers as ``#`` and without the name of the object; empty
+        where it never did.
     """
 
     channel: str

@@ -54,7 +54,8 @@ class Broken(AlertFilter):
     def evaluate(self, alert: Any) -> Verdict:
         given: Any = {"nothing": None, "bool": True, "text": "yes"}
         if self.how == "raises":
-            return int(alert.object_id)  # type: ignore[return-value]  # (the mistake that is meant)
+            said = f"{alert.object_id} at {alert.jd}"
+            return int(said)  # type: ignore[return-value]  # (the mistake that is meant)
         if self.how == "unit error":
             raise UnitError("no verdict of this one")
         verdict: Verdict = given[self.how]
@@ -150,7 +151,7 @@ def test_a_filter_that_fails_costs_its_own_channel_only(two: Callable[..., Topol
         ("nothing", "UnitError", "evaluate gave None, and must give a Verdict", "def evaluate"),
         ("bool", "UnitError", "evaluate gave bool, and must give a Verdict", "def evaluate"),
         ("text", "UnitError", "evaluate gave str, and must give a Verdict", "def evaluate"),
-        ("raises", "ValueError", "invalid literal for int()", "return int(alert"),
+        ("raises", "ValueError", "invalid literal for int()", "return int(said"),
         ("unit error", "UnitError", "no verdict of this one", "raise UnitError"),
     ],
 )
@@ -173,14 +174,15 @@ def test_what_is_no_verdict_is_a_dead_letter_that_says_where(
     assert (reason.startswith(f"{error}: "), number) == (True, 1)
 
 
-def test_numbers_of_a_message_do_not_make_another_failure(
+def test_numbers_and_names_in_a_message_do_not_make_another_failure(
     broken: Callable[[str], Topology],
 ) -> None:
-    values = [{**row(), "objectId": f"{number} x"} for number in (1, 22, 333)]
+    names = ("ZTF01a", "ZTF02b", "333 x")
+    values = [{**row(T0 + n), "objectId": name} for n, name in enumerate(names)]
     _, accounting = ingest(broken("raises"), *values)
     [(reason, number)] = accounting.by("unit_failed", "bad", "cut")
     assert number == 3
-    assert re.search(r"'# x' \(Broken.evaluate at test_ingest.py:\d+\)$", reason)
+    assert re.search(r"'the object at #' \(Broken.evaluate at test_ingest.py:\d+\)$", reason)
 
 
 def test_the_first_alerts_that_all_fail_alike_are_noticed(

@@ -17,7 +17,8 @@ class Fails(ObjectUnit):
     provides: ClassVar[str] = "fails"
 
     def compute(self, inputs: Inputs) -> dict[str, Any]:
-        raise ValueError(f"cannot do with {inputs.lightcurve.detections[0].mag}")
+        curve = inputs.lightcurve
+        raise ValueError(f"cannot do {curve.object_id} with {curve.detections[0].mag}")
 
 
 class Needs(ObjectUnit):
@@ -89,7 +90,9 @@ def test_runs_results_from_the_cache_and_failures(
     assert [one.failed for one in found.values()] == [3, 2, 0]
     fails = found["Fails"]
     assert fails.kind == "unit"
-    assert fails.reason.startswith("ValueError: cannot do with # (Fails.compute at test_unitcounts")
+    # each object is another word in the message, and not another cause
+    said = "ValueError: cannot do the object with # (Fails.compute at test_unitcounts"
+    assert fails.reason.startswith(said)
     assert found["Needs"].reason == "UnitError: needs fails, but Fails gave no result"
     assert [one.always_fails for one in found.values()] == [True, True, False]
     assert str(found["Plain"]) == "all/Plain: 2 runs, 1 results from the cache"
