@@ -63,6 +63,7 @@ from faust.types import TP
 from faust.types.transports import ConsumerCallback
 
 from ampelstream.runtime.safefaust.commitnotes import note, topic_of
+from ampelstream.runtime.safefaust.committed import committed_offsets
 from ampelstream.runtime.safefaust.failures import LostRecords, ProduceError, ReadError
 from ampelstream.runtime.safefaust.inbox import Chunk, Inbox
 from ampelstream.runtime.safefaust.receiving import receive_directly
@@ -257,7 +258,7 @@ class _Thread(stock.AIOKafkaConsumerThread):
     async def _committed(self, consumer: Any) -> dict[TP, int | None]:
         """Committed offset of each partition; None where there is none, or one of another topic."""
         places = sorted(consumer.assignment())
-        found = await consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001  (its `committed` drops what is beside)
+        found: Any = await committed_offsets(consumer, places)
         self._ids = await self._ask_ids(consumer._client, {one.topic for one in places})  # noqa: SLF001  (no public way)
         committed: dict[TP, int | None] = {}
         for place in places:
