@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ampelstream.core.accounting import Accounting
+from ampelstream.core.accounting import OTHER, Accounting
 from ampelstream.topology import Topology
 
 __all__ = ["UnitCounts", "unit_counts"]
@@ -70,5 +70,6 @@ def unit_counts(topology: Topology, accounting: Accounting) -> Iterator[UnitCoun
                     accounting.total("unit_runs", *of),
                     accounting.total("unit_cached", *of),
                     sum(number for _, number in reasons),
-                    max(reasons, key=lambda one: one[1], default=("", 0))[0],
+                    # what is counted as other is of many kinds, none of them the commonest
+                    max(reasons, key=lambda one: (one[0] != OTHER, one[1]), default=("", 0))[0],
                 )

@@ -354,6 +354,11 @@ def _unfit_embedded(settings: WorkerSettings) -> Iterator[str]:
             "the embedded engine is one process with all steps: --workers and --steps are for "
             "--engine faust"
         )
+    if settings.port not in {0, WorkerSettings.model_fields["port"].default}:
+        yield (
+            "the embedded engine answers at no port: --port is for --engine faust; how it is doing "
+            "says `ampelstream status --state`"
+        )
     if not settings.alerts and not settings.broker:
         yield "the embedded engine follows directories or topics; give --alerts, or --broker"
 

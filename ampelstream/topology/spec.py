@@ -230,7 +230,7 @@ class SinkSpec(_Strict):
         Its path, in the directory of the results or of the state; NDJSON, one reaction a line.
     """
 
-    file: str | None = None
+    file: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod

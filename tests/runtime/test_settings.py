@@ -74,3 +74,9 @@ def test_every_setting_is_explained() -> None:
         assert field.description.endswith("."), name
         if field.annotation is float:
             assert options[0].unit == "s", name
+
+
+def test_an_option_that_would_do_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="the embedded engine answers at no port"):
+        WorkerSettings(**EMBEDDED, port=7001)
+    assert WorkerSettings(**EMBEDDED, port=0).port == 0

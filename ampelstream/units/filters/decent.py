@@ -62,10 +62,11 @@ class DecentCuts(BaseModel):
     )
     min_drb: float = Field(
         default=0.0,
+        le=1,
         description="Least deep-learning real-bogus score, 0 to 1; 0 switches the cut off. A "
         "packet without the field passes, one whose field is null or NaN does not.",
     )
-    min_rb: float = Field(default=0.3, description="Least real-bogus score, 0 to 1.")
+    min_rb: float = Field(default=0.3, le=1, description="Least real-bogus score, 0 to 1.")
     max_fwhm: float = Field(
         default=5.5, description="Largest full width at half maximum [pixel, 1.01 arcsec]."
     )
