@@ -22,6 +22,7 @@ from ampelstream.codecs.noticefields import (
     jd_of,
     localised,
     number,
+    position_of,
     utc_text,
 )
 from ampelstream.errors import DecodeError
@@ -38,7 +39,9 @@ _TESTS = frozenset({"test", "injection", "commanded"})
 _TYPES = frozenset({"INITIAL", "SUBSEQUENT", "UPDATE", "RETRACTION"})
 _PERCENT = 100.0
 _CORNERS = 4
-_POLE = 90.0
+_MANY_PLACES = 20
+"""Coincident events with places of their own of which a map is made: it takes up to half a second
+for each of them. Notices have a few."""
 
 _Row = Mapping[str, Any]
 
@@ -215,10 +218,7 @@ def _skymap(row: _Row, notes: list[str]) -> bytes:
 
 
 def _position(row: _Row) -> tuple[float, float] | None:
-    ra, dec = number(row.get("ra")), number(row.get("dec"))
-    if ra is None or dec is None or abs(dec) > _POLE:
-        return None
-    return ra, dec
+    return position_of(row.get("ra"), row.get("dec"))
 
 
 def _axes(row: _Row) -> tuple[float, float, float] | None:
@@ -252,6 +252,11 @@ def _ellipses(row: _Row, mission: str, instrument: str, notes: list[str]) -> tup
     places = [one.get("localization") for one in _rows(events)]
     found = [_ellipse(one, mission, instrument, notes) for one in _rows(places)]
     many = tuple(one for one in found if one is not None)
+    if len(many) > _MANY_PLACES:
+        notes.append(
+            f"{len(many)} coincident events: of more than {_MANY_PLACES} no sky map is made"
+        )
+        return ()
     if len(many) > 1:
         notes.append(f"{len(many)} coincident events, each with the same probability")
     return many

@@ -20,11 +20,12 @@ from ampelstream.model.identifiers import checked_name
 from ampelstream.model.localisation import Ellipse
 from ampelstream.model.times import jd_from_iso
 
-__all__ = ["event_name", "fits_bytes", "jd_of", "localised", "number", "utc_text"]
+__all__ = ["event_name", "fits_bytes", "jd_of", "localised", "number", "position_of", "utc_text"]
 
 GAUSSIAN = "Gaussian in Lambert's azimuthal equal-area projection"
 """Part of the digest of a map that is made of ellipses: another distribution is another map."""
 
+_POLE, _TURN = 90.0, 360.0
 _LOOSE = re.compile(r"(\d{2}|\d{4})-(\d{1,2})-(\d{1,2})(.*)", re.DOTALL)
 _TRIGGER = re.compile(r"[0-9_]+")
 _NO_ZONE = re.compile(r"T[0-9:.]+$")
@@ -80,6 +81,14 @@ def number(value: Any) -> float | None:
     except OverflowError:
         return None
     return found if math.isfinite(found) else None
+
+
+def position_of(ra: Any, dec: Any) -> tuple[float, float] | None:
+    """Right ascension and declination [deg] as they stand there; None where they are no place."""
+    lon, lat = number(ra), number(dec)
+    if lon is None or lat is None or abs(lon) > _TURN or abs(lat) > _POLE:
+        return None
+    return lon, lat
 
 
 def fits_bytes(text: str | None, what: str) -> bytes:

@@ -13,7 +13,14 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from ampelstream.codecs.missions import Mission, containment_of, mission_of, with_systematic
-from ampelstream.codecs.noticefields import event_name, jd_of, localised, number, utc_text
+from ampelstream.codecs.noticefields import (
+    event_name,
+    jd_of,
+    localised,
+    number,
+    position_of,
+    utc_text,
+)
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest
 from ampelstream.model.event import EventRevision, Notice, is_test_superevent
@@ -24,9 +31,12 @@ __all__ = ["decode"]
 
 _LIMIT = 4 << 20
 """Longest document [byte]; they have some kilobytes."""
+_MANY_TAGS = 20_000
+"""How many tags one may have; they have some hundred."""
+_LONG_NUMBER = 18
+"""Most digits of a trigger's number that is taken apart."""
 _YEAR_SECONDS = 365.25 * 86400
 _SUBNUMBERS = 1 << 16
-_POLE = 90.0
 _LATER = re.compile(r"Flt_Pos|Gnd_Pos|Fin_Pos|Refined|Offline|XRT|UVOT|FOM|Lightcurve|Trans")
 _UNSURE = {"", "unknown", "none"}
 _NO_ERROR = "a position without an error: it gives no region of the sky"
@@ -39,6 +49,9 @@ class _Document:
 
     def __init__(self, root: Element) -> None:
         self.root = root
+        # first: what is nested too deeply ends here, before anything looks for tags within tags,
+        # which takes the square of the depth
+        self.digest = digest(_content(root))
         ivorn = root.get("ivorn") or ""
         stream, _, self.local = ivorn.removeprefix("ivo://").partition("#")
         self.stream = stream.rsplit("/", 1)[-1]
@@ -113,6 +126,8 @@ def decode(value: bytes) -> Notice:
     """
     if len(value) > _LIMIT:
         raise DecodeError(f"not a VOEvent: it is longer than {_LIMIT >> 20} MiB")
+    if value.count(b"<") > _MANY_TAGS:
+        raise DecodeError(f"not a VOEvent: it has more than {_MANY_TAGS} tags")
     try:
         root = fromstring(value, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
@@ -131,7 +146,7 @@ def _common(document: _Document) -> dict[str, Any]:
     created, observed = document.text("Who", "Date"), document.text("ISOTime")
     return {
         "time_created": utc_text(created, "Date") if created else "",
-        "content_digest": digest(_content(document.root)),
+        "content_digest": document.digest,
         "t0_jd": jd_of(observed, "ISOTime") if observed else None,
         "skymap_url": document.params.get("skymap_fits") or None,
     }
@@ -249,11 +264,16 @@ def _ids(document: _Document, mission: Mission) -> tuple[str, ...]:
     if params.get("run_id") and params.get("event_id"):
         found.append(f"{params['run_id']}_{params['event_id']}")  # as in IceCube's JSON notices
     found.extend(params[one] for one in ("Burst_Id", "TrigID", "AMON_ID") if params.get(one))
-    if mission.name == "INTEGRAL" and found and found[0].isdigit():
+    if mission.name == "INTEGRAL" and found and _is_number(found[0]):
         # the number of the notice within the trigger stands in the upper bits
         found.insert(0, str(int(found[0]) % _SUBNUMBERS))
     found.extend(params[one] for one in ("event_name", "EventName") if params.get(one))
     return tuple(dict.fromkeys(found)) or (document.local or "(unnamed)",)
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is one that `int` takes: not of thousands of digits, nor of superscripts."""
+    return text.isascii() and text.isdigit() and len(text) <= _LONG_NUMBER
 
 
 def _alert_type(document: _Document) -> str:
@@ -277,11 +297,11 @@ def _place(document: _Document) -> tuple[float, float, float | None] | None:
         raise DecodeError(
             f"its position is in {frame.get('id')!a:.40}; FK5 and ICRS are understood"
         )
-    ra, dec = number(document.text("Value2", "C1")), number(document.text("Value2", "C2"))
-    if ra is None or dec is None or abs(dec) > _POLE:
+    found = position_of(document.text("Value2", "C1"), document.text("Value2", "C2"))
+    if found is None:
         return None
     error = number(document.text("Error2Radius"))
-    return ra, dec, error if error is not None and error > 0 else None
+    return *found, error if error is not None and error > 0 else None
 
 
 def _rate(document: _Document) -> float | None:

@@ -161,6 +161,19 @@ def test_a_search_for_neutrinos_has_the_events_that_it_found() -> None:
     assert (revision.ra, revision.dec, revision.follows) == (17.49, 16.18, "S230914ak")
 
 
+def test_of_too_many_coincident_events_there_is_no_map() -> None:
+    """A hundred narrow ones would keep the ingest step for minutes."""
+    one = {"localization": {"ra": 17.5, "dec": 16.2, "ra_dec_error": [1.0, 0.01, 0.0]}}
+    changes = {"ra": ..., "dec": ..., "ra_dec_error": ..., "coincident_events": [one] * 21}
+    assert circles(**changes) == []
+    assert "21 coincident events: of more than 20 no sky map is made" in said(**changes).notes
+
+
+def test_a_right_ascension_beyond_a_turn_is_no_position() -> None:
+    assert said(ra=1e300).ra is None
+    assert circles(ra=1e300) == []
+
+
 def test_what_cannot_be_understood_costs_itself_only() -> None:
     odd = said(
         far="often", p_astro=True, record_number="2", alert_type="rumour", alert_datetime="noon",

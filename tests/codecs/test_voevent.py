@@ -1,6 +1,7 @@
 """VOEvents: types, flags, numbers of triggers, and what is none."""
 
 import random
+import time
 
 import pytest
 
@@ -164,3 +165,30 @@ def test_mangled_documents_give_a_notice_or_an_error() -> None:
             notices.decode(bytes(mangled), "mangled")
         except DecodeError:
             continue
+
+
+def test_no_document_takes_longer_than_its_length() -> None:
+    """Tags within tags of the same name were looked through once for each: hours for 4 MiB."""
+    deep = document().replace(b"<What>", b"<What>" + b"<Value2>" * 9000 + b"</Value2>" * 9000)
+    began = time.monotonic()
+    with pytest.raises(DecodeError, match="nested too deeply"):
+        notices.decode(deep)
+    assert time.monotonic() - began < 2
+    with pytest.raises(DecodeError, match="more than 20000 tags"):
+        notices.decode(document().replace(b"<What>", b"<What>" + b"<a/>" * 20_001))
+
+
+def test_a_number_of_integral_that_is_none_names_the_event_as_it_stands() -> None:
+    """`int` takes no superscript, and no thousands of digits: a worker would end with that."""
+    of = {"stream": "nasa.gsfc.gcn/INTEGRAL"}
+    odd = said("Wakeup", params='<Param name="TrigID" value="²"/>', **of)
+    assert odd.event_id == "INTEGRAL-²"
+    with pytest.raises(DecodeError, match="characters long"):
+        said("Wakeup", params=f'<Param name="TrigID" value="{"1" * 5000}"/>', **of)
+
+
+def test_a_right_ascension_beyond_a_turn_is_no_position() -> None:
+    value = document().replace(b"<C1>270.5", b"<C1>1e300")
+    revision = notices.decode(value).revision
+    assert revision.ra is None
+    assert revision.dec is None
