@@ -52,6 +52,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 PROCESSORS = {
     "accounting": {"COUNTS", "Accounting", "CountKey"},
+    "boundary": {"Failure", "attempt"},
     "ingest": {"Ingest"},
     "objects": {"Objects"},
     "react": {"STRANDED", "Deliverer", "React"},
@@ -65,7 +66,8 @@ PROCESSORS = {
     "state": {"commit_order", "LedgerEntry", "ObjectState"},
 }
 """What a runtime may know of the core: the processors, what they count, what they share among the
-partitions of a process, whose their state is, how it is committed, and looking at it."""
+partitions of a process, the boundary around a record, whose their state is, how it is committed,
+and looking at it."""
 
 
 def test_runtimes_call_nothing_of_the_core_but_its_processors() -> None:

@@ -104,7 +104,7 @@ def owner_of(state: Readable) -> Owner | None:
     try:
         return decode.owner(found)
     except msgspec.DecodeError:
-        return Owner("of an earlier version", format=1)
+        return Owner("an earlier version", format=1)
 
 
 def claim(
@@ -143,7 +143,13 @@ def claim(
     if known is None:
         state.put(keys.IDENTITY, encode(wanted))
         return Claim(used=False, missed=bool(backfill))
-    alike = (known.topology, known.format, known.finished) == (topology.name, FORMAT, False)
+    if known.format != FORMAT:
+        raise ConfigError(
+            f"this state of {known.topology} is in the layout of version {known.format}, and this "
+            f"program keeps version {FORMAT}: give another directory (or, on Kafka, the topology "
+            "another name), and let it read the alerts and notices again"
+        )
+    alike = (known.topology, known.finished) == (topology.name, False)
     same = known.content is not None and known.content.digest == content.digest
     if not alike or known.content is None or known.inputs != inputs or (inputs and not same):
         other = "another directory (or, on Kafka, another name)"
@@ -176,6 +182,4 @@ def _named(owner: Owner) -> str:
     text = f"topology {owner.topology} with content {digest}"
     if owner.of_replay:
         text = f"a {'finished ' if owner.finished else ''}replay of {text}"
-    if owner.format != FORMAT:
-        text += f", in the layout of version {owner.format}"
     return text

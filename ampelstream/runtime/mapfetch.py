@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ampelstream.codecs import notices
-from ampelstream.errors import DecodeError
+from ampelstream.core.boundary import Failure, attempt
 from ampelstream.model.localisation import FetchedMap
 from ampelstream.runtime.service.log import incident
 from ampelstream.runtime.settings import MAP_HOSTS
@@ -167,9 +167,8 @@ class MapsAhead:
         """Address in a notice of an event that is followed; most name none."""
         if not value or not any(name in value for name in _NAMES):
             return None
-        try:
-            notice = notices.decode(value)
-        except DecodeError:
+        notice = attempt(notices.decode, value)
+        if isinstance(notice, Failure):
             return None  # whoever handles the record says so
         revision = notice.revision
         if notice.skymap or revision.is_retraction or not self._topology.events.accepts(revision):
