@@ -1,6 +1,7 @@
 """Whether conditions and rankings speak of what there is: fields of alerts, events and results."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ampelstream.codecs.alertfields import ALERT_FIELDS
 from ampelstream.errors import ConfigError
@@ -50,9 +51,10 @@ def names_of_alerts(survey: str, fields: Mapping[str, FieldType]) -> Names:
     return Names(fields, f"alerts of {survey} have no field")
 
 
-def event_names() -> Names:
-    """What a condition on events may speak of."""
+def event_names(kinds: Sequence[str] = ()) -> Names:
+    """What a condition on events may speak of; where kinds are named, of no other."""
     fields = dict(type_of(EventRevision).fields)
+    fields["kind"] = replace(fields["kind"], words=tuple(kinds))
     for name, keys in KNOWN_KEYS.items():
         held = fields[name]
         of = held.of or ANY
@@ -78,10 +80,16 @@ def check_told(results: Mapping[str, FieldType], path: Path, findings: Findings)
             )
 
 
-def names_of_candidates(channels: Sequence[Mapping[str, FieldType]]) -> Names:
-    """What a rule may speak of: the candidate, and the results of the channels that it is for."""
+def names_of_candidates(
+    channels: Sequence[Mapping[str, FieldType]], called: Sequence[str] = ()
+) -> Names:
+    """What a rule may speak of: the candidate, and the results of the channels that it is for.
+
+    Where it is said what these are called, of no other channel.
+    """
     own = type_of(Candidate).fields
     fields = {name: own[name] for name in SPOKEN_OF} | {DETECTIONS: NUMBER}
+    fields["channel"] = replace(fields["channel"], words=tuple(called))
     for name in {name for results in channels for name in results}:
         fields[name] = union([results[name] for results in channels if name in results])
     return Names(fields, "nothing is called")

@@ -320,9 +320,10 @@ def _rules(
         if spec.channel is not None and spec.channel not in results:
             meant = mend(spec.channel, results, known="channels are")
             findings.wrong((*path, "channel"), f"there is no channel {spec.channel}; {meant}")
-        chosen = [of for name, of in results.items() if spec.channel in {None, name}]
-        known = [of for of in chosen if of is not None]
-        names = names_of_candidates(known) if known and len(known) == len(chosen) else None
+        chosen = {name: of for name, of in results.items() if spec.channel in {None, name}}
+        known = [of for of in chosen.values() if of is not None]
+        whole = known and len(known) == len(chosen)
+        names = names_of_candidates(known, list(chosen)) if whole else None
         condition = checked(spec.when, names, (*path, "when"), findings)
         yield ReactionRule(spec.name, spec.channel, condition, spec.sinks)
 
@@ -372,7 +373,9 @@ def build(
     findings = Findings(places)
     if places is not None:
         look_beside(places.file.parent)
-    selected = checked(spec.events.where, event_names(), ("events", "where"), findings)
+    selected = checked(
+        spec.events.where, event_names(spec.events.kinds), ("events", "where"), findings
+    )
     made = [
         _channel(name, one, resources, findings, evaluates=evaluates)
         for name, one in spec.channels.items()

@@ -143,3 +143,15 @@ def test_types_are_those_of_python() -> None:
     assert type_of(Candidate).fields["status"].words == tuple(CandidateStatus)
     assert union([NUMBER, TEXT]) == ANY
     assert type_of(dict[str, float]).of == NUMBER
+
+
+def test_words_that_only_the_file_knows() -> None:
+    """Kinds of events that it follows, and its channels: what is asked of others never holds."""
+    kinds = event_names(["gw", "grb"])
+    assert faults(Condition("kind == 'grb'"), kinds) == []
+    (said,) = faults(Condition("kind == 'neutrino'"), kinds)
+    assert said.startswith("kind is never 'neutrino'; ")
+    rules = names_of_candidates([RESULTS], ["sky", "deep"])
+    assert faults(Condition("channel in ['sky', 'deep']"), rules) == []
+    (said,) = faults(Condition("channel == 'depe'"), rules)
+    assert said == "channel is never 'depe'; did you mean deep?"
