@@ -23,13 +23,25 @@ from ampelstream.runtime.settings import INGEST, WorkerSettings
 from ampelstream.testing.broker.ports import free_port
 from ampelstream.topology import SinkSpec
 
-TOPOLOGY: Any = SimpleNamespace(name="mine", version="3", hash="abc", channels=(), reactions=())
+TOPOLOGY: Any = SimpleNamespace(
+    name="mine",
+    version="3",
+    hash="abc",
+    channels=(),
+    reactions=(),
+    spec=SimpleNamespace(channels={}),
+)
+
+
+def known() -> object:
+    """As much of a context as a start looks at."""
+    return SimpleNamespace(partitions=4)
 
 
 class Brokers:
     """Do not answer so many times."""
 
-    def __init__(self, refusals: int, then: Callable[[], object] = object) -> None:
+    def __init__(self, refusals: int, then: Callable[[], object] = known) -> None:
         self.refusals, self.tries, self._then = refusals, 0, then
         self.asked = asyncio.Event()
         """Set once they were asked three times."""
@@ -236,4 +248,13 @@ def test_a_directory_that_cannot_be_made_is_met_before_the_file_comes_into_force
     (tmp_path / "state").write_text("no directory")
     with pytest.raises(ConfigError, match="cannot hold the state: Not a directory"):
         asyncio.run(start(tmp_path, Brokers(0)))
+    assert admission.accepted == 0
+
+
+def test_objects_that_are_joined_are_not_parted(tmp_path: Path, admission: Admission) -> None:
+    """Before the file comes into force: no worker could do what it asks for."""
+    spec = SimpleNamespace(channels={"sky": SimpleNamespace(associate=1.0)})
+    topology: Any = SimpleNamespace(**{**vars(TOPOLOGY), "spec": spec})
+    with pytest.raises(ConfigError, match=r"channels.sky.associate .* there are 4"):
+        asyncio.run(begin(topology, settings(tmp_path), 0, Brokers(0)))
     assert admission.accepted == 0

@@ -57,6 +57,10 @@ class Client:
         self.ids = {HERE.topic: "id1"}
         self.silent = 0
 
+    @property
+    def _closing(self) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().create_future()  # it is not being closed
+
     async def fetched_records(self, _partitions: set[TP], **_how: Any) -> dict[TP, list[Any]]:
         return {}
 
