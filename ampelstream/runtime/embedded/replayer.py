@@ -249,6 +249,8 @@ class Replay:
 
     def _write(self, engine: Engine, report: ReplayReport) -> None:
         out = self._out
+        # first: whoever is killed among these files must be let go on, and write them again
+        self._mark.write(out)
         # those of the report, not of the state once more: there may be many
         candidates = sorted(report.candidates, key=lambda candidate: candidate.key)
         outputs.write_lines(out / "candidates.ndjson", map(outputs.candidate_row, candidates))
@@ -260,7 +262,6 @@ class Replay:
         outputs.write_json(out / "summary.json", report.summary)
         stamps = stamps_from(self._sources) if self._cutouts else None
         outputs.write_text(out / "report.html", render(report, stamps=stamps))
-        self._mark.write(out)
 
 
 _DAY_SECONDS = 86400.0
