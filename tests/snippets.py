@@ -17,17 +17,25 @@ def blocks(document: Path) -> list[tuple[str, str, str]]:
     return [(one[1], one[2] or "", one[3]) for one in found]
 
 
-def commands(document: Path) -> list[str]:
-    """Lines that a user types, without the prompt and the comment."""
+def commands(document: Path, without: str = "") -> list[str]:
+    """Lines that a user types, without the prompt and the comment; those of some blocks left out.
+
+    Parameters
+    ----------
+    document
+        Where they stand.
+    without
+        What a block holds that is left out; empty: none is.
+    """
     return [
         line.removeprefix("$ ").split("  #")[0].strip()
         for kind, _, block in blocks(document)
-        if kind == "console"
+        if kind == "console" and not (without and without in block)
         for line in block.splitlines()
     ]
 
 
-def typed(line: str, where: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(line: str, where: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """What comes of a command of ours."""
     return subprocess.run(
         [sys.executable, "-m", *shlex.split(line)],

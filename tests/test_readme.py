@@ -5,8 +5,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,23 +12,19 @@ import pytest
 
 from ampelstream.simulate import Night
 
-ROOT = Path(__file__).resolve().parents[1]
-BLOCKS = re.findall(
-    r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-)
+from .snippets import ROOT, blocks, run
+from .snippets import commands as typed_lines
+
+README = ROOT / "README.md"
+BLOCKS = [(kind, text) for kind, _, text in blocks(README)]
 
 
 def commands() -> list[str]:
-    """Lines that a user types, without the prompt and the comment.
+    """Lines that a user types.
 
     Those that need a broker are run by tests/kafka/test_readme_kafka.py.
     """
-    return [
-        line.removeprefix("$ ").split("  #")[0].strip()
-        for kind, block in BLOCKS
-        if kind == "console" and "dev kafka start" not in block
-        for line in block.splitlines()
-    ]
+    return typed_lines(README, without="dev kafka start")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +75,6 @@ def test_the_first_two_commands_are_the_first_two() -> None:
 def test_every_command_runs(desk: Path) -> None:
     ran = 0
     environment = {
-        **os.environ,
         "PYTHONPATH": os.pathsep.join([str(desk), os.environ["PYTHONPATH"]]),
         "AMPELSTREAM_CATALOGS": str(desk / "catalogs"),
     }
@@ -90,17 +83,10 @@ def test_every_command_runs(desk: Path) -> None:
             assert line.startswith(("make ", "python3 -m venv")), line
             continue
         # the real files have other formats than those that we can make here
-        typed = line.replace(".fits.gz", ".fits")
-        typed = typed.replace("glade_plus.parquet", "glade_plus.csv")
+        asked = line.replace(".fits.gz", ".fits")
+        asked = asked.replace("glade_plus.parquet", "glade_plus.csv")
         more = ["--once"] if " run " in line else []
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(typed), *more],
-            cwd=desk,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run(shlex.join([*shlex.split(asked), *more]), desk, **environment)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         ran += 1
     assert ran >= 8

@@ -17,7 +17,7 @@ from ampelstream.simulate import simulate_notice
 from ampelstream.topology.spec import TopologySpec
 from ampelstream.units.discovery import available
 
-from .snippets import ROOT, blocks, commands, typed
+from .snippets import ROOT, blocks, commands, run
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 
@@ -45,7 +45,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert len(lines) >= 9
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])}
     for line in lines:
-        done = typed(line, tmp_path, **paths)
+        done = run(line, tmp_path, **paths)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     mine = [
         json.loads(one) for one in (tmp_path / "mine/candidates.ndjson").read_text().splitlines()
@@ -75,7 +75,7 @@ def test_the_page_of_sky_maps(tmp_path: Path) -> None:
     notice = igwn.decode(simulate_notice(**facts, **place))
     (tmp_path / "bayestar.fits.gz").write_bytes(gzip.compress(notice.skymap))
     (line,) = commands(ROOT / "docs" / "skymaps.md")
-    done = typed(line, tmp_path)
+    done = run(line, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["points"][0]["searched_prob"] < 0.5
 

@@ -12,9 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ampelstream.codecs.jsoncontent import content_digest
-from ampelstream.codecs.jsonfault import json_fault
-from ampelstream.codecs.jsonsize import has_more_values
+from ampelstream.codecs.jsoncontent import content_digest, read_notice
 from ampelstream.codecs.missions import Mission, containment_of, mission_of, with_systematic
 from ampelstream.codecs.noticefields import (
     event_name,
@@ -31,8 +29,6 @@ from ampelstream.model.localisation import Ellipse
 
 __all__ = ["decode"]
 
-_MANY_VALUES = 100_000
-"""How many values a notice may have; they have some hundred."""
 _WHAT = "a notice in GCN's unified schema"
 _MISSION = re.compile(r"/gcn/notices/(?:classic/)?([^/]+)/")
 _TESTS = frozenset({"test", "injection", "commanded"})
@@ -59,12 +55,7 @@ def decode(value: bytes) -> Notice:
     DecodeError
         It is not one; says why.
     """
-    if has_more_values(value, _MANY_VALUES):
-        raise DecodeError(f"not {_WHAT}: it has more than {_MANY_VALUES} values")
-    try:
-        row = msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"not {_WHAT}: {json_fault(value, error)}") from error
+    row = read_notice(value, _WHAT, msgspec.json.decode)
     if not isinstance(row, dict):
         raise DecodeError(f"not {_WHAT}: it is no object with named fields")
     ids = tuple(dict.fromkeys((*_texts(row.get("id")), *_texts(row.get("event_name")))))
@@ -87,7 +78,7 @@ def decode(value: bytes) -> Notice:
         event_id=_event_id(mission, row, ids, follows),
         alert_type=alert_type,
         time_created=_created(row, notes),
-        content_digest=content_digest(value, _WHAT),
+        content_digest=content_digest(row, _WHAT),
         kind=_kind(mission, row),
         t0_jd=_trigger(row, notes),
         far=number(row.get("far")),

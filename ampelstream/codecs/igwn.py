@@ -6,9 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ampelstream.codecs.jsoncontent import content_digest
-from ampelstream.codecs.jsonfault import json_fault
-from ampelstream.codecs.jsonsize import has_more_values
+from ampelstream.codecs.jsoncontent import content_digest, parsed, read_notice
 from ampelstream.codecs.noticefields import fits_bytes, jd_of
 from ampelstream.errors import DecodeError
 from ampelstream.model.digest import digest_bytes
@@ -22,8 +20,7 @@ from ampelstream.model.identifiers import checked_name
 
 __all__ = ["decode"]
 
-_MANY_VALUES = 100_000
-"""How many values a notice may have; they have some hundred."""
+_WHAT = "an IGWN alert"
 
 _Type = Literal["EARLYWARNING", "PRELIMINARY", "INITIAL", "UPDATE", "RETRACTION"]
 
@@ -136,12 +133,7 @@ def decode(value: bytes) -> Notice:
     DecodeError
         It is not one; says where it is wrong.
     """
-    if has_more_values(value, _MANY_VALUES):
-        raise DecodeError(f"not an IGWN alert: it has more than {_MANY_VALUES} values")
-    try:
-        alert = _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(f"not an IGWN alert: {json_fault(value, error)}") from error
+    alert = read_notice(value, _WHAT, _decoder.decode)
     jd_of(alert.time_created, "time_created")
     checked_name(alert.superevent_id, "superevent_id")
     said: dict[str, Any] = {}
@@ -171,7 +163,7 @@ def decode(value: bytes) -> Notice:
         event_id=alert.superevent_id,
         alert_type=alert.alert_type,
         time_created=alert.time_created,
-        content_digest=content_digest(value, "an IGWN alert"),
+        content_digest=content_digest(parsed(value, _WHAT, msgspec.json.decode), _WHAT),
         url=_url(alert.urls),
         test=is_test_superevent(alert.superevent_id, event.search if event else None),
         **said,

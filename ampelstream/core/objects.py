@@ -111,8 +111,6 @@ class Objects:
         self._clock = clock
         self._in_hand = in_hand or Unwatched()
         self._at_once = at_once
-        # what changes an object then also writes those beside it
-        self._joins = any(channel.associate is not None for channel in topology.channels)
         self.changes = claimed.changes
         self.gave_up = False
         """Whether a backfill was under way, and none is any longer."""
@@ -189,7 +187,7 @@ class Objects:
                 yield ALONE, nothing([])
             fault = self._in_hand.begin(value.where)
             given = Failure(WORKER_DIED, fault) if fault else value
-            key = ALONE if doubtful or self._joins else value.object_id
+            key = ALONE if doubtful or self.store.joins else value.object_id
             yield key, self._handled(record, given, value.where, value)
 
     def _handled(
@@ -306,7 +304,7 @@ class Objects:
     def _next_of_backfill(self) -> Iterator[Task[list[Output]]]:
         for name in self._refiltering.take(1):
             doubtful = self._in_hand.doubtful(("", name))
-            yield ALONE if doubtful or self._joins else name, self._bring_over(name)
+            yield ALONE if doubtful or self.store.joins else name, self._bring_over(name)
 
     def _taken(self, event: Event | None) -> list[str]:
         if event is None:

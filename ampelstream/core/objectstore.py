@@ -168,6 +168,12 @@ class ObjectStore(Lookup):
         super().__init__(topology, tables)
         self._tables = tables
         self._events = events
+        self._following, self._alone = topology.following, topology.alone
+
+    @property
+    def joins(self) -> bool:
+        """Whether what changes an object also writes those beside it."""
+        return self._associations.asked
 
     # --- taking in ------------------------------------------------------------------------------
 
@@ -321,13 +327,13 @@ class ObjectStore(Lookup):
         return state, matched
 
     def _channels_for(self, event: Event | None) -> tuple[Channel, ...]:
-        return self._topology.alone if event is None else self._topology.following
+        return self._alone if event is None else self._following
 
     def _may_have(self, event: Event | None, held: set[str], pixel: int) -> bool:
         """Whether an object may have a candidate of the event, or has one."""
         if _name(event) in held:
             return True
-        return bool(self._topology.alone) if event is None else event.reaches((pixel,))
+        return bool(self._alone) if event is None else event.reaches((pixel,))
 
     def _without_channel(
         self,
@@ -408,7 +414,7 @@ class ObjectStore(Lookup):
         prefix = keys.candidate(event.event_id)
         held = self._tables.scan(prefix, keys.stop(prefix))
         found = {keys.split_candidate(entry) for entry, _ in held}
-        channels = self._topology.following
+        channels = self._following
         if not channels:
             return sorted(found)
         first = min(channel.window[0] for channel in channels)
